@@ -1,0 +1,35 @@
+//! The state database: opening it, transactions and migrations. It owns no tables.
+//!
+//! One SQL dialect for every store that may stand behind this: parameters are `$1 … $n`, column types are
+//! `BIGINT`, `TEXT` and `BYTEA`, identifiers are made by us, and `ON CONFLICT` and `RETURNING` are allowed.
+//! SQLite reads the same text (it takes `$n` as named parameters, bound here by position).
+//!
+//! Reads on the request path never come here: the crates that own tables keep what they must know per
+//! request in memory, and write through.
+
+mod sqlite;
+mod value;
+
+pub use sqlite::{Migration, Store, Transaction};
+pub use value::{Row, Value};
+
+/// The state database refused or broke.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the state database {path} could not be opened: {cause}")]
+    Open { path: String, cause: rusqlite::Error },
+    #[error("the state database failed: {0}")]
+    Sql(#[from] rusqlite::Error),
+    #[error(
+        "migration `{name}` of `{owner}` was changed after it had been applied; restore the old text or add a new migration"
+    )]
+    MigrationChanged { owner: &'static str, name: String },
+    #[error(
+        "the state database was written by a newer version: it holds migration `{name}` of `{owner}`, which this version does not know"
+    )]
+    Newer { owner: String, name: String },
+    #[error("column {column} of a row holds {found}, not {wanted}")]
+    Column { column: usize, found: &'static str, wanted: &'static str },
+    #[error("a thread panicked while it held the state database; restart the gateway")]
+    Poisoned,
+}

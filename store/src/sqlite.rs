@@ -1,0 +1,232 @@
+//! The embedded store: one SQLite file, one writing connection.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::{Row, StoreError, Value};
+
+/// One step of a crate's schema. Steps are applied in the order given, once, and never changed afterwards.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    pub name: &'static str,
+    pub sql: &'static str,
+}
+
+/// The state database. Clones share one connection; calls block, so async code wraps them in
+/// `spawn_blocking`.
+#[derive(Clone)]
+pub struct Store {
+    connection: Arc<Mutex<Connection>>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store(sqlite)")
+    }
+}
+
+impl Store {
+    /// Opens or creates the file, in WAL mode with full synchronisation: a committed change survives power
+    /// loss.
+    ///
+    /// # Errors
+    /// The file can't be opened or is not a database.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let open = || -> Result<Connection, rusqlite::Error> {
+            let connection = Connection::open(path)?;
+            connection.busy_timeout(Duration::from_secs(5))?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            connection.pragma_update(None, "foreign_keys", "ON")?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|cause| StoreError::Open { path: path.display().to_string(), cause })?;
+        Self::prepared(connection)
+    }
+
+    /// A database that lives only in memory.
+    ///
+    /// # Errors
+    /// SQLite could not set it up.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        Self::prepared(Connection::open_in_memory()?)
+    }
+
+    fn prepared(connection: Connection) -> Result<Self, StoreError> {
+        connection.execute_batch(
+            "CREATE TABLE IF NOT EXISTS migration (
+                owner TEXT NOT NULL, position BIGINT NOT NULL, name TEXT NOT NULL, sql TEXT NOT NULL,
+                PRIMARY KEY (owner, position))",
+        )?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+    }
+
+    /// Brings one crate's tables up to date, each step in a transaction of its own.
+    ///
+    /// # Errors
+    /// A step fails, was changed since it was applied, or the database knows steps that we don't.
+    pub fn migrate(&self, owner: &'static str, steps: &[Migration]) -> Result<(), StoreError> {
+        let applied = self.transaction(|tx| {
+            let rows =
+                tx.query("SELECT name, sql FROM migration WHERE owner = $1 ORDER BY position", &[owner.into()])?;
+            rows.iter()
+                .map(|r| Ok((r.text(0)?.to_owned(), r.text(1)?.to_owned())))
+                .collect::<Result<Vec<_>, StoreError>>()
+        })?;
+        for (position, (name, sql)) in applied.iter().enumerate() {
+            match steps.get(position) {
+                None => return Err(StoreError::Newer { owner: owner.to_owned(), name: name.clone() }),
+                Some(step) if step.name != name || step.sql != sql => {
+                    return Err(StoreError::MigrationChanged { owner, name: name.clone() });
+                }
+                Some(_) => {}
+            }
+        }
+        for (position, step) in (0i64..).zip(steps).skip(applied.len()) {
+            self.transaction(|tx| {
+                tx.batch(step.sql)?;
+                tx.execute(
+                    "INSERT INTO migration (owner, position, name, sql) VALUES ($1, $2, $3, $4)",
+                    &[owner.into(), position.into(), step.name.into(), step.sql.into()],
+                )?;
+                Ok::<_, StoreError>(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Runs `work` in a transaction: committed if it returns `Ok`, rolled back otherwise.
+    ///
+    /// # Errors
+    /// What `work` returned, or the database's own failure.
+    pub fn transaction<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut connection = self.connection.lock().map_err(|_| StoreError::Poisoned)?;
+        let inner = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
+        let mut tx = Transaction { inner };
+        let result = work(&mut tx)?;
+        tx.inner.commit().map_err(StoreError::from)?;
+        Ok(result)
+    }
+}
+
+/// An open transaction.
+#[derive(Debug)]
+pub struct Transaction<'c> {
+    inner: rusqlite::Transaction<'c>,
+}
+
+impl Transaction<'_> {
+    /// Runs a statement; returns how many rows it changed.
+    ///
+    /// # Errors
+    /// The database refused it.
+    pub fn execute(&mut self, sql: &str, params: &[Value]) -> Result<usize, StoreError> {
+        let mut statement = self.inner.prepare_cached(sql)?;
+        Ok(statement.execute(rusqlite::params_from_iter(params.iter().map(Bound)))?)
+    }
+
+    /// Runs a query; returns all of its rows.
+    ///
+    /// # Errors
+    /// The database refused it.
+    pub fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
+        let mut statement = self.inner.prepare_cached(sql)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query(rusqlite::params_from_iter(params.iter().map(Bound)))?;
+        let mut out = Vec::new();
+        while let Some(row) = rows.next()? {
+            out.push(Row((0..columns).map(|i| row.get_ref(i).map(read)).collect::<Result<_, _>>()?));
+        }
+        Ok(out)
+    }
+
+    fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
+        Ok(self.inner.execute_batch(sql)?)
+    }
+}
+
+fn read(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(i) => Value::Int(i),
+        // No column of the dialect is a float; a number SQLite made of one is kept as text.
+        ValueRef::Real(r) => Value::Text(r.to_string()),
+        ValueRef::Text(t) => Value::Text(String::from_utf8_lossy(t).into_owned()),
+        ValueRef::Blob(b) => Value::Bytes(b.to_vec()),
+    }
+}
+
+struct Bound<'v>(&'v Value);
+
+impl rusqlite::ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self.0 {
+            Value::Null => ToSqlOutput::Owned(SqlValue::Null),
+            Value::Int(i) => ToSqlOutput::Owned(SqlValue::Integer(*i)),
+            Value::Text(t) => ToSqlOutput::Borrowed(ValueRef::Text(t.as_bytes())),
+            Value::Bytes(b) => ToSqlOutput::Borrowed(ValueRef::Blob(b)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: Migration =
+        Migration { name: "first", sql: "CREATE TABLE t (id TEXT PRIMARY KEY, n BIGINT, b BYTEA)" };
+    const SECOND: Migration = Migration { name: "second", sql: "ALTER TABLE t ADD COLUMN extra TEXT" };
+
+    #[test]
+    fn parameters_are_bound_by_position_and_read_back() -> Result<(), StoreError> {
+        let store = Store::in_memory()?;
+        store.migrate("t", &[FIRST])?;
+        store.transaction(|tx| {
+            tx.execute(
+                "INSERT INTO t (n, id, b) VALUES ($2, $1, $3)",
+                &["a".into(), 7.into(), (&[1u8, 2][..]).into()],
+            )?;
+            let rows = tx.query("SELECT id, n, b FROM t WHERE n = $1 AND id = $2", &[7.into(), "a".into()])?;
+            assert_eq!(rows[0].text(0)?, "a");
+            assert_eq!(rows[0].int(1)?, 7);
+            assert_eq!(rows[0].bytes(2)?, [1, 2]);
+            assert!(matches!(rows[0].int(0), Err(StoreError::Column { column: 0, .. })));
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn what_fails_leaves_nothing_behind() -> Result<(), StoreError> {
+        let store = Store::in_memory()?;
+        store.migrate("t", &[FIRST])?;
+        let failed: Result<(), StoreError> = store.transaction(|tx| {
+            tx.execute("INSERT INTO t (id) VALUES ($1)", &["a".into()])?;
+            Err(StoreError::Poisoned)
+        });
+        assert!(failed.is_err());
+        assert!(store.transaction(|tx| tx.query("SELECT id FROM t", &[]))?.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn steps_apply_once_and_may_not_change() -> Result<(), Box<dyn std::error::Error>> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("state.db");
+        Store::open(&path)?.migrate("t", &[FIRST])?;
+        let store = Store::open(&path)?;
+        store.migrate("t", &[FIRST, SECOND])?;
+        store.migrate("t", &[FIRST, SECOND])?;
+        let changed = Migration { name: "first", sql: "CREATE TABLE t (id TEXT)" };
+        assert!(matches!(store.migrate("t", &[changed, SECOND]), Err(StoreError::MigrationChanged { .. })));
+        assert!(matches!(store.migrate("t", &[FIRST]), Err(StoreError::Newer { .. })));
+        Ok(())
+    }
+}
