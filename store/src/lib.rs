@@ -2,7 +2,7 @@
 //!
 //! One SQL dialect for every store that may stand behind this: parameters are `$1 … $n`, column types are
 //! `BIGINT`, `TEXT` and `BYTEA`, identifiers are made by us, and `ON CONFLICT` and `RETURNING` are allowed.
-//! SQLite reads the same text (it takes `$n` as named parameters, bound here by position).
+//! For SQLite `$n` is rewritten to `?n`.
 //!
 //! Reads on the request path never come here: the crates that own tables keep what they must know per
 //! request in memory, and write through.

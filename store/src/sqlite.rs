@@ -129,7 +129,7 @@ impl Transaction<'_> {
     /// # Errors
     /// The database refused it.
     pub fn execute(&mut self, sql: &str, params: &[Value]) -> Result<usize, StoreError> {
-        let mut statement = self.inner.prepare_cached(sql)?;
+        let mut statement = self.inner.prepare_cached(&numbered(sql))?;
         Ok(statement.execute(rusqlite::params_from_iter(params.iter().map(Bound)))?)
     }
 
@@ -138,7 +138,7 @@ impl Transaction<'_> {
     /// # Errors
     /// The database refused it.
     pub fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
-        let mut statement = self.inner.prepare_cached(sql)?;
+        let mut statement = self.inner.prepare_cached(&numbered(sql))?;
         let columns = statement.column_count();
         let mut rows = statement.query(rusqlite::params_from_iter(params.iter().map(Bound)))?;
         let mut out = Vec::new();
@@ -151,6 +151,21 @@ impl Transaction<'_> {
     fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
         Ok(self.inner.execute_batch(sql)?)
     }
+}
+
+/// `$n` → `?n` outside of quotes: SQLite takes `$n` for a name and numbers names by first appearance.
+fn numbered(sql: &str) -> String {
+    let mut quoted = false;
+    sql.chars()
+        .map(|c| match c {
+            '\'' => {
+                quoted = !quoted;
+                c
+            }
+            '$' if !quoted => '?',
+            _ => c,
+        })
+        .collect()
 }
 
 fn read(value: ValueRef<'_>) -> Value {
