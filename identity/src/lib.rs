@@ -1,1 +1,29 @@
-//! To be written.
+//! Who people are: the roster, the built-in directory of passwords and second factors, sessions, and the way
+//! from an app to the sign-in page and back.
+//!
+//! What lives here: [`Identity`] and its parts [`Roster`], [`Directory`], [`Sessions`] and [`SignIns`], and the
+//! tables behind them. What does not: the pages (`apps`), what a person may do (`policy`), devices
+//! (`cert-authority`), and recording. Whoever calls something with an effect here has recorded it before.
+//!
+//! Reads on the request path ([`Identity::roster`], [`Sessions::lookup`]) come from memory and take no lock.
+//! Secrets are held as hashes wherever a hash will do, and no `Debug`, `Display` or error shows one.
+
+mod directory;
+mod document;
+mod error;
+mod flow;
+mod identity;
+mod roster;
+mod schema;
+mod secret;
+mod session;
+mod source;
+
+pub use directory::{Answer, Attempt, Directory, Factors, PasswordProblem, TotpEnrolment, TotpSecret, Verdict};
+pub use document::{IdentityDocument, Provider, ProviderDocument, ProviderKind, SessionDocument, Settings};
+pub use error::IdentityError;
+pub use flow::{Begin, Bind, Pending, Redeem, Redeemed, SignIns, Started, TicketError};
+pub use identity::Identity;
+pub use roster::{Person, Roster, Standing};
+pub use secret::Token;
+pub use session::{BeginSession, EndCause, Ended, Session, SessionSummary, Sessions};

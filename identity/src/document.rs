@@ -1,0 +1,234 @@
+//! The `identity` part of the configuration: as an operator writes it, and as resolved.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use vocabulary::{DocumentError, PathStep, Span};
+
+/// Who may vouch for people, and how long a sign-in lasts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct IdentityDocument {
+    /// Where people sign in. Default: the built-in directory alone.
+    pub providers: Vec<ProviderDocument>,
+    pub session: SessionDocument,
+}
+
+/// One place where people sign in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderDocument {
+    /// A short name for records: a-z, 0-9 and `-`.
+    pub id: String,
+    pub kind: ProviderKind,
+    /// What the sign-in page calls it. Default: 職員ID.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+/// How a provider checks people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderKind {
+    /// Built in: passwords and one-time codes kept by the gate.
+    Directory,
+    /// OpenID Connect. Not served by this version.
+    Oidc,
+}
+
+/// How long a sign-in lasts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionDocument {
+    /// Without activity a session ends after this long. Activity is a page opened or anything but a GET that
+    /// repeats. Default 15m; from 1m to `absolute`. Longer leaves unattended screens open.
+    pub idle: Span,
+    /// A session ends this long after the sign-in, whatever happens. Default 10h, at most 24h.
+    pub absolute: Span,
+}
+
+impl Default for SessionDocument {
+    fn default() -> Self {
+        Self { idle: Span::secs(15 * 60), absolute: Span::secs(10 * 3600) }
+    }
+}
+
+/// The `identity` part, checked and with its defaults filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// At least one; ids are unique.
+    pub providers: Vec<Provider>,
+    pub idle: Duration,
+    pub absolute: Duration,
+    /// What authenticator apps show beside a one-time code, such as the gateway's domain.
+    pub issuer: String,
+    /// How many passwords are hashed at once, for people coming from where they came from before and as many
+    /// again for everybody else. Each takes 19 MiB while it lasts. Default 2.
+    pub hashing: usize,
+}
+
+/// One place where people sign in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provider {
+    pub id: String,
+    pub kind: ProviderKind,
+    pub name: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let session = SessionDocument::default();
+        let directory = Provider { id: "staff".into(), kind: ProviderKind::Directory, name: "職員ID".into() };
+        Self {
+            providers: vec![directory],
+            idle: session.idle.0,
+            absolute: session.absolute.0,
+            issuer: "Sekisho".into(),
+            hashing: 2,
+        }
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl IdentityDocument {
+    /// Checks and fills in. `issuer` is what authenticator apps will show: the gateway's domain.
+    ///
+    /// # Errors
+    /// Everything that is wrong, with paths from the whole document's root (`identity.providers[0].kind`).
+    pub fn resolve(&self, issuer: &str) -> Result<Settings, Vec<DocumentError>> {
+        let mut errors = Vec::new();
+        let providers = self.providers(&mut errors);
+        self.session.check(&mut errors);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let mut settings = Settings {
+            idle: self.session.idle.0,
+            absolute: self.session.absolute.0,
+            issuer: issuer.to_owned(),
+            ..Settings::default()
+        };
+        if !providers.is_empty() {
+            settings.providers = providers;
+        }
+        Ok(settings)
+    }
+
+    fn providers(&self, errors: &mut Vec<DocumentError>) -> Vec<Provider> {
+        let mut ids = HashSet::new();
+        let mut directories = 0;
+        for (index, provider) in self.providers.iter().enumerate() {
+            let mut wrong = |key: &str, value: &str, problem: &str| {
+                let path: [PathStep; 4] = ["identity".into(), "providers".into(), index.into(), key.into()];
+                errors.push(DocumentError::new(path, value, problem));
+            };
+            if !is_short_name(&provider.id) {
+                wrong("id", &provider.id, "is not a short name; write 1 to 63 characters of a-z, 0-9 and `-`");
+            }
+            if !ids.insert(provider.id.as_str()) {
+                wrong("id", &provider.id, "is the id of another provider too; ids must differ");
+            }
+            match provider.kind {
+                ProviderKind::Oidc => wrong(
+                    "kind",
+                    "oidc",
+                    "is not served by this version; use `directory`, the passwords kept by the gate itself",
+                ),
+                ProviderKind::Directory => directories += 1,
+            }
+            if directories > 1 && provider.kind == ProviderKind::Directory {
+                wrong("kind", "directory", "is there twice; the gate has one built-in directory");
+            }
+            if provider.name.as_ref().is_some_and(|n| n.trim().is_empty() || n.chars().any(char::is_control)) {
+                wrong("name", provider.name.as_deref().unwrap_or_default(), "is not a name on one line");
+            }
+        }
+        let name = |p: &ProviderDocument| p.name.clone().unwrap_or_else(|| "職員ID".to_owned());
+        self.providers.iter().map(|p| Provider { id: p.id.clone(), kind: p.kind, name: name(p) }).collect()
+    }
+}
+
+impl SessionDocument {
+    fn check(&self, errors: &mut Vec<DocumentError>) {
+        let mut wrong = |key: &str, span: Span, problem: &str| {
+            let path: [PathStep; 3] = ["identity".into(), "session".into(), key.into()];
+            errors.push(DocumentError::new(path, span.to_string(), problem));
+        };
+        if self.idle.0 < MINUTE {
+            wrong("idle", self.idle, "is shorter than 1m: people would be signed out while they read");
+        }
+        if self.idle > self.absolute {
+            wrong("idle", self.idle, "is longer than `absolute`, so it would never end a session");
+        }
+        if self.absolute.0 < MINUTE {
+            wrong("absolute", self.absolute, "is shorter than 1m: people would be signed out while they read");
+        }
+        if self.absolute.0 > DAY {
+            wrong("absolute", self.absolute, "is longer than 24h: a session must not outlive the day it began");
+        }
+    }
+}
+
+fn is_short_name(text: &str) -> bool {
+    (1..=63).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use vocabulary::DisplayPath;
+
+    use super::*;
+
+    fn document(json: &str) -> IdentityDocument {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn nothing_written_means_the_built_in_directory_and_the_documented_times() {
+        let settings = document("{}").resolve("gw.example").unwrap();
+        assert_eq!(settings.providers.len(), 1);
+        assert_eq!(settings.idle, Duration::from_secs(900));
+        assert_eq!(settings.absolute, Duration::from_secs(36_000));
+        assert_eq!(settings.issuer, "gw.example");
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once_and_with_its_place() {
+        let errors = document(
+            r#"{"providers":[{"id":"Google","kind":"oidc"},{"id":"a","kind":"directory"},{"id":"a","kind":"directory"}],
+                "session":{"idle":"30s","absolute":"48h"}}"#,
+        )
+        .resolve("gw.example")
+        .unwrap_err();
+        let places: Vec<_> = errors.iter().map(|e| DisplayPath(&e.path).to_string()).collect();
+        assert_eq!(
+            places,
+            [
+                "identity.providers[0].id",
+                "identity.providers[0].kind",
+                "identity.providers[2].id",
+                "identity.providers[2].kind",
+                "identity.session.idle",
+                "identity.session.absolute",
+            ]
+        );
+        assert!(errors[1].problem.contains("not served by this version"));
+    }
+
+    #[test]
+    fn idle_may_not_be_longer_than_absolute() {
+        let errors = document(r#"{"session":{"idle":"2h","absolute":"1h"}}"#).resolve("x").unwrap_err();
+        assert_eq!(errors.len(), 1);
+        assert!(errors[0].problem.contains("absolute"));
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        assert!(serde_json::from_str::<IdentityDocument>(r#"{"provider":[]}"#).is_err());
+        assert!(serde_json::from_str::<IdentityDocument>(r#"{"session":{"idel":"15m"}}"#).is_err());
+    }
+}

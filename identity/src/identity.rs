@@ -1,0 +1,193 @@
+//! The whole of it, opened from the state database, and changes to the roster.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use store::Store;
+use vocabulary::PersonId;
+
+use crate::{Directory, IdentityError, Person, Roster, Sessions, Settings, SignIns, roster, schema};
+
+/// Roster, directory, sessions and sign-ins under way. Clones share all of it.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    store: Store,
+    roster: Arc<ArcSwap<Roster>>,
+    generation: Arc<AtomicU64>,
+    /// Held from reading the roster to swapping it, so that no change is lost.
+    changes: Arc<Mutex<()>>,
+    directory: Directory,
+    sessions: Sessions,
+    sign_ins: SignIns,
+}
+
+impl Identity {
+    /// Brings the tables up to date and reads them. Blocks.
+    ///
+    /// # Errors
+    /// The state database fails or holds what this version can't read.
+    pub fn open(store: Store, settings: &Settings) -> Result<Self, IdentityError> {
+        store.migrate(schema::OWNER, schema::MIGRATIONS)?;
+        let roster = Arc::new(ArcSwap::from_pointee(store.transaction(roster::load)?));
+        Ok(Self {
+            directory: Directory::open(store.clone(), Arc::clone(&roster), settings)?,
+            sessions: Sessions::open(store.clone(), settings)?,
+            sign_ins: SignIns::new()?,
+            generation: Arc::default(),
+            changes: Arc::default(),
+            roster,
+            store,
+        })
+    }
+
+    /// Takes over new settings, except `hashing`, which needs a restart. Sessions feel new times at once.
+    pub fn apply(&self, settings: &Settings) {
+        self.sessions.apply(settings);
+        self.directory.apply(settings);
+    }
+
+    /// The roster as it is now; from memory, without a lock.
+    pub fn roster(&self) -> Arc<Roster> {
+        self.roster.load_full()
+    }
+
+    /// Grows with every change to the roster: what was derived from it under an older number is stale.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    pub fn sign_ins(&self) -> &SignIns {
+        &self.sign_ins
+    }
+
+    /// Puts somebody on the roster. Blocks.
+    ///
+    /// # Errors
+    /// The id is taken, the entry makes no sense, or the state database fails.
+    pub fn add(&self, person: Person) -> Result<Arc<Person>, IdentityError> {
+        self.change(&person.id.clone(), |known| match known {
+            Some(_) => Err(IdentityError::PersonExists(person.id.clone())),
+            None => Ok(person),
+        })
+    }
+
+    /// Replaces an entry by one of the same id. Blocks.
+    ///
+    /// # Errors
+    /// Nobody has the id, the entry makes no sense, or the state database fails.
+    pub fn update(&self, person: Person) -> Result<Arc<Person>, IdentityError> {
+        self.change(&person.id.clone(), |known| match known {
+            Some(_) => Ok(person),
+            None => Err(IdentityError::NoSuchPerson(person.id.clone())),
+        })
+    }
+
+    /// Locks somebody out, from the next request on. Their sessions stay until [`Sessions::end_person`]. Blocks.
+    ///
+    /// # Errors
+    /// Nobody has the id, or the state database fails.
+    pub fn lock(&self, id: &PersonId) -> Result<Arc<Person>, IdentityError> {
+        self.set_locked(id, true)
+    }
+
+    /// Takes a lock away. Blocks.
+    ///
+    /// # Errors
+    /// Nobody has the id, or the state database fails.
+    pub fn unlock(&self, id: &PersonId) -> Result<Arc<Person>, IdentityError> {
+        self.set_locked(id, false)
+    }
+
+    fn set_locked(&self, id: &PersonId, locked: bool) -> Result<Arc<Person>, IdentityError> {
+        self.change(id, |known| match known {
+            Some(person) => Ok(Person { locked, ..person.clone() }),
+            None => Err(IdentityError::NoSuchPerson(id.clone())),
+        })
+    }
+
+    /// Stored first, then seen by requests.
+    fn change(
+        &self,
+        id: &PersonId,
+        change: impl FnOnce(Option<&Person>) -> Result<Person, IdentityError>,
+    ) -> Result<Arc<Person>, IdentityError> {
+        let _one_at_a_time = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut roster = Roster::clone(&self.roster.load());
+        let person = Arc::new(change(roster.get(id).map(Arc::as_ref))?);
+        person.check()?;
+        self.store.transaction(|tx| roster::save(tx, &person))?;
+        roster.people.insert(id.clone(), Arc::clone(&person));
+        self.roster.store(Arc::new(roster));
+        self.generation.fetch_add(1, Ordering::Release);
+        Ok(person)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sato() -> Person {
+        let mut person = Person::new(PersonId::new("sato").unwrap(), "佐藤 花子");
+        person.kana = Some("さとう はなこ".into());
+        person.groups = vec!["staff".parse().unwrap(), "visiting-nurses".parse().unwrap()];
+        person.last_day = Some("2026-10-31".parse().unwrap());
+        person
+    }
+
+    #[test]
+    fn what_was_added_and_changed_is_there_after_a_restart() -> Result<(), IdentityError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        {
+            let identity = Identity::open(Store::open(&path)?, &Settings::default())?;
+            identity.add(sato())?;
+            identity.add(Person::new("tanaka".parse().unwrap(), "田中"))?;
+            identity.lock(&"tanaka".parse().unwrap())?;
+        }
+        let identity = Identity::open(Store::open(&path)?, &Settings::default())?;
+        let roster = identity.roster();
+        assert_eq!(roster.len(), 2);
+        assert_eq!(**roster.get(&sato().id).unwrap(), sato());
+        assert!(roster.people()[1].locked);
+        Ok(())
+    }
+
+    #[test]
+    fn every_change_is_seen_at_once_and_raises_the_generation() -> Result<(), IdentityError> {
+        let identity = Identity::open(Store::in_memory()?, &Settings::default())?;
+        let before = identity.generation();
+        identity.add(sato())?;
+        assert!(identity.generation() > before);
+        let held = identity.roster();
+        identity.lock(&sato().id)?;
+        assert!(identity.roster().get(&sato().id).unwrap().locked);
+        assert!(!held.get(&sato().id).unwrap().locked);
+        identity.unlock(&sato().id)?;
+        assert!(!identity.roster().get(&sato().id).unwrap().locked);
+        Ok(())
+    }
+
+    #[test]
+    fn nobody_is_added_twice_or_changed_unseen() -> Result<(), IdentityError> {
+        let identity = Identity::open(Store::in_memory()?, &Settings::default())?;
+        assert!(matches!(identity.update(sato()), Err(IdentityError::NoSuchPerson(_))));
+        assert!(matches!(identity.lock(&sato().id), Err(IdentityError::NoSuchPerson(_))));
+        identity.add(sato())?;
+        assert!(matches!(identity.add(sato()), Err(IdentityError::PersonExists(_))));
+        let generation = identity.generation();
+        assert!(identity.update(Person { name: String::new(), ..sato() }).is_err());
+        assert_eq!(identity.generation(), generation);
+        assert_eq!(identity.roster().get(&sato().id).unwrap().name, "佐藤 花子");
+        Ok(())
+    }
+}

@@ -1,0 +1,37 @@
+//! The tables of this crate, step by step. A step that has been released is never changed.
+
+use store::Migration;
+
+pub(crate) const OWNER: &str = "identity";
+
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "roster",
+        // `groups` holds one name per line: names hold no line breaks.
+        sql: "CREATE TABLE person (
+                id TEXT PRIMARY KEY, name TEXT NOT NULL, kana TEXT, mail TEXT, facility TEXT, groups TEXT NOT NULL,
+                first_day TEXT, last_day TEXT, locked BIGINT NOT NULL)",
+    },
+    Migration {
+        name: "directory",
+        // `long`: the password has 13 characters or more and stands without a second factor.
+        // `totp_step`: the newest step a code was accepted for; no code of it or before it is accepted again.
+        sql: "CREATE TABLE credential (
+                person TEXT PRIMARY KEY REFERENCES person (id), password TEXT NOT NULL, long BIGINT NOT NULL,
+                changed BIGINT NOT NULL, totp BYTEA, totp_pending BYTEA, totp_step BIGINT NOT NULL);
+              CREATE TABLE known_source (
+                person TEXT NOT NULL REFERENCES person (id), source TEXT NOT NULL, seen BIGINT NOT NULL,
+                PRIMARY KEY (person, source))",
+    },
+    Migration {
+        name: "sessions",
+        // `hash`: SHA-256 over host and token; the token itself is nowhere but in the browser.
+        sql: "CREATE TABLE session (
+                id TEXT PRIMARY KEY, person TEXT NOT NULL, factors BIGINT NOT NULL, device TEXT, source TEXT NOT NULL,
+                started BIGINT NOT NULL, active BIGINT NOT NULL);
+              CREATE TABLE session_token (
+                hash BYTEA PRIMARY KEY, session TEXT NOT NULL REFERENCES session (id) ON DELETE CASCADE,
+                host TEXT NOT NULL, made BIGINT NOT NULL);
+              CREATE INDEX session_token_session ON session_token (session)",
+    },
+];

@@ -1,0 +1,219 @@
+//! Server-side sessions: who signed in, on which device, with how many factors, and until when.
+//!
+//! A session has a public name ([`SessionId`]) and one token per host: what one host's cookie says is worth
+//! nothing on another. What happens to sessions stands in `map.rs`, their rows in `rows.rs`.
+
+mod map;
+mod rows;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+use vocabulary::{DeviceId, PersonId, SessionId, Timestamp};
+
+use crate::secret::Digest;
+
+pub use map::Sessions;
+
+/// What a session begins with.
+#[derive(Clone, Debug)]
+pub struct BeginSession {
+    pub person: PersonId,
+    /// How many factors the person showed, 1 or 2.
+    pub factors: u8,
+    /// The device whose certificate was there at the sign-in.
+    pub device: Option<DeviceId>,
+    pub source: IpAddr,
+    /// The host that gets the first token: that of the sign-in pages.
+    pub host: String,
+    pub now: Timestamp,
+}
+
+/// How many GET targets a session remembers to tell a repeated one.
+const REMEMBERED: usize = 32;
+
+/// One sign-in. Shared between requests; what changes in it is atomic.
+pub struct Session {
+    id: SessionId,
+    person: PersonId,
+    factors: u8,
+    device: Option<DeviceId>,
+    source: IpAddr,
+    started: Timestamp,
+    active: AtomicI64,
+    /// What of `active` is in the state database.
+    saved: AtomicI64,
+    ended: AtomicBool,
+    targets: [AtomicU64; REMEMBERED],
+    next_target: AtomicUsize,
+    tokens: Mutex<Vec<HostToken>>,
+}
+
+/// A host's token, as it is kept.
+#[derive(Clone)]
+struct HostToken {
+    host: String,
+    hash: Digest,
+    /// Counts up within the session, so that the oldest is known.
+    made: i64,
+}
+
+impl Session {
+    pub fn id(&self) -> &SessionId {
+        &self.id
+    }
+
+    pub fn person(&self) -> &PersonId {
+        &self.person
+    }
+
+    pub fn factors(&self) -> u8 {
+        self.factors
+    }
+
+    pub fn device(&self) -> Option<&DeviceId> {
+        self.device.as_ref()
+    }
+
+    /// Where the sign-in came from. The person may have moved since.
+    pub fn source(&self) -> IpAddr {
+        self.source
+    }
+
+    pub fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    pub fn last_active(&self) -> Timestamp {
+        Timestamp(self.active.load(Ordering::Relaxed))
+    }
+
+    /// Whether it was ended. A session that merely ran out says `false`; see [`Sessions::is_live`].
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Whether a request with this device may use the session: only from where it began, be that one device or
+    /// none. A cookie carried elsewhere is worth nothing.
+    pub fn matches_device(&self, device: Option<&DeviceId>) -> bool {
+        self.device.as_ref() == device
+    }
+
+    /// Whether a request shows that somebody is there: a page opened, or anything but a GET that repeats. Pages
+    /// left open poll the same few targets; that must not keep a session alive.
+    ///
+    /// `target` is a hash of host and path. Leave the query out: pollers put the time into it.
+    pub fn is_activity(&self, method: &str, target: u64, navigation: bool) -> bool {
+        if navigation || !matches!(method, "GET" | "HEAD" | "OPTIONS") {
+            return true;
+        }
+        // 0 marks an empty place.
+        let target = target.max(1);
+        if self.targets.iter().any(|seen| seen.load(Ordering::Relaxed) == target) {
+            return false;
+        }
+        let place = self.next_target.fetch_add(1, Ordering::Relaxed) % REMEMBERED;
+        if let Some(place) = self.targets.get(place) {
+            place.store(target, Ordering::Relaxed);
+        }
+        true
+    }
+
+    pub fn summary(&self) -> SessionSummary {
+        SessionSummary {
+            id: self.id.clone(),
+            person: self.person.clone(),
+            factors: self.factors,
+            device: self.device.clone(),
+            source: self.source,
+            started: self.started,
+            last_active: self.last_active(),
+            hosts: self.hosts(),
+        }
+    }
+
+    fn hosts(&self) -> Vec<String> {
+        let mut hosts: Vec<_> = self.with_tokens(|tokens| tokens.iter().map(|t| t.host.clone()).collect());
+        hosts.sort();
+        hosts.dedup();
+        hosts
+    }
+
+    fn with_tokens<T>(&self, work: impl FnOnce(&mut Vec<HostToken>) -> T) -> T {
+        work(&mut self.tokens.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("id", &self.id).field("person", &self.person).finish_non_exhaustive()
+    }
+}
+
+/// What an administrator sees of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SessionSummary {
+    pub id: SessionId,
+    pub person: PersonId,
+    pub factors: u8,
+    pub device: Option<DeviceId>,
+    pub source: IpAddr,
+    pub started: Timestamp,
+    pub last_active: Timestamp,
+    /// Where the session has a cookie.
+    pub hosts: Vec<String>,
+}
+
+/// A session that is no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub id: SessionId,
+    pub person: PersonId,
+    pub cause: EndCause,
+}
+
+/// Why a session ended; the word stands in records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndCause {
+    /// The person signed out.
+    SignOut,
+    /// An administrator ended it.
+    Administrator,
+    /// Nobody was there for too long.
+    Idle,
+    /// The longest time a session may last was over.
+    Absolute,
+    /// The person was locked or left.
+    Person,
+    /// The device was revoked.
+    Device,
+    /// The password or the second factor was changed.
+    Credential,
+}
+
+impl EndCause {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignOut => "sign-out",
+            Self::Administrator => "administrator",
+            Self::Idle => "idle",
+            Self::Absolute => "absolute",
+            Self::Person => "person",
+            Self::Device => "device",
+            Self::Credential => "credential",
+        }
+    }
+}
+
+impl fmt::Display for EndCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests;
