@@ -1,1 +1,54 @@
-//! To be written.
+//! The gateway's own certificates: roots and issuing CAs, certificate profiles, and the inventory of devices.
+//!
+//! Two families that never meet:
+//!
+//! - **devices**: *device root* → *device CA* → one certificate per device. Trusted by the gateway alone and
+//!   installed nowhere as a root. The listener's trust anchor is the *device CA*, because a device presents its
+//!   own certificate and nothing above it.
+//! - **servers**: *server root* → *server CA* → certificates of the gateway's own hosts, for the demo and for
+//!   managed devices. Both are constrained to the gateway's domains and `localhost`, with every IP address
+//!   excluded.
+//!
+//! Both roots' keys leave the machine when they are made, in one file encrypted with a passphrase of its own.
+//! The two CA keys stay, encrypted at rest.
+//!
+//! What an attacker who can write here gains:
+//!
+//! - `ca/`: no signature of ours. [`CertAuthority::open`] refuses certificates that don't fit the keys or their
+//!   roots; they can make the gateway not start.
+//! - the `device` table: whoever can write to it can give an issued device to another person and undo a
+//!   revocation at the next start. A certificate that our device CA didn't sign still ends at the handshake.
+//!
+//! What does not live here: the TLS listener, the record of what was issued or revoked (the caller writes it
+//! *before* it stores or hands out anything), enrolment pages, and certificates from elsewhere.
+
+mod authority;
+mod client;
+mod device;
+mod document;
+mod error;
+mod files;
+mod host;
+mod init;
+mod inventory;
+mod issue;
+mod p12;
+mod passphrase;
+mod profile;
+mod serial;
+
+#[cfg(test)]
+mod openssl_tests;
+
+pub use authority::CertAuthority;
+pub use client::{ClientCertificate, parse_client_certificate};
+pub use device::{Device, DeviceKind, DeviceStanding, ParseWordError, RevocationCause, Status};
+pub use document::{CaDocument, CaSettings, PassphraseSource};
+pub use error::{CertError, Result};
+pub use init::{Init, InitReport};
+pub use inventory::Inventory;
+pub use issue::{DeviceRequest, PendingDevice, ServerCertificate};
+pub use p12::P12Cipher;
+pub use passphrase::Passphrase;
+pub use profile::{DEVICE_VALIDITY, DEVICE_VALIDITY_MAX, SERVER_VALIDITY, SERVER_VALIDITY_MAX};
+pub use serial::{Fingerprint, Serial};

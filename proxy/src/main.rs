@@ -1,1 +1,20 @@
-fn main() {}
+//! `sekisho`: the gate, its command line, and the adapters between the crates.
+//!
+//! The way of one request is in [`line`]; its stations are [`listener`], and the files beside `line/mod.rs`.
+
+mod answer;
+mod cli;
+mod control;
+mod core;
+mod demo;
+mod forward;
+mod gate;
+mod line;
+mod listener;
+mod metrics;
+mod observe;
+mod serve;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

@@ -18,6 +18,8 @@ pub use value::{Row, Value};
 pub enum StoreError {
     #[error("the state database {path} could not be opened: {cause}")]
     Open { path: String, cause: rusqlite::Error },
+    #[error("the state database {path} could not be created or written: {cause}")]
+    Create { path: String, cause: std::io::Error },
     #[error("the state database failed: {0}")]
     Sql(#[from] rusqlite::Error),
     #[error(
@@ -30,6 +32,7 @@ pub enum StoreError {
     Newer { owner: String, name: String },
     #[error("column {column} of a row holds {found}, not {wanted}")]
     Column { column: usize, found: &'static str, wanted: &'static str },
-    #[error("a thread panicked while it held the state database; restart the gateway")]
+    /// A transaction was left open. Nothing we know of does that.
+    #[error("the state database is in the middle of a transaction nobody owns; restart the gateway")]
     Poisoned,
 }

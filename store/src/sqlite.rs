@@ -1,8 +1,10 @@
 //! The embedded store: one SQLite file, one writing connection.
 
 use std::fmt;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
@@ -31,12 +33,20 @@ impl fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens or creates the file, in WAL mode with full synchronisation: a committed change survives power
+    /// Opens or creates the file (mode 0600), in WAL mode with full synchronisation: a committed change survives power
     /// loss.
     ///
     /// # Errors
     /// The file can't be opened or is not a database.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        // Password hashes, TOTP secrets and sessions: for the owner alone. SQLite gives its side files the same
+        // mode, but would make the file itself readable by all.
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|cause| StoreError::Create { path: path.display().to_string(), cause })?;
         let open = || -> Result<Connection, rusqlite::Error> {
             let connection = Connection::open(path)?;
             connection.busy_timeout(Duration::from_secs(5))?;
@@ -100,7 +110,8 @@ impl Store {
         Ok(())
     }
 
-    /// Runs `work` in a transaction: committed if it returns `Ok`, rolled back otherwise.
+    /// Runs `work` in a transaction: committed if it returns `Ok`, rolled back if it returns `Err` or panics.
+    /// Within `work`, use what it is given: another `transaction` there would wait for itself forever.
     ///
     /// # Errors
     /// What `work` returned, or the database's own failure.
@@ -108,7 +119,12 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut connection = self.connection.lock().map_err(|_| StoreError::Poisoned)?;
+        // A panic in somebody's `work` rolled its transaction back while unwinding: the connection is as good
+        // as before, and one task's panic must not stop the gateway.
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if !connection.is_autocommit() {
+            return Err(StoreError::Poisoned.into());
+        }
         let inner = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
         let mut tx = Transaction { inner };
         let result = work(&mut tx)?;
@@ -153,19 +169,28 @@ impl Transaction<'_> {
     }
 }
 
-/// `$n` → `?n` outside of quotes: SQLite takes `$n` for a name and numbers names by first appearance.
+/// `$n` → `?n` outside of quotes and comments: SQLite takes `$n` for a name and numbers names by first
+/// appearance.
 fn numbered(sql: &str) -> String {
-    let mut quoted = false;
-    sql.chars()
-        .map(|c| match c {
-            '\'' => {
-                quoted = !quoted;
-                c
+    let mut out = String::with_capacity(sql.len());
+    // What ends the stretch we are in, if it is one in which `$` means nothing.
+    let mut until: Option<char> = None;
+    let mut chars = sql.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (until, c) {
+            (Some(end), c) if c == end => until = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => until = Some(c),
+            (None, '-') if chars.peek() == Some(&'-') => until = Some('\n'),
+            (None, '$') => {
+                out.push('?');
+                continue;
             }
-            '$' if !quoted => '?',
-            _ => c,
-        })
-        .collect()
+            (None, _) => {}
+        }
+        out.push(c);
+    }
+    out
 }
 
 fn read(value: ValueRef<'_>) -> Value {
@@ -242,6 +267,49 @@ mod tests {
         let changed = Migration { name: "first", sql: "CREATE TABLE t (id TEXT)" };
         assert!(matches!(store.migrate("t", &[changed, SECOND]), Err(StoreError::MigrationChanged { .. })));
         assert!(matches!(store.migrate("t", &[FIRST]), Err(StoreError::Newer { .. })));
+        Ok(())
+    }
+
+    #[test]
+    fn a_dollar_in_quotes_or_a_comment_is_no_parameter() {
+        for (sql, expected) in [
+            ("SELECT $1, $12", "SELECT ?1, ?12"),
+            ("SELECT '$1', $2", "SELECT '$1', ?2"),
+            ("SELECT 'it''s $1', $2", "SELECT 'it''s $1', ?2"),
+            ("SELECT \"a$1\", $2", "SELECT \"a$1\", ?2"),
+            ("SELECT $1 -- it's $1\n, $2", "SELECT ?1 -- it's $1\n, ?2"),
+            ("SELECT 3 - $1", "SELECT 3 - ?1"),
+        ] {
+            assert_eq!(numbered(sql), expected);
+        }
+    }
+
+    #[test]
+    fn a_panic_rolls_back_and_the_store_goes_on() -> Result<(), StoreError> {
+        let store = Store::in_memory()?;
+        store.migrate("t", &[FIRST])?;
+        let other = store.clone();
+        let panicked = std::thread::spawn(move || {
+            other.transaction(|tx| -> Result<(), StoreError> {
+                tx.execute("INSERT INTO t (id) VALUES ($1)", &["a".into()])?;
+                panic!("a bug elsewhere");
+            })
+        });
+        assert!(panicked.join().is_err());
+        assert!(store.transaction(|tx| tx.query("SELECT id FROM t", &[]))?.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn the_files_are_for_the_owner_alone() -> Result<(), Box<dyn std::error::Error>> {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir()?;
+        let store = Store::open(&dir.path().join("state.db"))?;
+        store.migrate("t", &[FIRST])?;
+        for entry in std::fs::read_dir(dir.path())? {
+            let entry = entry?;
+            assert_eq!(entry.metadata()?.permissions().mode() & 0o777, 0o600, "{:?}", entry.file_name());
+        }
         Ok(())
     }
 }

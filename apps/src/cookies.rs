@@ -1,0 +1,84 @@
+//! Our cookies: their names, how they are set, and how they are read.
+//!
+//! All are `__Host-`: `Secure`, without `Domain`, for `/`, so that no other host of the domain can set them
+//! (RFC 6265bis, 4.1.3.2). They last as long as the browser is open; how long they are worth something is decided
+//! on the server.
+
+use http::HeaderMap;
+use http::header::COOKIE;
+
+/// The session, on an app's host.
+pub const APP: &str = "__Host-sekisho";
+/// The session, on the host of the sign-in pages.
+pub const LOGIN: &str = "__Host-sekisho-login";
+/// Marks the browser that began a sign-in, on an app's host.
+pub const BEGIN: &str = "__Host-sekisho-begin";
+/// Marks the browser that was shown a form, on the host of the sign-in pages.
+pub const FORM: &str = "__Host-sekisho-form";
+
+/// The value of `Set-Cookie` that sets a cookie of ours. `Lax`, because people come from other hosts.
+pub fn set(name: &str, value: &str) -> String {
+    format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax")
+}
+
+/// The value of `Set-Cookie` that takes a cookie of ours away.
+pub fn clear(name: &str) -> String {
+    format!("{name}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax")
+}
+
+/// A cookie's value. None also if it was sent twice with different values: then we can't tell which is ours.
+pub fn read<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let crumbs = headers.get_all(COOKIE).into_iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';'));
+    let mut found = None;
+    for crumb in crumbs {
+        match crumb.split_once('=') {
+            Some((key, value)) if key.trim() == name => {
+                let value = value.trim();
+                if found.is_some_and(|earlier| earlier != value) {
+                    return None;
+                }
+                found = Some(value);
+            }
+            _ => {}
+        }
+    }
+    found.filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(cookies: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for cookie in cookies {
+            headers.append(COOKIE, cookie.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn one_is_found_among_others_and_in_crumbs() {
+        assert_eq!(read(&headers(&["a=1; __Host-sekisho=x; b=2"]), APP), Some("x"));
+        assert_eq!(read(&headers(&["a=1", "__Host-sekisho=x=="]), APP), Some("x=="));
+        assert_eq!(read(&headers(&["__Host-sekisho-login=y"]), APP), None);
+        assert_eq!(read(&headers(&["__Host-sekisho="]), APP), None);
+    }
+
+    #[test]
+    fn two_different_values_are_none() {
+        assert_eq!(read(&headers(&["__Host-sekisho=x; __Host-sekisho=x"]), APP), Some("x"));
+        assert_eq!(read(&headers(&["__Host-sekisho=x", "__Host-sekisho=y"]), APP), None);
+    }
+
+    #[test]
+    fn every_cookie_keeps_what_its_prefix_promises() {
+        for name in [APP, LOGIN, BEGIN, FORM] {
+            assert!(name.starts_with("__Host-"));
+            for value in [set(name, "v"), clear(name)] {
+                assert!(value.contains("; Secure") && value.contains("; Path=/;") && value.contains("; HttpOnly"));
+                assert!(!value.to_ascii_lowercase().contains("domain"));
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What the sign-in service has recorded before it takes effect.
+
+use identity::SessionSummary;
+use vocabulary::{DeviceId, PersonId, Reason};
+
+/// The event could not be recorded. Nothing of it takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the record can't be written")]
+pub struct Unavailable;
+
+/// Writes events down, durably: when it returns `Ok`, the record survives power loss.
+#[async_trait::async_trait]
+pub trait Recorder: Send + Sync {
+    async fn record(&self, event: LoginEvent) -> Result<(), Unavailable>;
+}
+
+/// What is about to happen, or was refused. Where it came from stands in the record of the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoginEvent {
+    /// A session is about to begin.
+    SignedIn { person: PersonId, factors: u8, device: Option<DeviceId> },
+    /// The password was right; a one-time code is asked for.
+    CodeAsked { person: PersonId },
+    /// Somebody was not let in. `person` is None where nobody has the login ID: what was typed is not kept, since
+    /// people type passwords there.
+    Failed { person: Option<PersonId>, cause: Cause },
+    /// A session is about to end because the person signed out, or somebody else signs in in the same browser.
+    SignedOut { session: SessionSummary },
+}
+
+/// Why somebody was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Unknown ID or wrong password; people are not told which.
+    Password,
+    /// Wrong one-time code.
+    Code,
+    /// The code came too late.
+    CodeExpired,
+    /// Too many attempts; nothing was checked.
+    Throttled,
+    /// All right but for this: not on the roster, locked, or on somebody else's device.
+    Refused(Reason),
+}
+
+impl Cause {
+    /// The word, as it stands in records.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Code => "code",
+            Self::CodeExpired => "code-expired",
+            Self::Throttled => "throttled",
+            Self::Refused(reason) => reason.as_str(),
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The sign-in service: what answers on the host of the sign-in pages.
+//!
+//! | path | method | what |
+//! |---|---|---|
+//! | `/` | GET | the form; who is signed in goes on to where the handle leads, or home |
+//! | `/` | POST | checks ID and password |
+//! | `/totp` | POST | checks the one-time code |
+//! | `/home` | GET | the apps to choose from |
+//! | `/sign-out` | GET, POST | asks, and ends the session everywhere |
+//!
+//! It passes the same line as any app: whoever calls it has judged and recorded the request. What takes effect here,
+//! a session that begins or ends, is recorded through the [`Recorder`] *before* it does.
+
+mod event;
+mod pages;
+mod request;
+mod sign_in;
+mod sign_out;
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Method;
+use identity::{Ended, Identity, Session, Standing};
+use ring::hmac;
+use ring::rand::SystemRandom;
+use vocabulary::{AppId, Reason, SessionId};
+
+use crate::notice::{NoticePage, Tone};
+use crate::page::Page;
+use crate::{Deny, cookies, deny_page, words};
+use request::Asked;
+
+pub use event::{Cause, LoginEvent, Recorder, Unavailable};
+pub use request::{BODY_LIMIT, LoginDevice, LoginRequest};
+
+/// The one reserved path on an app's host: there a ticket is redeemed ([`TICKET_PARAM`]), or a handle bound to the
+/// browser ([`HANDLE_PARAM`]).
+pub const TICKET_PATH: &str = "/.sekisho/ticket";
+/// The query parameter that carries a ticket.
+pub const TICKET_PARAM: &str = "ticket";
+/// The query parameter that carries a handle, on the sign-in pages and at [`TICKET_PATH`].
+pub const HANDLE_PARAM: &str = "handle";
+
+/// What the service must know of its surroundings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginSettings {
+    /// The host of the sign-in pages, lower case, without port: what session tokens are bound to.
+    pub host: String,
+    /// The same as browsers write it in `Origin`: `https://login.gw.example`, with the port unless it is 443. The
+    /// apps' hosts are reached at the same port.
+    pub origin: String,
+    /// All apps, in the order in which they are shown.
+    pub apps: Vec<OfferedApp>,
+}
+
+/// An app on the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfferedApp {
+    pub id: AppId,
+    /// Its front page, in full.
+    pub url: String,
+}
+
+/// The sign-in service. Clones share it.
+#[derive(Clone)]
+pub struct LoginApp(Arc<Inner>);
+
+struct Inner {
+    identity: Identity,
+    settings: LoginSettings,
+    id_label: Option<String>,
+    /// Marks whose code is awaited, so that a wrong one is recorded under the right name. New with each
+    /// configuration: who is just typing a code then fails nameless, and nothing else is lost.
+    key: Option<hmac::Key>,
+}
+
+impl fmt::Debug for LoginApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginApp").field("settings", &self.0.settings).finish_non_exhaustive()
+    }
+}
+
+/// What is to be sent, and what came to pass.
+#[derive(Debug)]
+pub struct LoginReply {
+    pub page: Page,
+    /// The session that began; it belongs into the outcome of this request.
+    pub began: Option<SessionId>,
+    /// Sessions that ended: what they hold open is to be cut.
+    pub ended: Vec<Ended>,
+}
+
+impl From<Page> for LoginReply {
+    fn from(page: Page) -> Self {
+        Self { page, began: None, ended: Vec::new() }
+    }
+}
+
+/// Why a request got no further.
+enum Stop {
+    /// The event could not be recorded, so nothing took effect.
+    Unrecorded,
+    Broken(identity::IdentityError),
+}
+
+impl From<Unavailable> for Stop {
+    fn from(_: Unavailable) -> Self {
+        Self::Unrecorded
+    }
+}
+
+impl From<identity::IdentityError> for Stop {
+    fn from(cause: identity::IdentityError) -> Self {
+        Self::Broken(cause)
+    }
+}
+
+impl LoginApp {
+    pub fn new(identity: Identity, settings: LoginSettings) -> Self {
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok();
+        Self(Arc::new(Inner { identity, settings, id_label: None, key }))
+    }
+
+    /// The same, calling the login ID what the provider of the configuration is called (職員ID by default).
+    #[must_use]
+    pub fn with_id_label(self, label: impl Into<String>) -> Self {
+        let Inner { identity, settings, key, .. } = &*self.0;
+        let (identity, settings, key) = (identity.clone(), settings.clone(), key.clone());
+        Self(Arc::new(Inner { identity, settings, key, id_label: Some(label.into()) }))
+    }
+
+    /// Where an app's host sends somebody to sign in.
+    pub fn sign_in_url(&self, handle: &identity::Token) -> String {
+        format!("{}/?{HANDLE_PARAM}={}", self.0.settings.origin, handle.as_str())
+    }
+
+    /// Where on an app's host (lower case, without port) a ticket is redeemed.
+    pub fn ticket_url(&self, host: &str, ticket: &identity::Token) -> String {
+        format!("{}{TICKET_PATH}?{TICKET_PARAM}={}", self.origin_of(host), ticket.as_str())
+    }
+
+    /// Where on an app's next host a handle is bound to the browser.
+    pub fn bind_url(&self, host: &str, handle: &identity::Token) -> String {
+        format!("{}{TICKET_PATH}?{HANDLE_PARAM}={}", self.origin_of(host), handle.as_str())
+    }
+
+    /// An app's host as an origin, at the port at which the sign-in pages are.
+    pub fn origin_of(&self, host: &str) -> String {
+        let authority = self.0.settings.origin.strip_prefix("https://").unwrap_or(&self.0.settings.origin);
+        match authority.rsplit_once(':') {
+            Some((_, port)) if port.bytes().all(|b| b.is_ascii_digit()) => format!("https://{host}:{port}"),
+            _ => format!("https://{host}"),
+        }
+    }
+
+    /// Answers a request that has been judged and recorded.
+    pub async fn handle(&self, request: LoginRequest<'_>, recorder: &dyn Recorder) -> LoginReply {
+        let asked = Asked::new(&request, &self.0.settings);
+        match self.route(&asked, recorder).await {
+            Ok(reply) => reply,
+            Err(Stop::Unrecorded) => asked.deny(Reason::RecordUnavailable).into(),
+            Err(Stop::Broken(cause)) => {
+                tracing::error!(%cause, "a sign-in page could not be answered");
+                asked.notice(Tone::Wait, words::FAILED).page(503).into()
+            }
+        }
+    }
+
+    async fn route(&self, asked: &Asked<'_>, recorder: &dyn Recorder) -> Result<LoginReply, Stop> {
+        let method = match *asked.request.method {
+            Method::HEAD => &Method::GET,
+            _ => asked.request.method,
+        };
+        if *method == Method::POST
+            && let Some(refused) = asked.refused_form()
+        {
+            return Ok(refused.into());
+        }
+        match (asked.request.path, method) {
+            ("/", &Method::GET) => Ok(self.form(asked)),
+            ("/", &Method::POST) => sign_in::password(self, asked, recorder).await,
+            ("/totp", &Method::POST) => sign_in::code(self, asked, recorder).await,
+            // Somebody went back or reloaded: the step is over, its beginning is not.
+            ("/totp", &Method::GET) => Ok(Page::redirect("/".to_owned(), []).into()),
+            ("/home", &Method::GET) => Ok(self.home(asked).into()),
+            ("/sign-out", &Method::GET) => Ok(sign_out::ask(asked).into()),
+            ("/sign-out", &Method::POST) => sign_out::end(self, asked, recorder).await,
+            ("/" | "/totp" | "/home" | "/sign-out", _) => {
+                let page = asked.notice(Tone::Wait, words::NO_PAGE).way("/", words::HOME.get(asked.lang)).page(405);
+                Ok(page.with_header("allow", "GET, HEAD, POST".to_owned()).into())
+            }
+            _ => Ok(asked.notice(Tone::Wait, words::NO_PAGE).way("/", words::HOME.get(asked.lang)).page(404).into()),
+        }
+    }
+
+    /// The form, unless it is not needed.
+    fn form(&self, asked: &Asked<'_>) -> LoginReply {
+        let handle = asked.query(HANDLE_PARAM);
+        let pending = handle.as_deref().and_then(|h| self.0.identity.sign_ins().get(h, asked.request.now));
+        let Some(session) = asked.session() else {
+            let problem = (handle.is_some() && pending.is_none()).then_some(words::HANDLE_GONE.get(asked.lang));
+            return pages::sign_in(self, asked, handle.as_deref(), problem, 200).into();
+        };
+        if let Some(refused) = self.person_refused(asked, session) {
+            return refused.into();
+        }
+        let way = handle.as_deref().and_then(|handle| self.way_on(asked, handle, session.id()));
+        let gone = if handle.is_some() { "/home?late=1" } else { "/home" };
+        Page::redirect(way.unwrap_or_else(|| gone.to_owned()), []).into()
+    }
+
+    /// Where somebody signed in goes from here: to the app's host, with a ticket.
+    fn way_on(&self, asked: &Asked<'_>, handle: &str, session: &SessionId) -> Option<String> {
+        let sign_ins = self.0.identity.sign_ins();
+        let pending = sign_ins.get(handle, asked.request.now)?;
+        let ticket = sign_ins.mint_ticket(handle, session, asked.request.now).ok()?;
+        Some(self.ticket_url(&pending.host, &ticket))
+    }
+
+    fn home(&self, asked: &Asked<'_>) -> Page {
+        let Some(session) = asked.session() else { return Page::redirect("/".to_owned(), []) };
+        self.person_refused(asked, session).unwrap_or_else(|| pages::home(self, asked, session))
+    }
+
+    /// Signed in, but may not come in any more.
+    fn person_refused(&self, asked: &Asked<'_>, session: &Session) -> Option<Page> {
+        let reason = self.standing_refused(asked, session.person())?;
+        let page = asked.notice(Tone::Stop, words::of_reason(reason)).way("/sign-out", words::SIGN_OUT.get(asked.lang));
+        Some(page.page(403))
+    }
+
+    fn standing_refused(&self, asked: &Asked<'_>, person: &vocabulary::PersonId) -> Option<Reason> {
+        match self.0.identity.roster().standing(person, asked.request.today) {
+            Standing::Active => None,
+            Standing::NotOnRoster => Some(Reason::NotOnRoster),
+            Standing::NotYet => Some(Reason::StaffNotYet),
+            Standing::Retired => Some(Reason::StaffRetired),
+            Standing::Locked => Some(Reason::StaffLocked),
+        }
+    }
+}
+
+impl OfferedApp {
+    /// Host and port, to be shown.
+    pub(crate) fn host(&self) -> &str {
+        self.url.strip_prefix("https://").unwrap_or(&self.url).trim_end_matches('/')
+    }
+}
+
+impl<'r> Asked<'r> {
+    fn notice(&self, tone: Tone, notice: words::Notice) -> NoticePage<'r> {
+        NoticePage::new(self.lang, tone, notice).code(self.request.code)
+    }
+
+    fn deny(&self, reason: Reason) -> Page {
+        deny_page(&Deny { reason, code: self.request.code, sign_in: None, app: None }, self.lang)
+    }
+
+    /// The cookie that a form's token goes with: the browser's, or a new one.
+    fn form_cookie(&self) -> (String, Option<String>) {
+        match cookies::read(self.request.headers, cookies::FORM).filter(|c| request::is_token(c)) {
+            Some(cookie) => (cookie.to_owned(), None),
+            None => {
+                let cookie = request::new_form_cookie();
+                let set = cookies::set(cookies::FORM, &cookie);
+                (cookie, Some(set))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! The two steps of signing in: ID and password, then a one-time code where the person has a second factor.
+
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+use identity::{Answer, Attempt, BeginSession, EndCause, Verdict};
+use ring::hmac;
+use vocabulary::{PersonId, Reason};
+
+use super::pages::{self, Awaited};
+use super::request::Asked;
+use super::{Cause, LoginApp, LoginEvent, LoginReply, Recorder, Stop};
+use crate::page::Page;
+use crate::{Lang, cookies, words};
+
+/// POST `/`: ID and password.
+pub(super) async fn password(login: &LoginApp, asked: &Asked<'_>, recorder: &dyn Recorder) -> Result<LoginReply, Stop> {
+    let handle = asked.handle();
+    let again = |problem: &str, status| pages::sign_in(login, asked, handle.as_deref(), Some(problem), status);
+    if !asked.token_fits(cookies::FORM, "sign-in") {
+        return Ok(again(words::FORM_GONE.get(asked.lang), 403).into());
+    }
+    let (Some(login_id), Some(password)) = (asked.field("login_id"), asked.field("password")) else {
+        return Ok(again(words::WRONG.get(asked.lang), 403).into());
+    };
+    let attempt = Attempt {
+        login_id: &login_id,
+        password: &password,
+        totp: None,
+        source: asked.request.source,
+        now: asked.request.now,
+    };
+    match login.0.identity.directory().authenticate(attempt).await? {
+        Verdict::Ok { person, factors } => begin(login, asked, recorder, person, factors, handle.as_deref()).await,
+        Verdict::NeedTotp { challenge } => {
+            let person = login.known(&login_id);
+            if let Some(person) = person.clone() {
+                recorder.record(LoginEvent::CodeAsked { person }).await?;
+            }
+            let awaited = Awaited { challenge: challenge.as_str(), person: person.as_ref(), handle: handle.as_deref() };
+            Ok(pages::code_step(login, asked, &awaited, None, 200).into())
+        }
+        Verdict::Wrong | Verdict::Expired => {
+            recorder.record(failed(login.known(&login_id), Cause::Password)).await?;
+            Ok(again(words::WRONG.get(asked.lang), 403).into())
+        }
+        Verdict::Throttled { retry_after } => {
+            recorder.record(failed(login.known(&login_id), Cause::Throttled)).await?;
+            Ok(throttled(again(&wait(retry_after, asked.lang), 429), retry_after).into())
+        }
+    }
+}
+
+/// POST `/totp`: the one-time code.
+pub(super) async fn code(login: &LoginApp, asked: &Asked<'_>, recorder: &dyn Recorder) -> Result<LoginReply, Stop> {
+    let handle = asked.handle();
+    let over = |problem: &str| pages::sign_in(login, asked, handle.as_deref(), Some(problem), 403);
+    if !asked.token_fits(cookies::FORM, "totp") {
+        return Ok(over(words::FORM_GONE.get(asked.lang)).into());
+    }
+    let challenge = asked.field("challenge").unwrap_or_default();
+    let code = asked.field("code").unwrap_or_default();
+    let person = login.marked(asked, &challenge);
+    let awaited = Awaited { challenge: &challenge, person: person.as_ref(), handle: handle.as_deref() };
+    let answer = Answer { challenge: &challenge, code: &code, source: asked.request.source, now: asked.request.now };
+    match login.0.identity.directory().answer(answer).await? {
+        Verdict::Ok { person, factors } => begin(login, asked, recorder, person, factors, handle.as_deref()).await,
+        Verdict::Wrong => {
+            recorder.record(failed(person.clone(), Cause::Code)).await?;
+            Ok(pages::code_step(login, asked, &awaited, Some(words::WRONG_CODE.get(asked.lang)), 403).into())
+        }
+        Verdict::Expired | Verdict::NeedTotp { .. } => {
+            recorder.record(failed(person, Cause::CodeExpired)).await?;
+            Ok(over(words::CODE_EXPIRED.get(asked.lang)).into())
+        }
+        Verdict::Throttled { retry_after } => {
+            recorder.record(failed(person.clone(), Cause::Throttled)).await?;
+            let page = pages::code_step(login, asked, &awaited, Some(&wait(retry_after, asked.lang)), 429);
+            Ok(throttled(page, retry_after).into())
+        }
+    }
+}
+
+/// Who somebody is, is known. Whether they may come in is asked; then it is recorded; then the session begins.
+async fn begin(
+    login: &LoginApp,
+    asked: &Asked<'_>,
+    recorder: &dyn Recorder,
+    person: PersonId,
+    factors: u8,
+    handle: Option<&str>,
+) -> Result<LoginReply, Stop> {
+    let request = asked.request;
+    let others_device = request.device.and_then(|d| d.owner).is_some_and(|owner| *owner != person);
+    let refused = login.standing_refused(asked, &person).or(others_device.then_some(Reason::DeviceNotYours));
+    if let Some(reason) = refused {
+        recorder.record(failed(Some(person), Cause::Refused(reason))).await?;
+        return Ok(asked.deny(reason).into());
+    }
+    let device = request.device.map(|d| d.id.clone());
+    let event = LoginEvent::SignedIn { person: person.clone(), factors, device: device.clone() };
+    recorder.record(event).await?;
+    // Whoever used this browser before is signed out everywhere: two people in one browser would be a mix-up.
+    let mut ended = Vec::new();
+    if let Some(earlier) = &request.session {
+        recorder.record(LoginEvent::SignedOut { session: earlier.summary() }).await?;
+        ended.extend(login.0.identity.sessions().end(earlier.id(), EndCause::SignOut).await?);
+    }
+    let begin = BeginSession {
+        person,
+        factors,
+        device,
+        source: request.source,
+        host: login.0.settings.host.clone(),
+        now: request.now,
+    };
+    let (session, token) = login.0.identity.sessions().begin(begin).await?;
+    let home = || format!("{}/home{}", login.0.settings.origin, if handle.is_some() { "?late=1" } else { "" });
+    let url = handle.and_then(|handle| login.way_on(asked, handle, &session)).unwrap_or_else(home);
+    Ok(LoginReply { page: pages::opening(asked, &url, &token), began: Some(session), ended })
+}
+
+fn failed(person: Option<PersonId>, cause: Cause) -> LoginEvent {
+    LoginEvent::Failed { person, cause }
+}
+
+fn throttled(page: Page, retry_after: Duration) -> Page {
+    page.with_header("retry-after", seconds(retry_after).to_string())
+}
+
+fn seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+/// How long to wait, in seconds or rounded up to minutes.
+fn wait(retry_after: Duration, lang: Lang) -> String {
+    let length = match seconds(retry_after) {
+        1 => words::ONE_SECOND.get(lang).to_owned(),
+        seconds @ ..90 => format!("{seconds}{}", words::SECONDS.get(lang)),
+        seconds => format!("{}{}", seconds.div_ceil(60), words::MINUTES.get(lang)),
+    };
+    format!("{}{length}{}", words::THROTTLED_BEFORE.get(lang), words::THROTTLED_AFTER.get(lang))
+}
+
+impl LoginApp {
+    /// The person of the roster who has this login ID, as the directory reads what was typed.
+    fn known(&self, typed: &str) -> Option<PersonId> {
+        let half = |c: char| match c {
+            '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+            c => c,
+        };
+        let id = PersonId::new(typed.trim().chars().map(half).collect::<String>()).ok()?;
+        self.0.identity.roster().get(&id).map(|person| person.id.clone())
+    }
+
+    /// Vouches that this challenge was put to this person.
+    pub(super) fn mark(&self, challenge: &str, who: &str) -> String {
+        let sign = |key| BASE64URL_NOPAD.encode(hmac::sign(key, marked(challenge, who).as_bytes()).as_ref());
+        self.0.key.as_ref().map(sign).unwrap_or_default()
+    }
+
+    /// Whom the challenge was put to, if we vouch for it.
+    fn marked(&self, asked: &Asked<'_>, challenge: &str) -> Option<PersonId> {
+        let who = asked.field("who")?;
+        let mark = BASE64URL_NOPAD.decode(asked.field("mark")?.as_bytes()).ok()?;
+        hmac::verify(self.0.key.as_ref()?, marked(challenge, &who).as_bytes(), &mark).ok()?;
+        PersonId::new(who).ok()
+    }
+}
+
+fn marked(challenge: &str, who: &str) -> String {
+    format!("{}:{challenge}{who}", challenge.len())
+}

@@ -1,0 +1,38 @@
+//! Signing out: asked first, then everywhere at once.
+
+use identity::EndCause;
+
+use super::request::Asked;
+use super::{LoginApp, LoginEvent, LoginReply, Recorder, Stop, pages};
+use crate::notice::Tone;
+use crate::page::Page;
+use crate::{cookies, words};
+
+/// GET `/sign-out`.
+pub(super) fn ask(asked: &Asked<'_>) -> Page {
+    // A session that began on another device may be ended here all the same.
+    match &asked.request.session {
+        Some(_) => pages::sign_out(asked, 200),
+        None => signed_out(asked),
+    }
+}
+
+/// POST `/sign-out`: recorded, then ended for every host.
+pub(super) async fn end(login: &LoginApp, asked: &Asked<'_>, recorder: &dyn Recorder) -> Result<LoginReply, Stop> {
+    let Some(session) = &asked.request.session else { return Ok(signed_out(asked).into()) };
+    if !asked.token_fits(cookies::LOGIN, "sign-out") {
+        return Ok(pages::sign_out(asked, 403).into());
+    }
+    recorder.record(LoginEvent::SignedOut { session: session.summary() }).await?;
+    let ended = login.0.identity.sessions().end(session.id(), EndCause::SignOut).await?;
+    Ok(LoginReply { page: signed_out(asked), began: None, ended: ended.into_iter().collect() })
+}
+
+fn signed_out(asked: &Asked<'_>) -> Page {
+    asked
+        .notice(Tone::Done, words::SIGNED_OUT)
+        .way("/", words::SIGN_IN.get(asked.lang))
+        .code(None)
+        .page(200)
+        .with_cookies([cookies::clear(cookies::LOGIN)])
+}

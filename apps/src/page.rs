@@ -1,0 +1,100 @@
+//! How a page of ours is sent: status, headers, body. What it says is elsewhere.
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use data_encoding::BASE64;
+use ring::digest::{SHA256, digest};
+
+use crate::Lang;
+
+/// The one style sheet; it stands in every page.
+pub(crate) const STYLE: &str = include_str!("../templates/style.css");
+
+/// An answer of ours. For HEAD the body is left out when it is sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Page {
+    pub status: u16,
+    /// In the order to be sent; `set-cookie` may stand there several times. `content-length` is not among them.
+    pub headers: Vec<(&'static str, String)>,
+    pub body: String,
+}
+
+/// Shows neither cookies nor addresses nor the body: they may hold tokens.
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| *name).collect();
+        f.debug_struct("Page").field("status", &self.status).field("headers", &names).finish_non_exhaustive()
+    }
+}
+
+impl Page {
+    /// A page for people. Nothing may be loaded, run or framed; forms lead to the same host only.
+    pub(crate) fn html(status: u16, lang: Lang, body: String) -> Self {
+        let mut page = Self::bare(status, body);
+        page.headers.extend([
+            ("content-type", "text/html; charset=utf-8".to_owned()),
+            ("content-language", lang.tag().to_owned()),
+            ("vary", "accept-language".to_owned()),
+            ("content-security-policy", CONTENT_SECURITY_POLICY.clone()),
+            ("cross-origin-opener-policy", "same-origin".to_owned()),
+        ]);
+        page
+    }
+
+    /// An answer for a script.
+    pub(crate) fn json(status: u16, body: String) -> Self {
+        let mut page = Self::bare(status, body);
+        page.headers.extend([
+            ("content-type", "application/json".to_owned()),
+            ("vary", "accept-language".to_owned()),
+            ("content-security-policy", "default-src 'none'; frame-ancestors 'none'".to_owned()),
+        ]);
+        page
+    }
+
+    /// Leads the browser elsewhere with a GET (303), setting the cookies (values of `Set-Cookie`) on the way.
+    pub fn redirect(location: String, cookies: impl IntoIterator<Item = String>) -> Self {
+        let mut page = Self::bare(303, String::new()).with_cookies(cookies);
+        page.headers.push(("location", location));
+        page
+    }
+
+    /// The same with cookies, given as values of `Set-Cookie`.
+    #[must_use]
+    pub fn with_cookies(mut self, cookies: impl IntoIterator<Item = String>) -> Self {
+        self.headers.extend(cookies.into_iter().map(|value| ("set-cookie", value)));
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_header(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The first header of this name, in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
+    }
+
+    fn bare(status: u16, body: String) -> Self {
+        let headers = vec![
+            ("cache-control", "no-store".to_owned()),
+            // Not `no-referrer`: browsers would then send `Origin: null` with our own forms (Fetch, 3.1).
+            ("referrer-policy", "same-origin".to_owned()),
+            ("x-content-type-options", "nosniff".to_owned()),
+            ("x-frame-options", "DENY".to_owned()),
+        ];
+        Self { status, headers, body }
+    }
+}
+
+/// The style sheet is allowed by its hash, the icon as `data:`, and nothing else.
+static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "default-src 'none'; style-src 'sha256-{}'; img-src data:; form-action 'self'; base-uri 'none'; \
+         frame-ancestors 'none'",
+        BASE64.encode(digest(&SHA256, STYLE.as_bytes()).as_ref())
+    )
+});

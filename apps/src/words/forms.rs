@@ -1,0 +1,131 @@
+//! The words of forms, buttons and labels, and of notices that stand for no reason.
+
+use super::{Notice, Text, text};
+
+pub const FOOTER: Text =
+    text("このゲートを通る操作は、すべて記録されます。", "Everything done through this gate is recorded.");
+pub const CODE: Text = text("お問い合わせ番号", "Reference code");
+pub const CODE_HINT: Text =
+    text("管理者に連絡するときに、この番号を伝えてください。", "Give this code to your administrator.");
+pub const APP: Text = text("サービス", "Service");
+pub const NEXT: Text = text("どうすればよいですか", "What to do");
+
+pub const SIGN_IN: Text = text("ログイン", "Sign in");
+pub const SIGN_IN_FOR_BEFORE: Text = text("", "Sign in to open ");
+pub const SIGN_IN_FOR_AFTER: Text = text(" を開くために、ログインしてください。", ".");
+pub const SIGN_IN_PLAIN: Text = text("IDとパスワードを入力してください。", "Enter your ID and password.");
+pub const LOGIN_ID: Text = text("職員ID", "Staff ID");
+pub const PASSWORD: Text = text("パスワード", "Password");
+pub const FORGOTTEN: Text = text(
+    "IDやパスワードがわからないときは、管理者に連絡してください。",
+    "If you don't know your ID or password, ask your administrator.",
+);
+pub const WRONG: Text = text(
+    "IDまたはパスワードが違います。もう一度入力してください。",
+    "The ID or the password is wrong. Please try again.",
+);
+
+pub const CODE_STEP: Text = text("確認コードを入力", "Enter your verification code");
+pub const CODE_STEP_WHAT: Text = text(
+    "スマートフォンの認証アプリに表示されている、6けたの数字を入力してください。",
+    "Enter the 6 digits that the authenticator app on your phone shows.",
+);
+pub const TOTP: Text = text("確認コード（6けた）", "Verification code (6 digits)");
+pub const CONTINUE: Text = text("次へ", "Continue");
+pub const START_OVER: Text = text("最初からやり直す", "Start over");
+pub const WRONG_CODE: Text = text(
+    "確認コードが違います。新しいコードが表示されてから、入力してください。",
+    "The code is wrong. Wait for the next one and enter it.",
+);
+pub const CODE_EXPIRED: Text =
+    text("時間がたったため、最初からやり直してください。", "That took too long. Please start again.");
+
+pub const THROTTLED_BEFORE: Text =
+    text("ログインの失敗が続いたため、少しの間止めています。", "There were too many attempts. Please wait ");
+pub const THROTTLED_AFTER: Text = text("ほど待ってから、もう一度入力してください。", " and try again.");
+
+pub const HANDLE_GONE: Text = text(
+    "時間がたったため、開こうとしたページがわからなくなりました。ログインすると、サービスの一覧が開きます。",
+    "That took too long, so we no longer know which page you wanted. After signing in you will see your services.",
+);
+pub const FORM_GONE: Text = text(
+    "安全のため、もう一度入力してください。ブラウザーのCookieを許可してください。",
+    "For safety, please enter it again. Cookies must be allowed in your browser.",
+);
+
+pub const OPENING: Text = text("ログインしました", "You are signed in");
+pub const OPENING_WHAT: Text =
+    text("サービスを開いています。そのままお待ちください。", "Your service is being opened. One moment, please.");
+pub const OPENING_NEXT: Text =
+    text("開かないときは、下のボタンを押してください。", "If nothing happens, use the button below.");
+pub const OPEN: Text = text("開く", "Open");
+
+pub const HOME: Text = text("サービスの一覧", "Your services");
+pub const HOME_EMPTY: Text = text(
+    "いま利用できるサービスがありません。管理者に連絡してください。",
+    "There is no service you can use right now. Please ask your administrator.",
+);
+pub const SIGNED_IN_AS: Text = text("ログイン中の職員", "Signed in as");
+pub const HOME_NOTICE: Text = text(
+    "時間がたったため、開こうとしたページがわからなくなりました。下の一覧から開いてください。",
+    "That took too long, so we no longer know which page you wanted. Choose a service below.",
+);
+
+pub const SIGN_OUT: Text = text("ログアウト", "Sign out");
+pub const SIGN_OUT_WHAT: Text = text(
+    "すべてのサービスからログアウトします。保存していない入力は消えます。",
+    "You will be signed out of all services. What has not been saved will be lost.",
+);
+pub const BACK: Text = text("サービスの一覧に戻る", "Back to your services");
+
+pub const SECONDS: Text = text("秒", " seconds");
+pub const MINUTES: Text = text("分", " minutes");
+pub const ONE_MINUTE: Text = text("1分", "1 minute");
+pub const ONE_SECOND: Text = text("1秒", "1 second");
+
+const fn notice(title: Text, what: Text, next: Text) -> Notice {
+    Notice { title, what, next }
+}
+
+pub const SIGNED_OUT: Notice = notice(
+    text("ログアウトしました", "You are signed out"),
+    text("すべてのサービスからログアウトしました。", "You have been signed out of all services."),
+    text(
+        "ほかの職員と使う端末では、ブラウザーも閉じてください。",
+        "If you share this device with others, close the browser as well.",
+    ),
+);
+
+pub const LINK_EXPIRED: Notice = notice(
+    text("ログインを完了できませんでした", "Signing in could not be completed"),
+    text(
+        "時間がたったか、別のブラウザーで開かれたため、このリンクは使えません。",
+        "This link can't be used: it is too old, or was opened in another browser.",
+    ),
+    text("サービスを、もう一度開いてください。", "Open the service again."),
+);
+pub const OPEN_AGAIN: Text = text("サービスを開く", "Open the service");
+
+pub const FORM_EXPIRED: Notice = notice(
+    text("もう一度操作してください", "Please try again"),
+    text(
+        "このページが古くなったか、別のページから送られたため、受け付けませんでした。",
+        "This page was too old, or the request came from another page, so nothing was done.",
+    ),
+    text("サービスの一覧から、やり直してください。", "Start again from the list of your services."),
+);
+
+pub const FAILED: Notice = notice(
+    text("ただいま利用できません", "Not available right now"),
+    text("システムに問題が起きています。", "Something went wrong on our side."),
+    text(
+        "しばらく待ってから、もう一度開いてください。直らないときは、管理者に連絡してください。",
+        "Wait a little and try again. If that doesn't help, tell your administrator.",
+    ),
+);
+
+pub const NO_PAGE: Notice = notice(
+    text("ページが見つかりません", "Page not found"),
+    text("このアドレスのページはありません。", "There is no page at this address."),
+    text("サービスの一覧から、開き直してください。", "Start from the list of your services."),
+);

@@ -1,0 +1,306 @@
+//! Reading the journal back, also while it is being written.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use serde::de::DeserializeOwned;
+use serde::ser::{Error as _, SerializeMap as _};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+use vocabulary::{AppId, PersonId, Timestamp};
+
+use crate::frame::{self, Frame, FrameKind, HeaderProblem, SegmentHeader};
+use crate::record::VERSION;
+use crate::segments::parse_name;
+use crate::{AuditError, Decision, End, Outcome, Position, Record};
+
+/// A record with what became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    pub position: Position,
+    /// When it happened, by the gateway's clock.
+    pub at: Timestamp,
+    /// 64 random bits in hex.
+    pub salt: String,
+    pub record: Record,
+    /// What became of a request. None: it still goes on, or its outcome is not written yet, or it is not a
+    /// request. A permitted request of a boot that has ended always has one, if only `outcome-unknown`.
+    pub outcome: Option<Outcome>,
+}
+
+/// As the record is written, with `"boot"` and `"seq"` before and `"outcome"` behind.
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = self.record.fields().map_err(S::Error::custom)?;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("boot", &self.position.boot)?;
+        map.serialize_entry("seq", &self.position.seq)?;
+        map.serialize_entry("v", &VERSION)?;
+        map.serialize_entry("kind", self.record.kind())?;
+        map.serialize_entry("at", &self.at)?;
+        map.serialize_entry("salt", &self.salt)?;
+        for (key, value) in &fields {
+            map.serialize_entry(key, value)?;
+        }
+        if let Some(outcome) = &self.outcome {
+            map.serialize_entry("outcome", outcome)?;
+        }
+        map.end()
+    }
+}
+
+/// Which records to read. Everything that is given must fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Who did it, or to whom it was done.
+    pub person: Option<PersonId>,
+    pub app: Option<AppId>,
+    /// At this time or later.
+    pub from: Option<Timestamp>,
+    /// Before this time.
+    pub to: Option<Timestamp>,
+    /// A request whose response was denied counts as denied.
+    pub decision: Option<Decision>,
+    /// By the word in `"kind"`, such as `request` or `sign-in`.
+    pub kind: Option<String>,
+    /// The record at this place only.
+    pub position: Option<Position>,
+    /// Only so many, the newest ones.
+    pub limit: Option<usize>,
+}
+
+impl Filter {
+    /// Whether a record fits, as far as can be told before its outcome is known.
+    pub(crate) fn takes(&self, entry: &Entry) -> bool {
+        let request = match &entry.record {
+            Record::Request(request) => Some(request),
+            _ => None,
+        };
+        self.from.is_none_or(|from| entry.at >= from)
+            && self.to.is_none_or(|to| entry.at < to)
+            && self.kind.as_ref().is_none_or(|kind| kind == entry.record.kind())
+            && self.app.as_ref().is_none_or(|app| request.is_some_and(|r| r.app.as_ref() == Some(app)))
+            && self.person.as_ref().is_none_or(|person| entry.record.concerns(person))
+            && (self.decision.is_none() || request.is_some())
+    }
+
+    pub(crate) fn takes_decision(&self, entry: &Entry) -> bool {
+        let Some(wanted) = self.decision else { return true };
+        let Record::Request(request) = &entry.record else { return false };
+        let denied_later = entry.outcome.as_ref().is_some_and(|outcome| outcome.end == End::DeniedResponse);
+        wanted == if denied_later { Decision::Deny } else { request.decision }
+    }
+
+    pub(crate) fn takes_position(&self, position: Position) -> bool {
+        self.position.is_none_or(|wanted| wanted == position)
+    }
+}
+
+/// Reads the records of the journal in `dir` that pass the filter, oldest first, requests with their outcomes. What
+/// passes is held in memory, because an outcome may stand far behind its request; without a limit that can be a lot.
+///
+/// The gateway may be writing meanwhile: reading ends before what is not wholly written.
+///
+/// # Errors
+/// The folder or a file can't be read, or is of a later version.
+pub fn read(dir: &Path, filter: &Filter) -> Result<impl Iterator<Item = Entry> + Send + use<>, AuditError> {
+    let mut entries: BTreeMap<Position, Entry> = BTreeMap::new();
+    let mut seen = Position { boot: 0, seq: 0 };
+    let mut ended = 0;
+    for (boot, path) in segments(dir)? {
+        // A boot has ended when another one has begun.
+        ended = ended.max(boot.saturating_sub(1));
+        let Some(segment) = load(&path)? else { continue };
+        for frame in frames(&segment.bytes, &segment.header) {
+            let position = Position { boot, seq: frame.seq };
+            if frame.kind == FrameKind::End {
+                ended = boot;
+            }
+            // After a failed write the unconfirmed frames stand in the next file once more.
+            if !frame.kind.is_numbered() || position <= seen {
+                continue;
+            }
+            seen = position;
+            let payload = frame.payload(&segment.bytes);
+            if frame.kind == FrameKind::Outcome {
+                let wanted = |of: &Position| entries.contains_key(of);
+                if let Some((of, outcome)) = read_outcome(payload, position, wanted)?
+                    && let Some(entry) = entries.get_mut(&of)
+                {
+                    entry.outcome = Some(outcome);
+                }
+            } else if filter.takes_position(position) {
+                let entry = read_record(payload, position)?;
+                if filter.takes(&entry) {
+                    entries.insert(position, entry);
+                }
+                // A decision is only known for good at the end, so then nothing can be let go before.
+                if filter.decision.is_none() && filter.limit.is_some_and(|limit| entries.len() > limit) {
+                    entries.pop_first();
+                }
+            }
+        }
+    }
+    for entry in entries.values_mut().filter(|entry| entry.position.boot <= ended) {
+        entry.lose_track();
+    }
+    entries.retain(|_, entry| filter.takes_decision(entry));
+    while filter.limit.is_some_and(|limit| entries.len() > limit) {
+        entries.pop_first();
+    }
+    Ok(entries.into_values())
+}
+
+impl Entry {
+    /// Its outcome will never come.
+    fn lose_track(&mut self) {
+        if let Record::Request(request) = &self.record
+            && request.decision == Decision::Permit
+            && self.outcome.is_none()
+        {
+            self.outcome = Some(Outcome { at: self.at, end: End::OutcomeUnknown, ..Outcome::default() });
+        }
+    }
+}
+
+/// A segment in memory.
+pub(crate) struct Loaded {
+    pub(crate) header: SegmentHeader,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Boots and paths of all segments, in the order they were written.
+pub(crate) fn segments(dir: &Path) -> Result<Vec<(u32, PathBuf)>, AuditError> {
+    let listed = fs::read_dir(dir).map_err(AuditError::io("could not list", dir))?;
+    let mut found = Vec::new();
+    for entry in listed {
+        let file = entry.map_err(AuditError::io("could not list", dir))?.file_name();
+        if let Some(number) = file.to_str().and_then(parse_name) {
+            found.push((number, dir.join(file)));
+        }
+    }
+    found.sort_unstable();
+    Ok(found.into_iter().map(|((boot, _), path)| (boot, path)).collect())
+}
+
+/// None: it has gone meanwhile, or has no header (yet).
+fn load(path: &Path) -> Result<Option<Loaded>, AuditError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(AuditError::io("could not read", path)(error)),
+    };
+    match SegmentHeader::decode(&bytes) {
+        Ok(header) => Ok(Some(Loaded { header, bytes })),
+        Err(HeaderProblem::Newer(version)) => Err(AuditError::Newer { path: path.to_owned(), version }),
+        Err(HeaderProblem::Unreadable) => Ok(None),
+    }
+}
+
+/// All good frames, also those behind a damaged place.
+fn frames<'s>(bytes: &'s [u8], header: &'s SegmentHeader) -> impl Iterator<Item = Frame> + 's {
+    let mut at = frame::SEGMENT_HEADER;
+    std::iter::from_fn(move || {
+        let next = frame::read(bytes, header, at)
+            .or_else(|| if frame::is_unused(bytes, at) { None } else { frame::find(bytes, header, at) })?;
+        at = next.span.end;
+        Some(next)
+    })
+}
+
+/// Reads an outcome if it belongs to a record that is `wanted`.
+pub(crate) fn read_outcome(
+    payload: &[u8],
+    position: Position,
+    wanted: impl FnOnce(&Position) -> bool,
+) -> Result<Option<(Position, Outcome)>, AuditError> {
+    #[derive(serde::Deserialize)]
+    struct Of {
+        of: (u32, u64),
+    }
+    let problem = |error: serde_json::Error| unreadable(position, &error);
+    let Of { of: (boot, seq) } = serde_json::from_slice(payload).map_err(problem)?;
+    let of = Position { boot, seq };
+    if !wanted(&of) {
+        return Ok(None);
+    }
+    let mut outcome: Outcome = serde_json::from_slice(payload).map_err(problem)?;
+    for key in ["v", "kind", "salt", "of"] {
+        outcome.more.remove(key);
+    }
+    Ok(Some((of, outcome)))
+}
+
+/// Reads a record. One that this version can't make sense of becomes [`Record::Other`].
+pub(crate) fn read_record(payload: &[u8], position: Position) -> Result<Entry, AuditError> {
+    let mut fields: Map<String, Value> =
+        serde_json::from_slice(payload).map_err(|error| unreadable(position, &error))?;
+    let known = fields.remove("v").is_some_and(|v| v == VERSION);
+    let mut text = |key| match fields.remove(key) {
+        Some(Value::String(text)) => text,
+        _ => String::new(),
+    };
+    let (kind, salt) = (text("kind"), text("salt"));
+    let at = Timestamp(fields.remove("at").and_then(|at| at.as_i64()).unwrap_or_default());
+    let record = if known { Record::from_fields(&kind, &fields) } else { None };
+    let record = record.unwrap_or(Record::Other { kind, fields });
+    Ok(Entry { position, at, salt, record, outcome: None })
+}
+
+fn unreadable(position: Position, error: &serde_json::Error) -> AuditError {
+    AuditError::Record { boot: position.boot, seq: position.seq, problem: error.to_string() }
+}
+
+impl Record {
+    fn from_fields(kind: &str, fields: &Map<String, Value>) -> Option<Self> {
+        fn typed<T: DeserializeOwned>(fields: &Map<String, Value>) -> Option<T> {
+            T::deserialize(Value::Object(fields.clone())).ok()
+        }
+        match kind {
+            "request" => typed(fields).map(Self::Request),
+            "aggregate" => typed(fields).map(Self::Aggregate),
+            "sign-in" => typed(fields).map(Self::SignIn),
+            "sign-out" => typed(fields).map(Self::SignOut),
+            "change" => typed(fields).map(Self::Change),
+            "start" => typed(fields).map(Self::Start),
+            "stop" => typed(fields).map(Self::Stop),
+            "recovery" => typed(fields).map(Self::Recovery),
+            "reload" => typed(fields).map(Self::Reload),
+            "clock-accepted" => typed(fields).map(Self::ClockAccepted),
+            _ => None,
+        }
+    }
+
+    fn fields(&self) -> serde_json::Result<Map<String, Value>> {
+        let value = match self {
+            Self::Request(fields) => serde_json::to_value(fields)?,
+            Self::Aggregate(fields) => serde_json::to_value(fields)?,
+            Self::SignIn(fields) => serde_json::to_value(fields)?,
+            Self::SignOut(fields) => serde_json::to_value(fields)?,
+            Self::Change(fields) => serde_json::to_value(fields)?,
+            Self::Start(fields) => serde_json::to_value(fields)?,
+            Self::Stop(fields) => serde_json::to_value(fields)?,
+            Self::Recovery(fields) => serde_json::to_value(fields)?,
+            Self::Reload(fields) => serde_json::to_value(fields)?,
+            Self::ClockAccepted(fields) => serde_json::to_value(fields)?,
+            Self::Other { fields, .. } => return Ok(fields.clone()),
+        };
+        match value {
+            Value::Object(fields) => Ok(fields),
+            _ => Ok(Map::new()),
+        }
+    }
+
+    /// The person did it, or it was done to them.
+    fn concerns(&self, person: &PersonId) -> bool {
+        match self {
+            Self::Request(request) => request.person.as_ref() == Some(person),
+            Self::SignIn(sign_in) => sign_in.person.as_ref() == Some(person),
+            Self::SignOut(sign_out) => sign_out.person == *person,
+            Self::Change(change) => change.by == person.as_str() || change.subject == person.as_str(),
+            Self::ClockAccepted(accepted) => accepted.by == person.as_str(),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,451 @@
+//! The record: the one place where its written form is written down.
+//!
+//! A record is one JSON object, fields in the order of the types below, no white space, absent values left
+//! out. It begins with `"v":1`, `"kind"`, `"at"` (microseconds, UTC) and `"salt"` (64 random bits in hex, so
+//! that a record's hash tells nothing to guess). An [`Outcome`] is an object of its own, of kind `outcome`,
+//! which names the record it belongs to; readers merge the two.
+//!
+//! The form is open: later versions add optional fields, and a reader keeps what it doesn't know in `more`.
+//! Nothing secret has a field here: no cookie, token, password, header or body.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use vocabulary::{Action, AppId, DeviceId, NetworkName, PersonId, Reason, RuleName, SessionId, Timestamp};
+
+/// Version of the written form. It changes only if an old reader would misread the new form.
+pub(crate) const VERSION: u8 = 1;
+
+/// Longest host kept, in characters.
+const HOST_CHARS: usize = 255;
+/// Longest method kept, in characters.
+const METHOD_CHARS: usize = 32;
+/// Longest path kept, in characters. A stranger decides how long a path is, so something must bound it.
+const PATH_CHARS: usize = 2_048;
+/// Longest user agent kept, in characters.
+const USER_AGENT_CHARS: usize = 200;
+
+/// What was decided about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    Permit,
+    Deny,
+}
+
+impl Decision {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Permit => "permit",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// A request as it is about to be answered or forwarded; borrowed, because one is made per request.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestIntent<'a> {
+    pub at: Timestamp,
+    /// None: no app has the host name. Built-in pages have their own ids (`login`, …).
+    pub app: Option<&'a AppId>,
+    /// As the client named it; kept up to 255 characters.
+    pub host: &'a str,
+    /// Kept up to 32 characters.
+    pub method: &'a str,
+    /// Already masked; kept up to 2,048 characters.
+    pub path: &'a str,
+    pub action: Action,
+    /// The action was guessed from method, path and type; no recipe named it.
+    pub guessed: bool,
+    pub decision: Decision,
+    pub reason: Reason,
+    pub rule: Option<&'a RuleName>,
+    pub person: Option<&'a PersonId>,
+    pub session: Option<&'a SessionId>,
+    pub device: Option<&'a DeviceId>,
+    /// Serial number of the client certificate, in hex, whether or not the inventory knows it.
+    pub serial: Option<&'a str>,
+    pub source: IpAddr,
+    /// The configuration's networks that the source lies in.
+    pub networks: &'a [NetworkName],
+    /// The source lies in a network that stands for a facility.
+    pub inside: bool,
+    /// `1.3` or `1.2`.
+    pub tls: Option<&'a str>,
+    /// `1.1` or `2`.
+    pub http: &'a str,
+    /// Kept up to 200 characters.
+    pub user_agent: Option<&'a str>,
+    /// A person's navigation to a page, as told apart from what a page fetches by itself.
+    pub navigation: bool,
+}
+
+impl RequestIntent<'_> {
+    /// Nobody signed in and no device of ours: who can't be told, and has no claim on reserved disk space.
+    pub const fn is_stranger(&self) -> bool {
+        self.person.is_none() && self.device.is_none()
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        cut(self.host, HOST_CHARS)
+    }
+
+    pub(crate) fn method(&self) -> &str {
+        cut(self.method, METHOD_CHARS)
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        cut(self.path, PATH_CHARS)
+    }
+
+    pub(crate) fn user_agent(&self) -> Option<&str> {
+        self.user_agent.map(|agent| cut(agent, USER_AGENT_CHARS))
+    }
+}
+
+fn cut(text: &str, chars: usize) -> &str {
+    // Most texts are shorter in bytes already; then nothing is counted.
+    if text.len() <= chars {
+        return text;
+    }
+    text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end])
+}
+
+/// A recorded request, read back. The fields are those of [`RequestIntent`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppId>,
+    pub host: String,
+    pub method: String,
+    pub path: String,
+    pub action: Action,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub guessed: bool,
+    pub decision: Decision,
+    pub reason: Reason,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    pub source: IpAddr,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<NetworkName>,
+    pub inside: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
+    pub http: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub navigation: bool,
+    /// Fields of later versions.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+impl From<&RequestIntent<'_>> for Request {
+    fn from(intent: &RequestIntent<'_>) -> Self {
+        Self {
+            app: intent.app.cloned(),
+            host: intent.host().to_owned(),
+            method: intent.method().to_owned(),
+            path: intent.path().to_owned(),
+            action: intent.action,
+            guessed: intent.guessed,
+            decision: intent.decision,
+            reason: intent.reason,
+            rule: intent.rule.cloned(),
+            person: intent.person.cloned(),
+            session: intent.session.cloned(),
+            device: intent.device.cloned(),
+            serial: intent.serial.map(str::to_owned),
+            source: intent.source,
+            networks: intent.networks.to_vec(),
+            inside: intent.inside,
+            tls: intent.tls.map(str::to_owned),
+            http: intent.http.to_owned(),
+            user_agent: intent.user_agent().map(str::to_owned),
+            navigation: intent.navigation,
+            more: Map::new(),
+        }
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// Answered in full.
+    Ok,
+    /// The client went away.
+    Aborted,
+    /// The SaaS could not be reached or broke off.
+    UpstreamFailed,
+    /// We cut it: a device, session or person was revoked.
+    Cut,
+    /// The SaaS answered, and its answer was not permitted.
+    DeniedResponse,
+    /// It never left: its record came too late, or nobody waited for it any more.
+    Refused,
+    /// The outcome was lost; whether the SaaS acted is not known.
+    #[default]
+    OutcomeUnknown,
+}
+
+impl End {
+    pub const ALL: [Self; 7] = [
+        Self::Ok,
+        Self::Aborted,
+        Self::UpstreamFailed,
+        Self::Cut,
+        Self::DeniedResponse,
+        Self::Refused,
+        Self::OutcomeUnknown,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Aborted => "aborted",
+            Self::UpstreamFailed => "upstream-failed",
+            Self::Cut => "cut",
+            Self::DeniedResponse => "denied-response",
+            Self::Refused => "refused",
+            Self::OutcomeUnknown => "outcome-unknown",
+        }
+    }
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub at: Timestamp,
+    pub end: End,
+    /// What the client was told; None if it was told nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Body bytes from the client.
+    #[serde(default)]
+    pub bytes_in: u64,
+    /// Body bytes to the client.
+    #[serde(default)]
+    pub bytes_out: u64,
+    /// Microseconds from forwarding to the response's head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_us: Option<u64>,
+    /// Microseconds from the request's head to the end.
+    #[serde(default)]
+    pub total_us: u64,
+    /// The action, where the response's head showed another one than the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<Action>,
+    /// Why the response was refused, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// The rule that refused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleName>,
+    /// Fields of later versions.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// Requests of strangers beyond the rate, counted instead of recorded one by one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aggregate {
+    /// Where they came from: an IPv4 address or an IPv6 /64; None: all sources beyond the limit of sources.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Beginning of the minute they came in.
+    pub minute: Timestamp,
+    pub count: u64,
+    pub first: Timestamp,
+    pub last: Timestamp,
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// How an attempt to sign in ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignInResult {
+    Ok,
+    /// Unknown login ID or wrong password or second factor; the same to who tries.
+    Wrong,
+    /// The password was right, and the second factor is asked for.
+    SecondFactor,
+    /// Too many attempts.
+    Throttled,
+    /// Right, but the person may not sign in (left, locked, not on the roster).
+    NotAllowed,
+}
+
+/// An attempt to sign in to the gate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SignIn {
+    pub result: SignInResult,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Only a person of the roster. What else was typed is not recorded: people type passwords there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
+    /// Id of the identity provider, from the configuration.
+    pub provider: String,
+    /// How many factors were proven.
+    pub factors: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    pub source: IpAddr,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<NetworkName>,
+    pub inside: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// A session's end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignOut {
+    pub person: PersonId,
+    pub session: SessionId,
+    /// One word: `signed-out`, `idle`, `expired`, `ended`, …
+    pub cause: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// Somebody changed something: a device was issued or revoked, a person locked, a session ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Who: a person's id, or a system user as `root(0)`.
+    pub by: String,
+    /// Through what: `control-socket`, `console`, `offline`.
+    pub channel: String,
+    /// What, as one word: `device-revoked`, `staff-locked`, …
+    pub what: String,
+    /// To what: the id of the thing changed.
+    pub subject: String,
+    /// What else is worth knowing, never a secret.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub details: Map<String, Value>,
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// The gateway began to serve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// The program's version.
+    pub version: String,
+    /// SHA-256 of the configuration, in hex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// The gateway was asked to end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// One word: `terminated`, `upgraded`, …
+    pub cause: String,
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// What was found when the journal was opened after an end that was not clean. The journal writes it itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovered {
+    /// The boot that ended so.
+    pub of_boot: u32,
+    /// Bytes cut off after the last good record; none of them was ever confirmed to anybody.
+    pub truncated_bytes: u64,
+    /// Files with damage before good records; the damaged files are kept under these names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantined: Vec<String>,
+    /// Numbers of records lost to the damage, as far as they can be told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<(u64, u64)>,
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// The configuration was read again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {
+    /// False: it was not valid, and the last good one stays.
+    pub accepted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// An operator accepted a clock that stands before the newest record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockAccepted {
+    pub by: String,
+    /// The newest record's time, which the clock stood before.
+    pub newest: Timestamp,
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// What a record says, by its kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    Request(Box<Request>),
+    Aggregate(Aggregate),
+    SignIn(Box<SignIn>),
+    SignOut(SignOut),
+    Change(Change),
+    Start(Start),
+    Stop(Stop),
+    Recovery(Recovered),
+    Reload(Reload),
+    ClockAccepted(ClockAccepted),
+    /// A kind of a later version.
+    Other {
+        kind: String,
+        fields: Map<String, Value>,
+    },
+}
+
+impl Record {
+    /// The word that stands in `"kind"`.
+    pub fn kind(&self) -> &str {
+        match self {
+            Self::Request(_) => "request",
+            Self::Aggregate(_) => "aggregate",
+            Self::SignIn(_) => "sign-in",
+            Self::SignOut(_) => "sign-out",
+            Self::Change(_) => "change",
+            Self::Start(_) => "start",
+            Self::Stop(_) => "stop",
+            Self::Recovery(_) => "recovery",
+            Self::Reload(_) => "reload",
+            Self::ClockAccepted(_) => "clock-accepted",
+            Self::Other { kind, .. } => kind,
+        }
+    }
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
+}

@@ -1,0 +1,111 @@
+//! The runner: `run [--rounds 5] [--requests 20000] [--idle 5000] [--out target/bench/report.json]`.
+#![expect(clippy::print_stderr, reason = "shows how far it is")]
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use sekisho_bench::machine::Machine;
+use sekisho_bench::measure::{self, Effort};
+use sekisho_bench::peers::{self, Peer, Setting};
+use sekisho_bench::pki::Pki;
+use sekisho_bench::plan::{Mode, OriginPlan};
+use sekisho_bench::process::{self, LOAD_CORE, Running, free_address, sibling};
+use sekisho_bench::report::Report;
+use sekisho_bench::{decision, sekisho};
+
+const BODY_BYTES: usize = 10_000;
+
+struct Wish {
+    rounds: usize,
+    effort: Effort,
+    out: PathBuf,
+}
+
+fn main() -> Result<()> {
+    let wish = wish()?;
+    process::allow_files(20_000)?;
+    let folder = tempfile::Builder::new().prefix("sekisho-bench-").tempdir()?;
+    let (_origin, setting) = stage(folder.path().to_owned())?;
+
+    let mut peers = vec![
+        peers::nginx(&setting)?,
+        peers::nginx_auth_request(&setting)?,
+        peers::haproxy(&setting)?,
+        peers::raw_pingora(&setting)?,
+    ];
+    match sekisho::start(&setting)? {
+        Some(gate) => peers.push(gate),
+        None => eprintln!("the gate is not among the peers: its ratios stay empty"),
+    }
+
+    let mut runs = Vec::new();
+    for round in 0..wish.rounds {
+        for mode in [Mode::H1, Mode::H2, Mode::Newconn] {
+            for peer in in_turn(&peers, round) {
+                let run = measure::load(&setting, peer, mode, wish.effort, round)
+                    .with_context(|| format!("{} {mode:?}", peer.name))?;
+                eprintln!(
+                    "round {round} {mode:?} {:<20} {:7.1} CPU µs/request {:8.0}/s  p50 {} µs  p99 {} µs",
+                    peer.name, run.cpu_us, run.rps, run.p50_us, run.p99_us
+                );
+                runs.push(run);
+            }
+        }
+    }
+    let mut idle = BTreeMap::new();
+    for peer in &peers {
+        let kb = measure::idle_kb(&setting, peer, wish.effort).with_context(|| format!("{} idle", peer.name))?;
+        eprintln!("{:<20} {kb:6.1} KB per idle connection", peer.name);
+        idle.insert(peer.name.to_owned(), kb);
+    }
+    drop(peers);
+    let decision_ns = decision::nanoseconds(1_000)?;
+    eprintln!("a decision at 1,000 rules: {decision_ns:.0} ns");
+
+    let report = Report::new(runs, idle, decision_ns, Machine::read());
+    if let Some(folder) = wish.out.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(&wish.out, serde_json::to_string_pretty(&report)? + "\n")?;
+    eprintln!("{}", wish.out.display());
+    Ok(())
+}
+
+/// Certificates and the origin.
+fn stage(folder: PathBuf) -> Result<(Running, Setting)> {
+    let pki = Pki::make(&folder)?;
+    let address = free_address()?;
+    let plan = OriginPlan { listen: address, tls: Some(pki.origin.clone()), body_bytes: BODY_BYTES };
+    let (program, plan) = (sibling("origin")?, serde_json::to_string(&plan)?);
+    let mut origin = Running::start(LOAD_CORE, "origin", &folder, &[program.as_os_str(), OsStr::new(&plan)])?;
+    origin.wait_for(address)?;
+    Ok((origin, Setting { folder, pki, origin: address }))
+}
+
+/// Another order each round, so that nobody always follows the same neighbour.
+fn in_turn(peers: &[Peer], round: usize) -> impl Iterator<Item = &Peer> {
+    peers.iter().cycle().skip(round % peers.len().max(1)).take(peers.len())
+}
+
+fn wish() -> Result<Wish> {
+    let mut wish = Wish {
+        rounds: 5,
+        effort: Effort { requests: 20_000, idle_connections: 5_000 },
+        out: PathBuf::from("target/bench/report.json"),
+    };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let value = arguments.next().with_context(|| format!("{argument} needs a value"))?;
+        match argument.as_str() {
+            "--rounds" => wish.rounds = value.parse()?,
+            "--requests" => wish.effort.requests = value.parse()?,
+            "--idle" => wish.effort.idle_connections = value.parse()?,
+            "--out" => wish.out = value.into(),
+            _ => bail!("{argument} is not known; there are --rounds, --requests, --idle and --out"),
+        }
+    }
+    Ok(wish)
+}

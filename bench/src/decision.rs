@@ -1,0 +1,113 @@
+//! How long one decision takes at many rules.
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, anyhow};
+use policy::document::{From, When, Who};
+use policy::{Catalog, DeviceFact, Facts, NetworkDocument, PersonFact, Policy, Route, RuleDocument, Standing};
+use vocabulary::{Action, AppId, Date, GroupName, LocalTime, NetworkName, PersonId};
+
+use crate::report::median;
+
+const APPS: usize = 20;
+const GROUPS: usize = 40;
+const NETWORKS: usize = 50;
+const BATCH: u32 = 20_000;
+const BATCHES: usize = 15;
+
+/// Nanoseconds of one decision, the median of [`BATCHES`] batches: half of the requests are permitted by one of many
+/// rules, half fall through all of them and get the reason of the closest.
+///
+/// # Errors
+/// The rules don't compile.
+pub fn nanoseconds(rules: usize) -> Result<f64> {
+    let policy = compile(rules)?;
+    let groups = policy.groups([name::<GroupName>("group-7")?].iter());
+    let person = name::<PersonId>("tanaka")?;
+    let app = policy.app(&name::<AppId>("app-7")?).context("the app is known")?;
+    let facts = |last_octet, action| Facts {
+        record_ready: true,
+        clock_ok: true,
+        route: Route::App(app),
+        ambiguous: false,
+        cross_site: false,
+        preflight: false,
+        network: policy.networks().lookup(IpAddr::V4(Ipv4Addr::new(10, 0, last_octet, 9))),
+        device: DeviceFact::Enrolled { owner: Some(&person) },
+        person: Some(PersonFact {
+            id: &person,
+            groups: &groups,
+            standing: Standing::Active,
+            factors: 2,
+            session_matches_device: true,
+        }),
+        local: LocalTime { date: Date::constant(2026, 11, 4), minute: 10 * 60 },
+        method: "GET",
+        path: "/residents/101",
+        action,
+        static_ok: false,
+    };
+    let asked = [facts(7, Action::View), facts(8, Action::Delete)];
+    let verdicts = asked.each_ref().map(|facts| policy.decide(facts).is_permit());
+    anyhow::ensure!(verdicts == [true, false], "the sample asks for one permit and one denial, not {verdicts:?}");
+    let batch = || {
+        let begun = Instant::now();
+        for _ in 0..BATCH / 2 {
+            for facts in &asked {
+                let _ = black_box(policy.decide(black_box(facts)));
+            }
+        }
+        begun.elapsed().as_nanos() as f64 / f64::from(BATCH)
+    };
+    median((0..BATCHES).map(|_| batch()).collect()).context("at least one batch")
+}
+
+/// Rules as an operator of many facilities would have them: by app, group, network, hour and path.
+fn compile(count: usize) -> Result<Policy> {
+    let all = |prefix: &str, count| (0..count).map(move |number| format!("{prefix}-{number}")).collect::<Vec<_>>();
+    let networks = all("network", NETWORKS).into_iter().enumerate().map(|(number, text)| {
+        let document = NetworkDocument { cidrs: vec![format!("10.0.{number}.0/24")], shared: false };
+        Ok((name::<NetworkName>(&text)?, document))
+    });
+    let catalog = Catalog {
+        apps: all("app", APPS).iter().map(|text| name(text)).collect::<Result<_>>()?,
+        networks: networks.collect::<Result<_>>()?,
+        groups: None,
+    };
+    let rules = (0..count).map(|number| rule(number, count)).collect::<Result<Vec<_>>>()?;
+    Policy::compile(&rules, &catalog).map_err(|errors| anyhow!("{errors:?}"))
+}
+
+fn rule(number: usize, count: usize) -> Result<RuleDocument> {
+    // The last rule is the one that permits; nothing before it does.
+    let last = number + 1 == count;
+    let pick = |many: usize| if last { 7 } else { number % many };
+    let network = if last { 7 } else { 10 + number % (NETWORKS - 10) };
+    Ok(RuleDocument {
+        name: name(&format!("rule {number}"))?,
+        apps: vec![name(&format!("app-{}", pick(APPS)))?],
+        who: Some(Who { groups: vec![name(&format!("group-{}", pick(GROUPS)))?], ..Who::default() }),
+        from: Some(From { networks: vec![name(&format!("network-{network}"))?], ..From::default() }),
+        when: Some(When { days: Some("mon-sun".to_owned()), hours: Some("06:00-22:00".to_owned()), ..When::default() }),
+        methods: Vec::new(),
+        paths: if number % 5 == 0 { vec!["/residents/**".to_owned()] } else { Vec::new() },
+        allow: vec![Action::View, Action::Edit],
+        deny: Vec::new(),
+    })
+}
+
+fn name<N: TryFrom<String>>(text: &str) -> Result<N> {
+    N::try_from(text.to_owned()).map_err(|_| anyhow!("`{text}` is not a name"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_sample_permits_once_and_denies_once() {
+        for rules in [1, 50, 1000] {
+            assert!(super::nanoseconds(rules).unwrap() > 0.0);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The certificate authority as it stands on disk, opened.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use rcgen::{Issuer, KeyPair, PublicKeyData};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use vocabulary::Timestamp;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::files::read;
+use crate::passphrase::{Passphrase, unseal};
+use crate::serial::Fingerprint;
+use crate::{CertError, Result};
+
+// The files of the folder. The roots' keys are not among them.
+pub(crate) const DEVICE_ROOT: &str = "device-root.pem";
+pub(crate) const DEVICE_CA: &str = "device-ca.pem";
+pub(crate) const SERVER_ROOT: &str = "server-root.pem";
+pub(crate) const SERVER_CA: &str = "server-ca.pem";
+pub(crate) const KEYS: &str = "ca-keys.age";
+
+/// An opened certificate authority. It only makes; who records, stores and hands out is the caller.
+pub struct CertAuthority {
+    pub(crate) organisation: String,
+    pub(crate) domains: Vec<String>,
+    pub(crate) devices: Ca,
+    pub(crate) servers: Ca,
+}
+
+/// One issuing CA with its key.
+pub(crate) struct Ca {
+    pub(crate) root: CertificateDer<'static>,
+    pub(crate) der: CertificateDer<'static>,
+    pub(crate) issuer: Issuer<'static, KeyPair>,
+    pub(crate) not_before: Timestamp,
+    pub(crate) not_after: Timestamp,
+}
+
+impl fmt::Debug for CertAuthority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CertAuthority")
+            .field("organisation", &self.organisation)
+            .field("domains", &self.domains)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CertAuthority {
+    /// Opens what [`CertAuthority::init`] made. Takes a quarter of a second or more (scrypt), and blocks.
+    ///
+    /// # Errors
+    /// There is none, the passphrase is wrong, or certificates and keys don't belong together.
+    pub fn open(dir: &Path, passphrase: &Passphrase) -> Result<Self> {
+        let keys_path = dir.join(KEYS);
+        if !keys_path.exists() {
+            return Err(CertError::Missing { path: dir.to_owned() });
+        }
+        let keys = unseal(&read(&keys_path)?, passphrase, &keys_path)?;
+        let damaged = |problem| CertError::Damaged { path: keys_path.clone(), problem };
+        let mut keys: Vec<KeyPair> = PrivatePkcs8KeyDer::pem_slice_iter(&keys)
+            .map(|key| {
+                let key = key.map_err(|_| damaged("holds something that is not a key"))?;
+                KeyPair::try_from(&key).map_err(|_| damaged("holds a key of a kind that is not ours"))
+            })
+            .collect::<Result<_>>()?;
+        let (devices, organisation, _) = load(dir.join(DEVICE_ROOT), dir.join(DEVICE_CA), &mut keys)?;
+        let (servers, _, domains) = load(dir.join(SERVER_ROOT), dir.join(SERVER_CA), &mut keys)?;
+        if domains.is_empty() {
+            // Never sign with a CA that could sign anything.
+            return Err(CertError::Damaged { path: dir.join(SERVER_CA), problem: "is not constrained to any domain" });
+        }
+        Ok(Self { organisation, domains, devices, servers })
+    }
+
+    /// Whether `dir` holds a certificate authority.
+    pub fn exists(dir: &Path) -> bool {
+        dir.join(KEYS).exists()
+    }
+
+    /// The name that stands in every certificate.
+    pub fn organisation(&self) -> &str {
+        &self.organisation
+    }
+
+    /// The DNS subtrees the server CA may sign, `localhost` among them.
+    pub fn domains(&self) -> &[String] {
+        &self.domains
+    }
+
+    /// The device CA: the listener's trust anchor for client certificates, and the CA hint it sends. Devices
+    /// present their own certificate only, so the root alone would not do.
+    pub const fn device_ca_der(&self) -> &CertificateDer<'static> {
+        &self.devices.der
+    }
+
+    /// The root above the device CA. To be installed nowhere.
+    pub const fn device_root_der(&self) -> &CertificateDer<'static> {
+        &self.devices.root
+    }
+
+    pub const fn server_ca_der(&self) -> &CertificateDer<'static> {
+        &self.servers.der
+    }
+
+    /// The root that managed devices may trust; constrained to [`domains`](Self::domains).
+    pub const fn server_root_der(&self) -> &CertificateDer<'static> {
+        &self.servers.root
+    }
+
+    /// [`server_root_der`](Self::server_root_der) for a file.
+    pub fn server_root_pem(&self) -> String {
+        to_pem(&self.servers.root)
+    }
+
+    pub fn root_fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.devices.root)
+    }
+
+    pub fn server_root_fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.servers.root)
+    }
+
+    /// When the device CA ends, for metrics and warnings.
+    pub const fn device_ca_not_after(&self) -> Timestamp {
+        self.devices.not_after
+    }
+
+    /// When the server CA ends, for metrics and warnings.
+    pub const fn server_ca_not_after(&self) -> Timestamp {
+        self.servers.not_after
+    }
+}
+
+/// Reads one family and takes its key out of `keys`. Also returns the CA's organisation and DNS subtrees.
+fn load(root_path: PathBuf, ca_path: PathBuf, keys: &mut Vec<KeyPair>) -> Result<(Ca, String, Vec<String>)> {
+    let damaged = |path: &PathBuf, problem| CertError::Damaged { path: path.clone(), problem };
+    let certificate = |path: &PathBuf| {
+        CertificateDer::from_pem_slice(&read(path)?).map_err(|_| damaged(path, "holds no PEM certificate"))
+    };
+    let (root_der, ca_der) = (certificate(&root_path)?, certificate(&ca_path)?);
+    let root = parse(&root_der).ok_or_else(|| damaged(&root_path, "holds no X.509 certificate"))?;
+    let ca = parse(&ca_der).ok_or_else(|| damaged(&ca_path, "holds no X.509 certificate"))?;
+    root.verify_signature(None).map_err(|_| damaged(&root_path, "is not a self-signed root"))?;
+    ca.verify_signature(Some(root.public_key()))
+        .map_err(|_| damaged(&ca_path, "was not signed by the root beside it"))?;
+    let position = keys
+        .iter()
+        .position(|key| key.subject_public_key_info() == ca.public_key().raw)
+        .ok_or_else(|| damaged(&ca_path, "has no key in the file of keys"))?;
+    let key = keys.swap_remove(position);
+
+    let organisation = ca.subject().iter_organization().find_map(|o| o.as_str().ok()).unwrap_or_default().to_owned();
+    let constraints = ca.name_constraints().map_err(|_| damaged(&ca_path, "has unreadable name constraints"))?;
+    let domains = constraints
+        .and_then(|extension| extension.value.permitted_subtrees.as_ref())
+        .into_iter()
+        .flatten()
+        .filter_map(|subtree| match subtree.base {
+            GeneralName::DNSName(name) => Some(name.to_owned()),
+            _ => None,
+        })
+        .collect();
+    let (not_before, not_after) = validity(&ca);
+    let issuer = Issuer::from_ca_cert_der(&ca_der, key)?;
+    Ok((Ca { root: root_der.clone(), der: ca_der.clone(), issuer, not_before, not_after }, organisation, domains))
+}
+
+/// A certificate with nothing behind it.
+pub(crate) fn parse(der: &[u8]) -> Option<X509Certificate<'_>> {
+    match X509Certificate::from_der(der) {
+        Ok(([], certificate)) => Some(certificate),
+        _ => None,
+    }
+}
+
+pub(crate) fn validity(certificate: &X509Certificate<'_>) -> (Timestamp, Timestamp) {
+    let validity = certificate.validity();
+    (Timestamp::from_secs(validity.not_before.timestamp()), Timestamp::from_secs(validity.not_after.timestamp()))
+}
+
+/// RFC 7468.
+fn to_pem(der: &CertificateDer<'_>) -> String {
+    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+    pem::encode_config(&pem::Pem::new("CERTIFICATE", der.to_vec()), config)
+}

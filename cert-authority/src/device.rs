@@ -1,0 +1,233 @@
+//! What the inventory knows about a device.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
+use vocabulary::{DeviceId, PersonId, Timestamp};
+
+use crate::Serial;
+
+/// An enrolled device: one certificate, and whose it is.
+///
+/// A value is a snapshot, except for when it was last seen: that is shared by all clones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Device {
+    pub id: DeviceId,
+    pub serial: Serial,
+    /// `None` for a shared device, which belongs to the facility.
+    pub owner: Option<PersonId>,
+    /// What people call it, 1 to 64 characters.
+    pub name: String,
+    pub kind: DeviceKind,
+    /// The operating system, as the person who enrolled it said.
+    pub os: Option<String>,
+    pub not_before: Timestamp,
+    pub not_after: Timestamp,
+    pub status: Status,
+    pub(crate) last_seen: LastSeen,
+}
+
+impl Device {
+    /// Whether the device may be used at `now`. Revoked outranks expired.
+    pub fn standing(&self, now: Timestamp) -> DeviceStanding {
+        match self.status {
+            Status::Revoked { .. } => DeviceStanding::Revoked,
+            Status::Active if now > self.not_after => DeviceStanding::Expired,
+            Status::Active => DeviceStanding::Active,
+        }
+    }
+
+    pub const fn is_revoked(&self) -> bool {
+        matches!(self.status, Status::Revoked { .. })
+    }
+
+    /// To the minute. `None` if it was never seen.
+    pub fn last_seen(&self) -> Option<Timestamp> {
+        self.last_seen.get()
+    }
+}
+
+/// What a certificate in hand is worth at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceStanding {
+    Active,
+    Expired,
+    Revoked,
+}
+
+/// Whether a device is still trusted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum Status {
+    Active,
+    /// For good: a device that comes back gets a new certificate.
+    Revoked {
+        at: Timestamp,
+        /// Who did it: a person's id, or the channel such as `cli:root`.
+        by: String,
+        cause: RevocationCause,
+    },
+}
+
+/// The word is not in its closed list.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{word}` is not {what}; choose one of {choices}")]
+pub struct ParseWordError {
+    pub word: String,
+    what: &'static str,
+    choices: String,
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $($(#[$item_doc:meta])* $item:ident => $word:literal,)*) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+        pub enum $name {
+            $($(#[$item_doc])* #[serde(rename = $word)] $item,)*
+        }
+
+        impl $name {
+            pub const ALL: &'static [Self] = &[$(Self::$item,)*];
+
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$item => $word,)* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseWordError;
+
+            fn from_str(word: &str) -> Result<Self, ParseWordError> {
+                Self::ALL.iter().copied().find(|item| item.as_str() == word).ok_or_else(|| ParseWordError {
+                    word: word.to_owned(),
+                    what: $what,
+                    choices: Self::ALL.iter().map(|item| item.as_str()).collect::<Vec<_>>().join(", "),
+                })
+            }
+        }
+    };
+}
+
+words! {
+    /// Whose hardware it is.
+    DeviceKind, "a kind of device",
+    /// The facility's, lent to one person.
+    Lent => "lent",
+    /// The person's own.
+    Byod => "byod",
+    /// The facility's, used by whoever is on duty.
+    Shared => "shared",
+}
+
+words! {
+    /// Why a device is no longer trusted.
+    RevocationCause, "a cause of revocation",
+    Lost => "lost",
+    Stolen => "stolen",
+    /// Another device, or another certificate, took its place.
+    Replaced => "replaced",
+    /// Its owner left.
+    OwnerLeft => "owner-left",
+    /// Its key may be in other hands.
+    Compromised => "compromised",
+    Other => "other",
+}
+
+/// When a device was last seen, written by every request without a lock.
+#[derive(Clone, Default)]
+pub(crate) struct LastSeen(Arc<LastSeenCell>);
+
+#[derive(Default)]
+struct LastSeenCell {
+    /// Microseconds; 0 means never.
+    seen: AtomicI64,
+    /// What the state database holds.
+    flushed: AtomicI64,
+}
+
+/// Finer than this nobody asks; and a busy device's cache line stays shared between the cores.
+const RESOLUTION_SECS: i64 = 60;
+
+impl LastSeen {
+    pub(crate) fn stored(at: Option<Timestamp>) -> Self {
+        let micros = at.map_or(0, |t| t.0);
+        Self(Arc::new(LastSeenCell { seen: AtomicI64::new(micros), flushed: AtomicI64::new(micros) }))
+    }
+
+    pub(crate) fn get(&self) -> Option<Timestamp> {
+        Some(self.0.seen.load(Ordering::Relaxed)).filter(|micros| *micros != 0).map(Timestamp)
+    }
+
+    pub(crate) fn touch(&self, now: Timestamp) {
+        let before = Timestamp(self.0.seen.load(Ordering::Relaxed));
+        if before.0 == 0 || now.secs_since(before) >= RESOLUTION_SECS {
+            self.0.seen.fetch_max(now.0, Ordering::Relaxed);
+        }
+    }
+
+    /// What has to be flushed, if anything.
+    pub(crate) fn unflushed(&self) -> Option<Timestamp> {
+        self.get().filter(|at| at.0 != self.0.flushed.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn flushed(&self, at: Timestamp) {
+        self.0.flushed.store(at.0, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for LastSeen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+impl PartialEq for LastSeen {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl Eq for LastSeen {}
+
+impl Serialize for LastSeen {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.get().serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_read_back() {
+        for cause in RevocationCause::ALL {
+            assert_eq!(cause.as_str().parse(), Ok(*cause));
+        }
+        for kind in DeviceKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(*kind));
+        }
+        let error = "lsot".parse::<RevocationCause>().unwrap_err().to_string();
+        assert!(error.contains("lost") && error.contains("owner-left"), "{error}");
+    }
+
+    #[test]
+    fn last_seen_moves_by_the_minute_and_never_back() {
+        let seen = LastSeen::default();
+        assert_eq!(seen.get(), None);
+        for (at, shown) in [(1_000, 1_000), (1_059, 1_000), (1_060, 1_060), (900, 1_060)] {
+            seen.touch(Timestamp::from_secs(at));
+            assert_eq!(seen.get(), Some(Timestamp::from_secs(shown)), "at {at}");
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! The inventory of devices: in memory for every request, in the state database for every start.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use papaya::HashMap;
+use store::{Migration, Row, Store, Transaction};
+use vocabulary::{DeviceId, PersonId, Timestamp};
+
+use crate::device::LastSeen;
+use crate::{CertError, Device, Result, RevocationCause, Serial, Status};
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    name: "devices",
+    sql: "CREATE TABLE device (
+        id TEXT PRIMARY KEY,
+        serial BYTEA NOT NULL UNIQUE,
+        owner TEXT,
+        name TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        os TEXT,
+        not_before BIGINT NOT NULL,
+        not_after BIGINT NOT NULL,
+        revoked_at BIGINT,
+        revoked_by TEXT,
+        revoked_cause TEXT,
+        last_seen BIGINT)",
+}];
+
+/// All devices ever enrolled. Clones share it. Reads take no lock; what changes it blocks on the state
+/// database, so async code wraps that in `spawn_blocking`.
+#[derive(Clone)]
+pub struct Inventory(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    by_serial: HashMap<Serial, Arc<Device>>,
+    serials: HashMap<DeviceId, Serial>,
+    /// Held by whoever changes something, so that memory and database change in the same order.
+    changing: Mutex<()>,
+}
+
+impl fmt::Debug for Inventory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inventory").field("devices", &self.0.by_serial.len()).finish_non_exhaustive()
+    }
+}
+
+impl Inventory {
+    /// Brings the table up to date and reads all of it.
+    ///
+    /// # Errors
+    /// The state database fails or holds something that can't be a device.
+    pub fn open(store: &Store) -> Result<Self> {
+        store.migrate("cert-authority", MIGRATIONS)?;
+        let rows = store.transaction(|tx| {
+            tx.query(
+                "SELECT id, serial, owner, name, kind, os, not_before, not_after,
+                        revoked_at, revoked_by, revoked_cause, last_seen FROM device",
+                &[],
+            )
+        })?;
+        let (by_serial, serials) = (HashMap::new(), HashMap::new());
+        {
+            let (by_serial, serials) = (by_serial.pin(), serials.pin());
+            for row in &rows {
+                let device = read(row)?;
+                serials.insert(device.id.clone(), device.serial);
+                by_serial.insert(device.serial, Arc::new(device));
+            }
+        }
+        Ok(Self(Arc::new(Inner { store: store.clone(), by_serial, serials, changing: Mutex::new(()) })))
+    }
+
+    /// The device with this serial number (as in the certificate), also if it is revoked or expired. Well
+    /// under a microsecond, and never waits for a writer.
+    pub fn by_serial(&self, serial: &[u8]) -> Option<Arc<Device>> {
+        self.get(Serial::from_bytes(serial)?)
+    }
+
+    /// The same for a serial number that was read before.
+    pub fn get(&self, serial: Serial) -> Option<Arc<Device>> {
+        self.0.by_serial.pin().get(&serial).cloned()
+    }
+
+    pub fn by_id(&self, id: &DeviceId) -> Option<Arc<Device>> {
+        let serial = self.0.serials.pin().get(id).copied()?;
+        self.get(serial)
+    }
+
+    /// All devices, the newest first.
+    pub fn list(&self) -> Vec<Arc<Device>> {
+        let mut devices: Vec<_> = self.0.by_serial.pin().values().cloned().collect();
+        devices.sort_by(|a, b| b.not_before.cmp(&a.not_before).then_with(|| a.id.cmp(&b.id)));
+        devices
+    }
+
+    /// All devices of one person, the newest first.
+    pub fn of_owner(&self, owner: &PersonId) -> Vec<Arc<Device>> {
+        self.list().into_iter().filter(|device| device.owner.as_ref() == Some(owner)).collect()
+    }
+
+    /// Lets a device in, once its issuing is recorded: first on disk, then in memory.
+    ///
+    /// # Errors
+    /// Its id or serial number is known, or the state database fails; then it stays out.
+    pub fn add(&self, device: &Device) -> Result<()> {
+        let _changing = self.changing()?;
+        if self.0.serials.pin().contains_key(&device.id) || self.get(device.serial).is_some() {
+            return Err(CertError::DeviceExists(device.id.clone()));
+        }
+        self.0.store.transaction(|tx| insert(tx, device))?;
+        self.0.by_serial.pin().insert(device.serial, Arc::new(device.clone()));
+        self.0.serials.pin().insert(device.id.clone(), device.serial);
+        Ok(())
+    }
+
+    /// Refuses a device from now on, once its revocation is recorded: first in memory, so that it bites on the
+    /// next request whatever the disk does, then on disk. A device revoked before keeps its first revocation.
+    ///
+    /// # Errors
+    /// No such device; or [`CertError::RevokedInMemoryOnly`], after which calling again tries the disk again.
+    pub fn revoke(&self, id: &DeviceId, now: Timestamp, by: &str, cause: RevocationCause) -> Result<Arc<Device>> {
+        let _changing = self.changing()?;
+        let mut device = self.by_id(id).ok_or_else(|| CertError::NoSuchDevice(id.clone()))?;
+        if !device.is_revoked() {
+            let status = Status::Revoked { at: now, by: by.to_owned(), cause };
+            device = Arc::new(Device { status, ..Device::clone(&device) });
+            self.0.by_serial.pin().insert(device.serial, Arc::clone(&device));
+        }
+        let stored = self.0.store.transaction(|tx| store_revocation(tx, &device));
+        stored.map_err(|cause| CertError::RevokedInMemoryOnly { device: id.clone(), cause })?;
+        Ok(device)
+    }
+
+    /// Notes that a device was used. An atomic load, once a minute a store; no lock, no disk.
+    pub fn touch_last_seen(&self, device: &Device, now: Timestamp) {
+        device.last_seen.touch(now);
+    }
+
+    /// Writes down when devices were last seen; returns how many had changed. To be called every minute or so
+    /// and at the end: after a crash the times since are lost, which costs nothing but their freshness.
+    ///
+    /// # Errors
+    /// The state database fails; the times stay to be written next time.
+    pub fn flush_last_seen(&self) -> Result<usize> {
+        let changed: Vec<_> =
+            self.0.by_serial.pin().values().filter_map(|d| Some((Arc::clone(d), d.last_seen.unflushed()?))).collect();
+        if changed.is_empty() {
+            return Ok(0);
+        }
+        self.0.store.transaction(|tx| {
+            for (device, at) in &changed {
+                tx.execute(
+                    "UPDATE device SET last_seen = $1 WHERE id = $2",
+                    &[at.0.into(), device.id.as_str().into()],
+                )?;
+            }
+            Ok::<_, CertError>(())
+        })?;
+        for (device, at) in &changed {
+            device.last_seen.flushed(*at);
+        }
+        Ok(changed.len())
+    }
+
+    fn changing(&self) -> Result<MutexGuard<'_, ()>> {
+        self.0.changing.lock().map_err(|_| CertError::Poisoned)
+    }
+}
+
+fn insert(tx: &mut Transaction<'_>, device: &Device) -> Result<()> {
+    tx.execute(
+        "INSERT INTO device (id, serial, owner, name, kind, os, not_before, not_after)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        &[
+            device.id.as_str().into(),
+            device.serial.to_bytes()[..].into(),
+            device.owner.as_ref().map(PersonId::as_str).into(),
+            device.name.as_str().into(),
+            device.kind.as_str().into(),
+            device.os.as_deref().into(),
+            device.not_before.0.into(),
+            device.not_after.0.into(),
+        ],
+    )?;
+    store_revocation(tx, device)?;
+    Ok(())
+}
+
+fn store_revocation(tx: &mut Transaction<'_>, device: &Device) -> std::result::Result<(), store::StoreError> {
+    if let Status::Revoked { at, by, cause } = &device.status {
+        tx.execute(
+            "UPDATE device SET revoked_at = $1, revoked_by = $2, revoked_cause = $3 WHERE id = $4",
+            &[at.0.into(), by.as_str().into(), cause.as_str().into(), device.id.as_str().into()],
+        )?;
+    }
+    Ok(())
+}
+
+fn read(row: &Row) -> Result<Device> {
+    let id = row.text(0)?;
+    let fail = |what: String| CertError::Inventory(format!("device `{id}`: {what}"));
+    let status = match row.opt_int(8)? {
+        None => Status::Active,
+        Some(at) => Status::Revoked {
+            at: Timestamp(at),
+            by: row.opt_text(9)?.unwrap_or_default().to_owned(),
+            // A revocation stays one, also if a newer version wrote a cause that we don't know.
+            cause: row.opt_text(10)?.and_then(|word| word.parse().ok()).unwrap_or(RevocationCause::Other),
+        },
+    };
+    Ok(Device {
+        id: DeviceId::new(id).map_err(|e| fail(e.to_string()))?,
+        serial: Serial::from_bytes(row.bytes(1)?).ok_or_else(|| fail("its serial number is not one of ours".into()))?,
+        owner: row.opt_text(2)?.map(PersonId::new).transpose().map_err(|e| fail(e.to_string()))?,
+        name: row.text(3)?.to_owned(),
+        kind: row.text(4)?.parse().map_err(|e: crate::ParseWordError| fail(e.to_string()))?,
+        os: row.opt_text(5)?.map(str::to_owned),
+        not_before: Timestamp(row.int(6)?),
+        not_after: Timestamp(row.int(7)?),
+        status,
+        last_seen: LastSeen::stored(row.opt_int(11)?.map(Timestamp)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DeviceKind, DeviceStanding};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_793_491_200);
+
+    fn device(number: u128) -> Device {
+        Device {
+            id: DeviceId::new(format!("d-{number}")).unwrap(),
+            serial: Serial::from_bytes(&number.to_be_bytes()).unwrap(),
+            owner: Some(PersonId::new("hanako").unwrap()),
+            name: "花子のiPhone".to_owned(),
+            kind: DeviceKind::Byod,
+            os: None,
+            not_before: NOW,
+            not_after: NOW.plus_secs(86_400),
+            status: Status::Active,
+            last_seen: LastSeen::default(),
+        }
+    }
+
+    fn break_writes(store: &Store) {
+        let sql = "ALTER TABLE device RENAME TO elsewhere";
+        store.transaction(|tx| tx.execute(sql, &[])).unwrap();
+    }
+
+    fn mend_writes(store: &Store) {
+        let sql = "ALTER TABLE elsewhere RENAME TO device";
+        store.transaction(|tx| tx.execute(sql, &[])).unwrap();
+    }
+
+    #[test]
+    fn what_was_added_and_revoked_is_there_after_a_restart() -> Result<()> {
+        let store = Store::in_memory()?;
+        let inventory = Inventory::open(&store)?;
+        let (kept, revoked) = (device(1), device(2));
+        inventory.add(&kept)?;
+        inventory.add(&revoked)?;
+        inventory.revoke(&revoked.id, NOW, "cli:root", RevocationCause::Lost)?;
+        inventory.touch_last_seen(&kept, NOW);
+        assert_eq!(inventory.flush_last_seen()?, 1);
+        assert_eq!(inventory.flush_last_seen()?, 0, "nothing new");
+
+        let again = Inventory::open(&store)?;
+        assert_eq!(*again.by_id(&kept.id).unwrap(), kept);
+        assert_eq!(again.by_id(&kept.id).unwrap().last_seen(), Some(NOW));
+        let read = again.by_serial(&revoked.serial.to_bytes()).unwrap();
+        let status = Status::Revoked { at: NOW, by: "cli:root".to_owned(), cause: RevocationCause::Lost };
+        assert_eq!(read.status, status);
+        assert_eq!(again.list(), inventory.list());
+        assert_eq!(again.of_owner(&PersonId::new("hanako").unwrap()).len(), 2);
+        assert!(again.of_owner(&PersonId::new("taro").unwrap()).is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn a_lookup_sees_a_revocation_at_once() -> Result<()> {
+        let inventory = Inventory::open(&Store::in_memory()?)?;
+        let device = device(1);
+        assert!(inventory.get(device.serial).is_none());
+        inventory.add(&device)?;
+        assert_eq!(inventory.get(device.serial).unwrap().standing(NOW), DeviceStanding::Active);
+        assert_eq!(inventory.get(device.serial).unwrap().standing(NOW.plus_secs(86_401)), DeviceStanding::Expired);
+        inventory.revoke(&device.id, NOW, "cli:root", RevocationCause::Stolen)?;
+        assert_eq!(inventory.get(device.serial).unwrap().standing(NOW), DeviceStanding::Revoked);
+        Ok(())
+    }
+
+    #[test]
+    fn the_first_revocation_stands() -> Result<()> {
+        let store = Store::in_memory()?;
+        let inventory = Inventory::open(&store)?;
+        inventory.add(&device(1))?;
+        let first = inventory.revoke(&device(1).id, NOW, "a", RevocationCause::Lost)?;
+        let second = inventory.revoke(&device(1).id, NOW.plus_secs(60), "b", RevocationCause::Other)?;
+        assert_eq!(first.status, second.status);
+        assert_eq!(Inventory::open(&store)?.by_id(&device(1).id).unwrap().status, first.status);
+        let nobody = inventory.revoke(&device(9).id, NOW, "a", RevocationCause::Lost);
+        assert!(matches!(nobody, Err(CertError::NoSuchDevice(_))));
+        Ok(())
+    }
+
+    #[test]
+    fn when_the_disk_fails_a_revocation_bites_and_a_new_device_stays_out() -> Result<()> {
+        let store = Store::in_memory()?;
+        let inventory = Inventory::open(&store)?;
+        inventory.add(&device(1))?;
+        break_writes(&store);
+        let revoked = inventory.revoke(&device(1).id, NOW, "cli:root", RevocationCause::Lost);
+        assert!(matches!(revoked, Err(CertError::RevokedInMemoryOnly { .. })));
+        assert!(inventory.by_id(&device(1).id).unwrap().is_revoked());
+        assert!(inventory.add(&device(2)).is_err());
+        assert!(inventory.get(device(2).serial).is_none());
+
+        mend_writes(&store);
+        inventory.revoke(&device(1).id, NOW, "cli:root", RevocationCause::Lost)?;
+        assert!(Inventory::open(&store)?.by_id(&device(1).id).unwrap().is_revoked());
+        Ok(())
+    }
+
+    #[test]
+    fn neither_an_id_nor_a_serial_number_is_taken_twice() -> Result<()> {
+        let inventory = Inventory::open(&Store::in_memory()?)?;
+        inventory.add(&device(1))?;
+        for twin in [Device { id: device(2).id, ..device(1) }, Device { serial: device(2).serial, ..device(1) }] {
+            assert!(matches!(inventory.add(&twin), Err(CertError::DeviceExists(_))));
+        }
+        assert_eq!(inventory.list().len(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_device_seen_while_it_is_revoked_is_not_lost_from_view() -> Result<()> {
+        let inventory = Inventory::open(&Store::in_memory()?)?;
+        inventory.add(&device(1))?;
+        let in_hand = inventory.get(device(1).serial).unwrap();
+        inventory.revoke(&device(1).id, NOW, "a", RevocationCause::Lost)?;
+        inventory.touch_last_seen(&in_hand, NOW);
+        assert_eq!(inventory.get(device(1).serial).unwrap().last_seen(), Some(NOW));
+        Ok(())
+    }
+
+    #[test]
+    fn a_cause_from_a_newer_version_is_still_a_revocation() -> Result<()> {
+        let store = Store::in_memory()?;
+        let inventory = Inventory::open(&store)?;
+        inventory.add(&device(1))?;
+        let sql = "UPDATE device SET revoked_at = $1, revoked_by = 'x', revoked_cause = 'eaten'";
+        store.transaction(|tx| tx.execute(sql, &[NOW.0.into()]))?;
+        assert!(Inventory::open(&store)?.by_id(&device(1).id).unwrap().is_revoked());
+        Ok(())
+    }
+
+    #[test]
+    fn a_device_is_published_in_this_shape() {
+        let json = serde_json::to_value(device(1)).unwrap();
+        let expected = serde_json::json!({
+            "id": "d-1", "serial": "00000000000000000000000000000001", "owner": "hanako",
+            "name": "花子のiPhone", "kind": "byod", "os": null, "not_before": 1_793_491_200_000_000i64,
+            "not_after": 1_793_577_600_000_000i64, "status": {"state": "active"}, "last_seen": null,
+        });
+        assert_eq!(json, expected);
+    }
+}

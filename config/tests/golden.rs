@@ -1,0 +1,64 @@
+//! What operators read for a wrong configuration, and that the shipped ones are right.
+//!
+//! Each `golden/*.yaml` is wrong in its own way, and `golden/*.txt` holds the report word by word. After a wanted
+//! change, run with `SEKISHO_BLESS=1` and read the difference.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what helps a test may panic as the test may")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sekisho_config as config;
+
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let all = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = all.filter(|path| path.extension().is_some_and(|e| e == ending)).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_wrong_configuration_is_told_word_by_word() {
+    let wrong = files("tests/golden", "yaml");
+    assert!(wrong.len() >= 10);
+    for path in wrong {
+        let text = fs::read_to_string(&path).unwrap();
+        // As seen from the package's folder, where cargo runs tests: the report is the same on every machine.
+        let name = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let report = config::read(&text, name, None).unwrap_err();
+        assert!(report.problems.iter().all(|p| p.line > 0 && p.column > 0), "{report}");
+        let told = format!("{report}\n");
+        assert!(!told.contains("hunter2"), "{told}");
+        let golden = path.with_extension("txt");
+        if std::env::var_os("SEKISHO_BLESS").is_some() {
+            fs::write(&golden, &told).unwrap();
+        }
+        assert_eq!(told, fs::read_to_string(&golden).unwrap_or_default(), "{}", path.display());
+    }
+}
+
+#[test]
+fn every_shipped_configuration_loads_without_a_warning() {
+    let examples = files("examples", "yaml");
+    assert!(examples.len() >= 3);
+    for path in examples {
+        match config::load(&path) {
+            Ok(loaded) => assert_eq!(loaded.warnings, [], "{}", path.display()),
+            Err(report) => panic!("{report}"),
+        }
+    }
+}
+
+#[test]
+fn the_published_schema_is_the_one_that_is_checked_against() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema.json");
+    let schema = format!("{}\n", serde_json::to_string_pretty(&config::schema()).unwrap());
+    if std::env::var_os("SEKISHO_BLESS").is_some() {
+        fs::write(&golden, &schema).unwrap();
+    }
+    assert!(
+        schema == fs::read_to_string(&golden).unwrap_or_default(),
+        "run with SEKISHO_BLESS=1 and read the difference"
+    );
+}

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Installs what a set of tasks needs on Debian or Ubuntu, and only what is missing.
+#   deploy/setup.sh build          to compile: a C compiler and cmake (zlib-ng and ring are C)
+#   deploy/setup.sh build test     and to test: Chromium and its driver, certutil, openssl, curl
+#   deploy/setup.sh build bench    and to benchmark: nginx and HAProxy as peers
+set -eu
+
+missing=""
+# need COMMAND PACKAGE
+need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
+
+for task in "$@"; do
+	case "$task" in
+	build)
+		need cc gcc
+		need c++ g++
+		need cmake cmake
+		need make make
+		;;
+	test)
+		need chromium chromium
+		need chromedriver chromium-driver
+		need certutil libnss3-tools
+		need openssl openssl
+		need curl curl
+		[ -n "$(find /usr/share/fonts -iname '*cjk*' -print -quit 2>/dev/null)" ] || missing="$missing fonts-noto-cjk"
+		;;
+	bench)
+		need nginx nginx-light
+		need haproxy haproxy
+		need taskset util-linux
+		;;
+	*)
+		echo "setup.sh: '$task' is not one of: build test bench" >&2
+		exit 2
+		;;
+	esac
+done
+
+[ -n "$missing" ] || exit 0
+if ! command -v apt-get >/dev/null 2>&1; then
+	echo "setup.sh: please install:$missing (this script can do it on Debian and Ubuntu only)" >&2
+	exit 2
+fi
+sudo=""
+[ "$(id -u)" = 0 ] || sudo=sudo
+echo "Installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -qq
+# shellcheck disable=SC2086 # a list of package names
+$sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,262 @@
+//! The decision once more: slow, plain, straight from the documents, sharing no code with the crate.
+
+use policy::document::{From, When};
+use policy::{RuleDocument, Standing};
+use vocabulary::{LocalTime, Reason};
+
+use crate::world::*;
+
+/// Patterns, and what they mean.
+pub(crate) const PATHS: [(&str, fn(&str) -> bool); 5] = [
+    ("/residents/**", |p| p == "/residents" || p.starts_with("/residents/")),
+    ("/residents/*", |p| p.strip_prefix("/residents/").is_some_and(|rest| !rest.contains('/'))),
+    ("/res*", |p| p.starts_with("/res") && !p[1..].contains('/')),
+    ("/**", |_| true),
+    ("/**/notes", |p| p.ends_with("/notes")),
+];
+
+/// Times as written, and what they mean.
+pub(crate) fn times() -> [(When, fn(LocalTime) -> bool); 4] {
+    let when = |days: Option<&str>, hours: Option<&str>, until: Option<&str>| When {
+        days: days.map(str::to_owned),
+        hours: hours.map(str::to_owned),
+        from_date: None,
+        until_date: until.map(str::to_owned),
+    };
+    [
+        (when(None, Some("06:00-22:00"), None), |t| (360..1320).contains(&t.minute)),
+        (when(Some("sat-mon"), None, None), |t| [1, 2, 7, 8].contains(&t.date.day())),
+        // In November 2026, the 6th is the only Friday asked about.
+        (when(Some("fri"), Some("22:00-05:00"), None), |t| {
+            (t.date.day() == 6 && t.minute >= 1320) || (t.date.day() == 7 && t.minute < 300)
+        }),
+        (when(None, None, Some("2026-11-02")), |t| t.date.day() <= 2),
+    ]
+}
+
+/// The same criteria as the crate's, easiest to mend first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Lacks {
+    Factors,
+    Device,
+    Network,
+    Time,
+    Action,
+    Method,
+    Path,
+    Who,
+}
+
+fn allows(rule: &RuleDocument) -> bool {
+    !rule.allow.is_empty()
+}
+
+fn about(rule: &RuleDocument, app: &str) -> bool {
+    rule.apps.iter().any(|a| a.as_str() == app) || (rule.apps.is_empty() && (!allows(rule) || app != "console"))
+}
+
+fn in_network(request: &Request, name: &str, doubt_counts: bool) -> bool {
+    let address = request.address.parse::<std::net::IpAddr>().unwrap().to_canonical();
+    NETWORKS.iter().any(|(n, range, shared)| {
+        *n == name && range.parse::<ipnet::IpNet>().unwrap().contains(&address) && (doubt_counts || !shared)
+    })
+}
+
+fn enrolled(request: &Request) -> bool {
+    matches!(request.device, Device::Shared | Device::Of(_))
+}
+
+fn networks_hold(from: &From, request: &Request, doubt_counts: bool) -> bool {
+    from.networks.is_empty() || from.networks.iter().any(|n| in_network(request, n.as_str(), doubt_counts))
+}
+
+fn device_holds(from: &From, request: &Request) -> bool {
+    from.device.is_none() || enrolled(request)
+}
+
+/// Doubt is read the one way outside a `not` and the other way within.
+fn holds(from: &From, request: &Request, doubt_counts: bool) -> bool {
+    networks_hold(from, request, doubt_counts)
+        && device_holds(from, request)
+        && from.not.as_ref().is_none_or(|not| !holds(not, request, !doubt_counts))
+}
+
+fn speaks_of_networks(from: &From) -> bool {
+    !from.networks.is_empty() || from.not.as_ref().is_some_and(|not| speaks_of_networks(not))
+}
+
+fn place(rule: &RuleDocument, request: &Request) -> Vec<Lacks> {
+    let mut lacks = Vec::new();
+    if let Some(from) = &rule.from {
+        let doubt_counts = !allows(rule);
+        let not_fails = from.not.as_ref().is_some_and(|not| holds(not, request, !doubt_counts));
+        let by_network = from.not.as_ref().is_some_and(|not| speaks_of_networks(not));
+        if !networks_hold(from, request, doubt_counts) || (not_fails && by_network) {
+            lacks.push(Lacks::Network);
+        }
+        if !device_holds(from, request) || (not_fails && !by_network) {
+            lacks.push(Lacks::Device);
+        }
+    }
+    if let Some(when) = &rule.when
+        && !times().iter().find(|(t, _)| t == when).unwrap().1(request.local)
+    {
+        lacks.push(Lacks::Time);
+    }
+    lacks
+}
+
+fn everything(rule: &RuleDocument, request: &Request) -> Vec<Lacks> {
+    let person = request.person.as_ref().unwrap();
+    let mut lacks = place(rule, request);
+    if let Some(who) = &rule.who {
+        let by_id = who.people.iter().any(|p| p.as_str() == person.id);
+        let by_group = who.groups.iter().any(|g| person.groups.contains(&g.as_str()));
+        if !(by_id || by_group || (who.people.is_empty() && who.groups.is_empty())) {
+            lacks.push(Lacks::Who);
+        }
+        if who.factors.is_some_and(|f| person.factors < f) {
+            lacks.push(Lacks::Factors);
+        }
+    }
+    let (method, path) = if allows(rule) {
+        (request.method.to_owned(), request.path.to_owned())
+    } else {
+        (request.method.to_uppercase(), request.path.to_lowercase())
+    };
+    if !rule.methods.is_empty() && !rule.methods.contains(&method) {
+        lacks.push(Lacks::Method);
+    }
+    let meaning = |pattern: &String| PATHS.iter().find(|(p, _)| p == pattern).unwrap().1;
+    if !rule.paths.is_empty() && !rule.paths.iter().any(|p| meaning(p)(&path)) {
+        lacks.push(Lacks::Path);
+    }
+    if !rule.allow.contains(&request.action) && !rule.deny.contains(&request.action) {
+        lacks.push(Lacks::Action);
+    }
+    lacks
+}
+
+fn blanket<'r>(rules: &'r [RuleDocument], request: &Request, app: &str) -> Vec<&'r RuleDocument> {
+    let to_all =
+        |rule: &RuleDocument| !allows(rule) && rule.who.is_none() && rule.methods.is_empty() && rule.paths.is_empty();
+    rules.iter().filter(|r| to_all(r) && about(r, app) && place(r, request).is_empty()).collect()
+}
+
+fn could_allow(rules: &[RuleDocument], request: &Request, app: &str) -> bool {
+    let denied = blanket(rules, request, app);
+    rules.iter().any(|rule| {
+        about(rule, app)
+            && place(rule, request).is_empty()
+            && rule.allow.iter().any(|action| !denied.iter().any(|d| d.deny.contains(action)))
+    })
+}
+
+fn denial(rule: &RuleDocument, lacks: &[Lacks], request: &Request) -> Outcome {
+    let reason = match lacks.iter().max().unwrap() {
+        Lacks::Factors => Reason::FactorsNeeded,
+        Lacks::Device if request.device == Device::Expired => Reason::DeviceExpired,
+        Lacks::Device if enrolled(request) => Reason::NoRule,
+        Lacks::Device => Reason::DeviceNeeded,
+        Lacks::Network => Reason::UnknownNetwork,
+        Lacks::Time => Reason::OutsideHours,
+        Lacks::Action => Reason::ActionNotAllowed,
+        Lacks::Method | Lacks::Path => Reason::PathNotAllowed,
+        Lacks::Who => Reason::NotForYou,
+    };
+    (false, reason, Some(rule.name.to_string()))
+}
+
+/// `apps`: those that count; the rules that lack least of what `lacks` asks decide.
+fn closest(
+    rules: &[RuleDocument],
+    request: &Request,
+    apps: &[&str],
+    lacks: fn(&RuleDocument, &Request) -> Vec<Lacks>,
+) -> Outcome {
+    let candidates = rules.iter().filter(|r| allows(r) && apps.iter().any(|app| about(r, app)));
+    let closest =
+        candidates.map(|r| (r, lacks(r, request))).min_by_key(|(_, lacks)| (lacks.len(), lacks.iter().max().copied()));
+    match closest {
+        None => (false, Reason::NoRule, None),
+        Some((_, lacks)) if lacks.is_empty() => {
+            let denying = rules.iter().find(|r| apps.iter().any(|app| blanket(rules, request, app).contains(r)));
+            (false, Reason::ActionDenied, denying.map(|r| r.name.to_string()))
+        }
+        Some((rule, lacks)) => denial(rule, &lacks, request),
+    }
+}
+
+pub(crate) fn decide(rules: &[RuleDocument], request: &Request) -> Outcome {
+    let deny = |reason| (false, reason, None);
+    let permit = |reason| (true, reason, None);
+    if !request.record_ready {
+        return deny(Reason::RecordUnavailable);
+    }
+    if !request.clock_ok {
+        return deny(Reason::Clock);
+    }
+    let app = match request.to {
+        To::UnknownHost => return deny(Reason::NoApp),
+        To::Misdirected => return deny(Reason::Misdirected),
+        To::App(app) | To::Ticket(app) => app,
+        To::Console => "console",
+        To::Login | To::Enroll => "",
+    };
+    if request.ambiguous {
+        return deny(Reason::Ambiguous);
+    }
+    let on_app = matches!(request.to, To::App(_));
+    if request.cross_site && (on_app || matches!(request.to, To::Console)) {
+        return deny(Reason::CrossSite);
+    }
+    if matches!(request.to, To::Enroll) {
+        return permit(Reason::BuiltIn);
+    }
+    if on_app && request.preflight && request.method == "OPTIONS" {
+        return permit(Reason::Preflight);
+    }
+    match request.device {
+        Device::Revoked => return deny(Reason::DeviceRevoked),
+        Device::Unknown => return deny(Reason::DeviceUnknown),
+        _ => {}
+    }
+    match request.to {
+        To::Login if request.person.is_some() => return permit(Reason::BuiltIn),
+        To::Login if APPS.iter().any(|app| could_allow(rules, request, app)) => return permit(Reason::BuiltIn),
+        To::Login => return closest(rules, request, &APPS, place),
+        To::Ticket(app) if could_allow(rules, request, app) => return permit(Reason::Ticket),
+        To::Ticket(app) => return closest(rules, request, &[app], place),
+        _ => {}
+    }
+    let Some(person) = &request.person else {
+        if on_app && request.static_ok && request.method == "GET" {
+            return permit(Reason::Static);
+        }
+        if could_allow(rules, request, app) {
+            return deny(Reason::SignInNeeded);
+        }
+        return closest(rules, request, &[app], place);
+    };
+    match person.standing {
+        Standing::NotOnRoster => return deny(Reason::NotOnRoster),
+        Standing::NotYet => return deny(Reason::StaffNotYet),
+        Standing::Retired => return deny(Reason::StaffRetired),
+        Standing::Locked => return deny(Reason::StaffLocked),
+        Standing::Active => {}
+    }
+    if matches!(request.device, Device::Of(owner) if owner != person.id) {
+        return deny(Reason::DeviceNotYours);
+    }
+    if !person.session_matches_device {
+        return deny(Reason::SessionElsewhere);
+    }
+    let matching = |rule: &&RuleDocument| about(rule, app) && everything(rule, request).is_empty();
+    if let Some(rule) = rules.iter().filter(|r| !allows(r)).find(matching) {
+        return (false, Reason::ActionDenied, Some(rule.name.to_string()));
+    }
+    if let Some(rule) = rules.iter().filter(|r| allows(r)).find(matching) {
+        return (true, Reason::Rule, Some(rule.name.to_string()));
+    }
+    closest(rules, request, &[app], everything)
+}

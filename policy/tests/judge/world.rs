@@ -1,0 +1,218 @@
+use std::net::IpAddr;
+
+use policy::document::{DeviceRequirement, From, When, Who};
+use policy::{
+    BuiltIn, Catalog, Decision, DeviceFact, Facts, NetworkDocument, PersonFact, Policy, Route, RuleDocument, Standing,
+};
+use vocabulary::{Action, AppId, Date, GroupName, LocalTime, NetworkName, PersonId, Reason, RuleName};
+
+pub(crate) const APPS: [&str; 3] = ["kaipoke", "records", "console"];
+pub(crate) const GROUPS: [&str; 4] = ["staff", "visiting-nurses", "managers", "vendor"];
+pub(crate) const PEOPLE: [&str; 3] = ["sato", "suzuki", "takahashi"];
+/// Name, range, shared.
+pub(crate) const NETWORKS: [(&str, &str, bool); 4] = [
+    ("home", "203.0.113.0/24", false),
+    ("desk", "203.0.113.10/32", false),
+    ("ds-lite", "192.0.2.0/24", true),
+    ("branch", "2001:db8:1::/48", false),
+];
+pub(crate) const AT_HOME: &str = "203.0.113.77";
+pub(crate) const AT_DESK: &str = "203.0.113.10";
+pub(crate) const SHARED: &str = "192.0.2.9";
+pub(crate) const OUTSIDE: &str = "198.51.100.1";
+pub(crate) const ADDRESSES: [&str; 6] = [AT_HOME, AT_DESK, SHARED, OUTSIDE, "2001:db8:1::7", "::ffff:203.0.113.10"];
+
+#[derive(Clone, Debug)]
+pub(crate) enum To {
+    UnknownHost,
+    Misdirected,
+    App(&'static str),
+    Ticket(&'static str),
+    Login,
+    Console,
+    Enroll,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Device {
+    None,
+    Expired,
+    Revoked,
+    Unknown,
+    Shared,
+    Of(&'static str),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Person {
+    pub(crate) id: &'static str,
+    pub(crate) groups: Vec<&'static str>,
+    pub(crate) standing: Standing,
+    pub(crate) factors: u8,
+    pub(crate) session_matches_device: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) record_ready: bool,
+    pub(crate) clock_ok: bool,
+    pub(crate) to: To,
+    pub(crate) ambiguous: bool,
+    pub(crate) cross_site: bool,
+    pub(crate) preflight: bool,
+    pub(crate) address: &'static str,
+    pub(crate) device: Device,
+    pub(crate) person: Option<Person>,
+    pub(crate) local: LocalTime,
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) action: Action,
+    pub(crate) static_ok: bool,
+}
+
+/// Sato of the staff reads a record of kaipoke, in the facility, on a Monday morning.
+pub(crate) fn request() -> Request {
+    Request {
+        record_ready: true,
+        clock_ok: true,
+        to: To::App("kaipoke"),
+        ambiguous: false,
+        cross_site: false,
+        preflight: false,
+        address: AT_HOME,
+        device: Device::None,
+        person: Some(sato(&["staff"])),
+        local: at(2, 9, 0),
+        method: "GET",
+        path: "/residents/7",
+        action: Action::View,
+        static_ok: false,
+    }
+}
+
+pub(crate) fn sato(groups: &[&'static str]) -> Person {
+    Person { id: "sato", groups: groups.to_vec(), standing: Standing::Active, factors: 1, session_matches_device: true }
+}
+
+/// A day of November 2026 (the 2nd is a Monday).
+pub(crate) fn at(day: i8, hour: u16, minute: u16) -> LocalTime {
+    LocalTime { date: Date::constant(2026, 11, day), minute: hour * 60 + minute }
+}
+
+pub(crate) fn catalog() -> Catalog {
+    Catalog {
+        apps: APPS.iter().map(|a| AppId::new(a).unwrap()).collect(),
+        networks: NETWORKS
+            .iter()
+            .map(|(name, range, shared)| {
+                (NetworkName::new(name).unwrap(), NetworkDocument { cidrs: vec![(*range).to_owned()], shared: *shared })
+            })
+            .collect(),
+        groups: Some(GROUPS.iter().map(|g| GroupName::new(g).unwrap()).collect()),
+    }
+}
+
+pub(crate) fn blank(name: &str) -> RuleDocument {
+    RuleDocument {
+        name: RuleName::new(name).unwrap(),
+        apps: Vec::new(),
+        who: None,
+        from: None,
+        when: None,
+        methods: Vec::new(),
+        paths: Vec::new(),
+        allow: Vec::new(),
+        deny: Vec::new(),
+    }
+}
+
+pub(crate) fn apps(names: &[&str]) -> Vec<AppId> {
+    names.iter().map(|a| AppId::new(a).unwrap()).collect()
+}
+
+pub(crate) fn groups(names: &[&str]) -> Who {
+    Who { groups: names.iter().map(|g| GroupName::new(g).unwrap()).collect(), ..Who::default() }
+}
+
+pub(crate) fn networks(names: &[&str]) -> From {
+    From { networks: names.iter().map(|n| NetworkName::new(n).unwrap()).collect(), ..From::default() }
+}
+
+pub(crate) fn not(from: From) -> From {
+    From { not: Some(from.into()), ..From::default() }
+}
+
+pub(crate) fn enrolled() -> From {
+    From { device: Some(DeviceRequirement::Enrolled), ..From::default() }
+}
+
+pub(crate) fn hours(hours: &str) -> When {
+    When { hours: Some(hours.to_owned()), ..When::default() }
+}
+
+pub(crate) fn compile(rules: &[RuleDocument]) -> Policy {
+    Policy::compile(rules, &catalog()).unwrap()
+}
+
+/// Builds the facts for `request` and hands them to `then`.
+pub(crate) fn with_facts<R>(policy: &Policy, request: &Request, then: impl FnOnce(&Facts<'_>) -> R) -> R {
+    let app = |name: &str| policy.app(&AppId::new(name).unwrap()).unwrap();
+    let route = match request.to {
+        To::UnknownHost => Route::UnknownHost,
+        To::Misdirected => Route::Misdirected,
+        To::App(name) => Route::App(app(name)),
+        To::Ticket(name) => Route::BuiltIn(BuiltIn::Ticket(app(name))),
+        To::Login => Route::BuiltIn(BuiltIn::Login),
+        To::Console => Route::BuiltIn(BuiltIn::Console),
+        To::Enroll => Route::BuiltIn(BuiltIn::Enroll),
+    };
+    let owner = match request.device {
+        Device::Of(owner) => Some(PersonId::new(owner).unwrap()),
+        _ => None,
+    };
+    let device = match request.device {
+        Device::None => DeviceFact::None,
+        Device::Expired => DeviceFact::Expired,
+        Device::Revoked => DeviceFact::Revoked,
+        Device::Unknown => DeviceFact::Unknown,
+        Device::Shared | Device::Of(_) => DeviceFact::Enrolled { owner: owner.as_ref() },
+    };
+    let person = request.person.as_ref().map(|p| {
+        let names: Vec<GroupName> = p.groups.iter().map(|g| GroupName::new(g).unwrap()).collect();
+        (PersonId::new(p.id).unwrap(), policy.groups(names.iter()))
+    });
+    let person = request.person.as_ref().zip(person.as_ref()).map(|(p, (id, groups))| PersonFact {
+        id,
+        groups,
+        standing: p.standing,
+        factors: p.factors,
+        session_matches_device: p.session_matches_device,
+    });
+    then(&Facts {
+        record_ready: request.record_ready,
+        clock_ok: request.clock_ok,
+        route,
+        ambiguous: request.ambiguous,
+        cross_site: request.cross_site,
+        preflight: request.preflight,
+        network: policy.networks().lookup(request.address.parse::<IpAddr>().unwrap()),
+        device,
+        person,
+        local: request.local,
+        method: request.method,
+        path: request.path,
+        action: request.action,
+        static_ok: request.static_ok,
+    })
+}
+
+/// Permit or not, why, and by which rule.
+pub(crate) type Outcome = (bool, Reason, Option<String>);
+
+pub(crate) fn outcome(decision: &Decision) -> Outcome {
+    (decision.is_permit(), decision.reason(), decision.rule().map(ToString::to_string))
+}
+
+pub(crate) fn decide(policy: &Policy, request: &Request) -> Outcome {
+    with_facts(policy, request, |facts| outcome(&policy.decide(facts)))
+}

@@ -1,0 +1,88 @@
+//! Answers of our own: pages for people, JSON for scripts, and what is said when the SaaS fails.
+
+use audit::{End, Position};
+use bytes::Bytes;
+use http::HeaderMap;
+use pingora_error::{Error, ErrorSource, ErrorType, Result};
+use pingora_http::ResponseHeader;
+use pingora_proxy::{FailToProxy, Session};
+use vocabulary::Reason;
+
+use crate::line::Passage;
+
+/// Writes a page and leaves the connection usable.
+pub(crate) async fn write(session: &mut Session, passage: &mut Passage, page: apps::Page) -> Result<()> {
+    let body = Bytes::from(page.body);
+    let mut head = ResponseHeader::build(page.status, Some(page.headers.len() + 2))?;
+    for (name, value) in page.headers {
+        head.append_header(name, value)?;
+    }
+    head.insert_header(http::header::CONTENT_LENGTH, body.len().to_string())?;
+    let bodyless = session.req_header().method == http::Method::HEAD || body.is_empty();
+    passage.answered_here(page.status, if bodyless { 0 } else { body.len() });
+    session.write_response_header(Box::new(head), bodyless).await?;
+    if !bodyless {
+        session.write_response_body(Some(body), true).await?;
+    }
+    Ok(())
+}
+
+/// The code by which an administrator finds the record of what somebody was shown.
+pub(crate) fn code(position: Option<Position>) -> Option<String> {
+    position.map(|p| apps::code::encode(p.boot, p.seq))
+}
+
+/// What to say to a request that is refused.
+pub(crate) fn refusal(
+    passage: &Passage,
+    headers: &HeaderMap,
+    reason: Reason,
+    wants_page: bool,
+    sign_in: Option<String>,
+) -> apps::Page {
+    let lang = apps::Lang::from_accept_language(headers);
+    let code = code(passage.position());
+    let deny = apps::Deny { reason, code: code.as_deref(), sign_in: sign_in.as_deref(), app: passage.app_name() };
+    match wants_page {
+        true => apps::deny_page(&deny, lang),
+        false => apps::deny_json(&deny, lang),
+    }
+}
+
+/// The SaaS failed, or its response was refused: the page for it, unless an answer has begun already.
+pub(crate) async fn failure(passage: &mut Passage, session: &mut Session, error: &Error) -> FailToProxy {
+    let reason = match passage.refused_response() {
+        Some(refusal) => refusal.reason,
+        None => Reason::UpstreamFailed,
+    };
+    let gone = passage.refused_response().is_none()
+        && *error.esource() == ErrorSource::Downstream
+        && matches!(error.etype(), ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed);
+    let begun = session.response_written().is_some_and(|head| !head.status.is_informational() || head.status == 101);
+    if gone || begun {
+        if begun && !gone {
+            tracing::warn!(record = %passage.summary_for_log(), error = error.etype().as_str(), "a response broke off");
+        }
+        return FailToProxy { error_code: 0, can_reuse_downstream: false };
+    }
+    if reason == Reason::UpstreamFailed {
+        tracing::warn!(record = %passage.summary_for_log(), error = error.etype().as_str(), "the SaaS failed");
+        passage.ends(End::UpstreamFailed);
+    }
+    let headers = &session.req_header().headers;
+    let wants_page = passage.exchange().is_none_or(|exchange| exchange.wants_page);
+    let mut page = refusal(passage, headers, reason, wants_page, None);
+    if reason == Reason::UpstreamFailed {
+        page.status = match error.etype() {
+            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::TLSHandshakeTimedout => 504,
+            _ if *error.esource() == ErrorSource::Downstream => 400,
+            _ => 502,
+        };
+    }
+    let status = page.status;
+    session.set_keepalive(None);
+    if write(session, passage, page).await.is_err() {
+        return FailToProxy { error_code: 0, can_reuse_downstream: false };
+    }
+    FailToProxy { error_code: status, can_reuse_downstream: false }
+}

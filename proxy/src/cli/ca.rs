@@ -1,0 +1,83 @@
+//! `sekisho ca`: making the bundled authority, and handing out what may be handed out.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use cert_authority::{CertAuthority, Init, Passphrase};
+use clap::Subcommand;
+use vocabulary::{Clock, SystemClock};
+
+use super::{ConfigFile, NO, complain, say, settings};
+use crate::core::{authority_path, passphrase};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CaCommand {
+    /// Make the authority: an offline root, exported once, and the keys the gate issues with
+    Init {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Who runs the gate, for the certificates' subject
+        #[arg(long)]
+        organisation: String,
+        /// Where to write the offline root, encrypted; keep it away from this machine
+        #[arg(long)]
+        root_out: PathBuf,
+        /// File with the passphrase of the offline root; without it, it is read from standard input
+        #[arg(long)]
+        root_passphrase_file: Option<PathBuf>,
+    },
+    /// Print the root that managed devices need to trust the gate's own certificates (PEM)
+    ServerRoot(ConfigFile),
+}
+
+pub(crate) fn run(command: &CaCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        CaCommand::Init { file, organisation, root_out, root_passphrase_file } => {
+            let settings = settings(&file.config)?.settings;
+            let dir = authority_path(&settings.gateway.data);
+            if CertAuthority::exists(&dir) {
+                complain(format_args!("sekisho: there is an authority in {} already", dir.display()));
+                return Ok(ExitCode::from(NO));
+            }
+            let issuing = passphrase(&settings)?;
+            let root = match root_passphrase_file {
+                Some(path) => Passphrase::from_file(path)?,
+                None => {
+                    complain("Passphrase for the offline root, on standard input:");
+                    let mut text = String::new();
+                    std::io::stdin().take(4096).read_to_string(&mut text)?;
+                    Passphrase::new(text.trim_end_matches(['\r', '\n']))
+                }
+            };
+            let gateway = &settings.gateway;
+            std::fs::create_dir_all(&gateway.data)
+                .with_context(|| format!("{} can't be created", gateway.data.display()))?;
+            let outside: Vec<String> = std::iter::once(gateway.login_host.clone())
+                .chain(settings.apps.iter().map(|a| a.saas.hosts.main().our_host().to_owned()))
+                .filter(|host| !host.ends_with(&format!(".{}", gateway.domain)))
+                .collect();
+            let report = CertAuthority::init(&dir, &Init {
+                organisation: organisation.clone(),
+                domain: gateway.domain.clone(),
+                other_domains: outside,
+                passphrase: issuing,
+                root_passphrase: root,
+                export_to: root_out.clone(),
+                now: SystemClock.now(),
+            })?;
+            say(format_args!("Authority of {organisation} made in {}.", dir.display()));
+            say(format_args!("Device root SHA-256: {}", report.root_fingerprint));
+            say(format_args!("Server root SHA-256: {}", report.server_root_fingerprint));
+            say(format_args!("Offline roots: {}. Move them to a safe place; the gate runs without.", root_out.display()));
+            Ok(ExitCode::SUCCESS)
+        }
+        CaCommand::ServerRoot(file) => {
+            let settings = settings(&file.config)?.settings;
+            let authority = CertAuthority::open(&authority_path(&settings.gateway.data), &passphrase(&settings)?)?;
+            say(authority.server_root_pem().trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `sekisho policy explain`: which rule decides for given facts, and why every other doesn't.
+
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use identity::Identity;
+use policy::{BuiltIn, DeviceFact, Facts, PersonFact, Route, Standing};
+use store::Store;
+use vocabulary::{Action, AppId, Clock, GroupName, PersonId, SystemClock, Timestamp};
+
+use super::{ConfigFile, NO, say, settings};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Judge a request that nobody made
+    Explain(Explain),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The app asked for; `login` for the sign-in page
+    #[arg(long)]
+    app: AppId,
+    /// Where the request comes from
+    #[arg(long)]
+    from: IpAddr,
+    /// Who is signed in; groups are the roster's
+    #[arg(long)]
+    person: Option<PersonId>,
+    /// Groups instead of the roster's; may be given several times
+    #[arg(long = "group", requires = "person")]
+    groups: Vec<GroupName>,
+    /// How many factors the sign-in had
+    #[arg(long, default_value_t = 1)]
+    factors: u8,
+    /// The device: none, enrolled (the person's own), shared, expired, revoked, unknown, or another person's id
+    #[arg(long, default_value = "none")]
+    device: String,
+    #[arg(long, default_value = "GET")]
+    method: String,
+    #[arg(long, default_value = "/")]
+    path: String,
+    /// What the request does; guessed from the method if not given
+    #[arg(long)]
+    action: Option<Action>,
+    /// When, in the gate's time zone: 2026-11-01T23:30; now if not given
+    #[arg(long)]
+    at: Option<String>,
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
+    let PolicyCommand::Explain(args) = command;
+    let settings = settings(&args.file.config)?.settings;
+    let policy = &settings.policy;
+    let zone = &settings.gateway.time_zone;
+    let at = args.at.as_deref().map(|t| Timestamp::parse(t, zone)).transpose()?.unwrap_or_else(|| SystemClock.now());
+    let local = zone.local(at);
+
+    let app = settings.apps.iter().find(|a| a.saas.id == args.app);
+    let route = match (args.app.as_str(), app.and_then(|a| policy.app(&a.saas.id))) {
+        ("login", _) => Route::BuiltIn(BuiltIn::Login),
+        (_, Some(index)) => Route::App(index),
+        (_, None) => Route::UnknownHost,
+    };
+    let method: http::Method = args.method.parse().with_context(|| format!("`{}` is not a method", args.method))?;
+    let action = match (args.action, app) {
+        (Some(action), _) => action,
+        (None, Some(app)) => app.saas.actions.guess(&method, &args.path, None, false).action,
+        (None, None) => Action::View,
+    };
+
+    let (groups, standing) = match &args.person {
+        Some(person) => of_roster(&settings, person, &args.groups, local)?,
+        None => (Vec::new(), Standing::Active),
+    };
+    let groups = policy.groups(groups.iter());
+    let other: PersonId;
+    let device = match args.device.as_str() {
+        "none" => DeviceFact::None,
+        "enrolled" => DeviceFact::Enrolled { owner: args.person.as_ref() },
+        "shared" => DeviceFact::Enrolled { owner: None },
+        "expired" => DeviceFact::Expired,
+        "revoked" => DeviceFact::Revoked,
+        "unknown" => DeviceFact::Unknown,
+        owner => {
+            other = PersonId::new(owner)?;
+            DeviceFact::Enrolled { owner: Some(&other) }
+        }
+    };
+    let facts = Facts {
+        record_ready: true,
+        clock_ok: true,
+        route,
+        ambiguous: false,
+        cross_site: false,
+        preflight: false,
+        network: policy.networks().lookup(args.from),
+        device,
+        person: args.person.as_ref().map(|id| PersonFact {
+            id,
+            groups: &groups,
+            standing,
+            factors: args.factors,
+            session_matches_device: true,
+        }),
+        local,
+        method: method.as_str(),
+        path: &args.path,
+        action,
+        static_ok: false,
+    };
+    let explanation = policy.explain(&facts);
+    if args.json {
+        say(serde_json::to_string_pretty(&explanation)?);
+    } else {
+        say(&explanation);
+    }
+    Ok(if explanation.is_permit() { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+}
+
+/// Groups and standing as the roster has them, or as given.
+fn of_roster(
+    settings: &config::Settings,
+    person: &PersonId,
+    given: &[GroupName],
+    local: vocabulary::LocalTime,
+) -> anyhow::Result<(Vec<GroupName>, Standing)> {
+    if !given.is_empty() {
+        return Ok((given.to_vec(), Standing::Active));
+    }
+    let path = settings.gateway.data.join("state.db");
+    if !path.exists() {
+        return Ok((Vec::new(), Standing::NotOnRoster));
+    }
+    let identity = Identity::open(Store::open(&path)?, &settings.identity)?;
+    let roster = identity.roster();
+    let groups = roster.get(person).map(|p| p.groups.clone()).unwrap_or_default();
+    let standing = match roster.standing(person, local.date) {
+        identity::Standing::Active => Standing::Active,
+        identity::Standing::NotOnRoster => Standing::NotOnRoster,
+        identity::Standing::NotYet => Standing::NotYet,
+        identity::Standing::Retired => Standing::Retired,
+        identity::Standing::Locked => Standing::Locked,
+    };
+    Ok((groups, standing))
+}

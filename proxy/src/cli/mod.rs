@@ -1,0 +1,143 @@
+//! The command line: what can be said, and which file answers it.
+
+mod audit_log;
+mod ask;
+mod ca;
+mod check;
+mod explain;
+mod people;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use ask::{Channel, RefusedByGate};
+
+/// The answer is no: denied, invalid, refused.
+pub(crate) const NO: u8 = 1;
+/// It could not be found out, or not be done.
+pub(crate) const COULD_NOT: u8 = 2;
+
+#[derive(Debug, Parser)]
+#[command(name = "sekisho", version, about = "A zero-trust gate in front of the SaaS you don't control", long_about = None)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where the gate's configuration stands.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration file
+    #[arg(long, short, env = "SEKISHO_CONFIG", default_value = "/etc/sekisho/sekisho.yaml")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start a care SaaS, the gate and a few staff on this machine, to try it out
+    Demo(crate::demo::DemoArgs),
+    /// Run the gate
+    Serve(crate::serve::ServeArgs),
+    /// Find every error of a configuration file
+    Check(check::CheckArgs),
+    /// Make the running gate read its configuration again
+    Reload(ConfigFile),
+    /// Ask the policy
+    #[command(subcommand)]
+    Policy(explain::PolicyCommand),
+    /// The bundled certificate authority
+    #[command(subcommand)]
+    Ca(ca::CaCommand),
+    /// Devices and their certificates
+    #[command(subcommand)]
+    Device(people::DeviceCommand),
+    /// The people of the roster
+    #[command(subcommand)]
+    Staff(people::StaffCommand),
+    /// Who is signed in
+    #[command(subcommand)]
+    Session(people::SessionCommand),
+    /// The record of every request
+    #[command(subcommand)]
+    Audit(audit_log::AuditCommand),
+    /// The gate's clock
+    #[command(subcommand)]
+    Clock(people::ClockCommand),
+}
+
+/// Runs what the command line says. Exit codes: 0 done, 1 the answer is no, 2 could not.
+pub(crate) fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo(args) => crate::demo::run(&args),
+        Command::Serve(args) => crate::serve::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Reload(file) => people::reload(&file),
+        Command::Policy(command) => explain::run(&command),
+        Command::Ca(command) => ca::run(&command),
+        Command::Device(command) => people::device(&command),
+        Command::Staff(command) => people::staff(&command),
+        Command::Session(command) => people::session(&command),
+        Command::Audit(command) => audit_log::run(&command),
+        Command::Clock(command) => people::clock(&command),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) if error.is::<RefusedByGate>() => {
+            complain(format_args!("sekisho: {error}"));
+            ExitCode::from(NO)
+        }
+        Err(error) => {
+            complain(format_args!("sekisho: {error:#}"));
+            ExitCode::from(COULD_NOT)
+        }
+    }
+}
+
+/// A line for people, on standard output. A closed pipe ends the program quietly.
+pub(crate) fn say(line: impl std::fmt::Display) {
+    if writeln!(std::io::stdout().lock(), "{line}").is_err() {
+        std::process::exit(0);
+    }
+}
+
+pub(crate) fn complain(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Loads and resolves a configuration, or fails with its whole report.
+pub(crate) fn settings(path: &Path) -> anyhow::Result<config::Loaded> {
+    config::load(path).map_err(|report| anyhow::anyhow!("{report}"))
+}
+
+/// Rows in columns, wide enough for each; double-width characters count two.
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) {
+    let width = |text: &str| text.chars().map(|c| if is_wide(c) { 2 } else { 1 }).sum::<usize>();
+    let mut widths: Vec<usize> = head.iter().map(|h| width(h)).collect();
+    for row in rows {
+        for (column, cell) in row.iter().enumerate() {
+            if let Some(w) = widths.get_mut(column) {
+                *w = (*w).max(width(cell));
+            }
+        }
+    }
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let mut out = String::new();
+        for (cell, w) in cells.zip(&widths) {
+            out.push_str(cell);
+            out.extend(std::iter::repeat_n(' ', w - width(cell) + 2));
+        }
+        say(out.trim_end());
+    };
+    line(&mut head.iter().copied());
+    for row in rows {
+        line(&mut row.iter().map(String::as_str));
+    }
+}
+
+/// East Asian wide characters, near enough for columns: CJK, kana, Hangul and full-width forms.
+const fn is_wide(c: char) -> bool {
+    matches!(c as u32, 0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x2_0000..=0x3_fffd)
+}

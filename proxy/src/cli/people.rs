@@ -1,0 +1,350 @@
+//! `staff`, `session`, `device`, `clock` and `reload`: changes to the state, said to whoever holds it.
+
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use vocabulary::{Date, DeviceId, GroupName, PersonId, SessionId};
+
+use super::ask::carry_out;
+use super::{ConfigFile, say, table};
+use crate::control::{Command, NewPerson};
+
+#[derive(Debug, Args)]
+pub(crate) struct Output {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StaffCommand {
+    /// Put somebody on the roster
+    Add(StaffAdd),
+    /// Everybody on the roster
+    List(Output),
+    /// Lock somebody out, from the next request on, and end their sessions
+    Lock(OnePerson),
+    /// Take a lock away
+    Unlock(OnePerson),
+    /// Set a new password; without --stdin one is made and printed
+    Password(Password),
+    /// Set up one-time codes for an authenticator app; prints the secret once
+    Totp(OnePerson),
+    /// Put the one-time codes in force with a first code of the app
+    TotpConfirm {
+        person: PersonId,
+        /// The six digits that the app shows now
+        code: String,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StaffAdd {
+    /// Staff number or sign-in name
+    id: PersonId,
+    /// Full name
+    #[arg(long)]
+    name: String,
+    /// Reading of the name
+    #[arg(long)]
+    kana: Option<String>,
+    #[arg(long)]
+    mail: Option<String>,
+    #[arg(long)]
+    facility: Option<String>,
+    /// Groups that rules name; may be given several times
+    #[arg(long = "group")]
+    groups: Vec<GroupName>,
+    /// First day, as 2026-04-01
+    #[arg(long)]
+    first_day: Option<Date>,
+    /// Last day, as 2027-03-31
+    #[arg(long)]
+    last_day: Option<Date>,
+    /// Read the first password from standard input instead of making one
+    #[arg(long)]
+    password_stdin: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OnePerson {
+    person: PersonId,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Password {
+    person: PersonId,
+    /// Read the password from standard input instead of making one
+    #[arg(long)]
+    stdin: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionCommand {
+    /// Who is signed in
+    List {
+        /// Only this person's
+        #[arg(long)]
+        person: Option<PersonId>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// End a session, or all of a person's
+    End {
+        #[arg(required_unless_present = "person")]
+        session: Option<SessionId>,
+        #[arg(long, conflicts_with = "session")]
+        person: Option<PersonId>,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceCommand {
+    /// Issue a device certificate as a .p12 file
+    Issue {
+        /// Whose device it is
+        #[arg(long)]
+        owner: PersonId,
+        /// What the owner calls it, such as "訪問用iPhone"
+        #[arg(long)]
+        name: String,
+        /// Where to write the .p12
+        #[arg(long, short)]
+        out: PathBuf,
+        /// AES-256 instead of 3DES: newer, but Android 12, macOS 13 and older can't read it
+        #[arg(long)]
+        aes: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Every device ever issued
+    List(Output),
+    /// Shut a device out, from the next request on
+    Revoke {
+        device: DeviceId,
+        /// Why, for the record
+        #[arg(long, default_value = "lost")]
+        cause: String,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClockCommand {
+    /// Say that the clock is right although it stands before the newest record
+    Accept(ConfigFile),
+}
+
+pub(crate) fn staff(command: &StaffCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        StaffCommand::Add(add) => {
+            let value = carry_out(
+                &add.output.file,
+                Command::StaffAdd(NewPerson {
+                    id: add.id.clone(),
+                    name: add.name.clone(),
+                    kana: add.kana.clone(),
+                    mail: add.mail.clone(),
+                    facility: add.facility.clone(),
+                    groups: add.groups.clone(),
+                    first_day: add.first_day,
+                    last_day: add.last_day,
+                    password: add.password_stdin.then(password_from_stdin).transpose()?,
+                }),
+            )?;
+            told(&add.output, &value, || {
+                say(format_args!("{} is on the roster.", add.id));
+                if let Some(password) = value["password"].as_str() {
+                    say(format_args!("First password (shown only now): {password}"));
+                }
+            })
+        }
+        StaffCommand::List(output) => {
+            let value = carry_out(&output.file, Command::StaffList)?;
+            listed(output, &value, &["id", "name", "groups", "facility", "first_day", "last_day", "standing"])
+        }
+        StaffCommand::Lock(one) => {
+            let value = carry_out(&one.output.file, Command::StaffLock { person: one.person.clone() })?;
+            told(&one.output, &value, || {
+                say(format_args!("{} is locked; {} session(s) ended.", one.person, value["sessions_ended"]));
+            })
+        }
+        StaffCommand::Unlock(one) => {
+            let value = carry_out(&one.output.file, Command::StaffUnlock { person: one.person.clone() })?;
+            told(&one.output, &value, || say(format_args!("{} may sign in again.", one.person)))
+        }
+        StaffCommand::Password(args) => {
+            let password = args.stdin.then(password_from_stdin).transpose()?;
+            let value = carry_out(&args.output.file, Command::StaffPassword { person: args.person.clone(), password })?;
+            told(&args.output, &value, || {
+                say(format_args!("The password of {} was changed.", args.person));
+                if let Some(password) = value["password"].as_str() {
+                    say(format_args!("New password (shown only now): {password}"));
+                }
+            })
+        }
+        StaffCommand::Totp(one) => {
+            let value = carry_out(&one.output.file, Command::StaffTotp { person: one.person.clone() })?;
+            told(&one.output, &value, || {
+                say(format_args!("For the authenticator app of {}, shown only now:", one.person));
+                say(value["url"].as_str().unwrap_or_default());
+                say(format_args!("Then: sekisho staff totp-confirm {} CODE", one.person));
+            })
+        }
+        StaffCommand::TotpConfirm { person, code, output } => {
+            let command = Command::StaffTotpConfirm { person: person.clone(), code: code.clone() };
+            let value = carry_out(&output.file, command)?;
+            told(output, &value, || say(format_args!("{person} now signs in with a one-time code as well.")))
+        }
+    }
+}
+
+pub(crate) fn session(command: &SessionCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        SessionCommand::List { person, output } => {
+            let value = carry_out(&output.file, Command::SessionList { person: person.clone() })?;
+            listed(output, &value, &["id", "person", "factors", "device", "source", "started", "last_active"])
+        }
+        SessionCommand::End { session, person, output } => {
+            let command = match (session, person) {
+                (Some(session), _) => Command::SessionEnd { session: session.clone() },
+                (None, Some(person)) => Command::SessionEndPerson { person: person.clone() },
+                (None, None) => anyhow::bail!("name a session, or a person with --person"),
+            };
+            let value = carry_out(&output.file, command)?;
+            told(output, &value, || say(format_args!("{} session(s) ended.", value["sessions_ended"])))
+        }
+    }
+}
+
+pub(crate) fn device(command: &DeviceCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        DeviceCommand::Issue { owner, name, out, aes, output } => {
+            // The file first: a certificate that can't be saved should not be issued.
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(out)
+                .with_context(|| format!("{} can't be created (an existing file is not overwritten)", out.display()))?;
+            let issued = carry_out(
+                &output.file,
+                Command::DeviceIssue { owner: owner.clone(), name: name.clone(), aes: *aes },
+            );
+            let value = match issued {
+                Ok(value) => value,
+                Err(error) => {
+                    let _ = std::fs::remove_file(out);
+                    return Err(error);
+                }
+            };
+            let p12 = crate::control::bytes_from_json(&value["p12"]).context("the answer held no certificate")?;
+            file.write_all(&p12).and_then(|()| file.sync_all()).with_context(|| {
+                format!(
+                    "{} can't be written; revoke the device with `sekisho device revoke {}`",
+                    out.display(),
+                    value["device"]["id"].as_str().unwrap_or_default()
+                )
+            })?;
+            let mut shown = value.clone();
+            if let Some(object) = shown.as_object_mut() {
+                object.remove("p12");
+                object.insert("file".to_owned(), out.display().to_string().into());
+            }
+            told(output, &shown, || {
+                say(format_args!("Device {} of {owner}: {}", value["device"]["id"].as_str().unwrap_or_default(), out.display()));
+                say(format_args!("Password of the file (shown only now): {}", value["password"].as_str().unwrap_or_default()));
+                say(format_args!("Valid until {}", value["device"]["not_after"].as_str().unwrap_or_default()));
+            })
+        }
+        DeviceCommand::List(output) => {
+            let value = carry_out(&output.file, Command::DeviceList)?;
+            listed(output, &value, &["id", "owner", "name", "status", "not_after", "last_seen", "serial"])
+        }
+        DeviceCommand::Revoke { device, cause, output } => {
+            let command = Command::DeviceRevoke { device: device.clone(), cause: cause.clone() };
+            let value = carry_out(&output.file, command)?;
+            told(output, &value, || {
+                say(format_args!("{device} is revoked; {} session(s) ended.", value["sessions_ended"]));
+            })
+        }
+    }
+}
+
+pub(crate) fn clock(command: &ClockCommand) -> anyhow::Result<ExitCode> {
+    let ClockCommand::Accept(file) = command;
+    carry_out(file, Command::ClockAccept)?;
+    say("The clock is accepted as it is.");
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn reload(file: &ConfigFile) -> anyhow::Result<ExitCode> {
+    // Not through `carry_out`: a broken file must reach the gate, so that its log and metrics say so as well.
+    let socket = super::settings(&file.config).map(|l| crate::core::socket_path(&l.settings.gateway.data));
+    match socket {
+        Ok(_) => {
+            let value = carry_out(file, Command::Reload)?;
+            say(format_args!("Configuration {} is in force.", value["generation"]));
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(report) => {
+            super::complain(format_args!("{report}"));
+            super::complain("The running gate keeps its configuration.");
+            Ok(ExitCode::from(super::NO))
+        }
+    }
+}
+
+fn password_from_stdin() -> anyhow::Result<String> {
+    let mut text = String::new();
+    std::io::stdin().take(4096).read_to_string(&mut text).context("no password on standard input")?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn told(output: &Output, value: &Value, words: impl FnOnce()) -> anyhow::Result<ExitCode> {
+    if output.json {
+        say(serde_json::to_string_pretty(value)?);
+    } else {
+        words();
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn listed(output: &Output, value: &Value, columns: &[&str]) -> anyhow::Result<ExitCode> {
+    if output.json {
+        say(serde_json::to_string_pretty(value)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let cell = |row: &Value, column: &str| match &row[column] {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    };
+    let rows: Vec<Vec<String>> = value
+        .as_array()
+        .map(|rows| rows.iter().map(|row| columns.iter().map(|c| cell(row, c)).collect()).collect())
+        .unwrap_or_default();
+    let head: Vec<String> = columns.iter().map(|c| c.replace('_', " ").to_uppercase()).collect();
+    table(&head.iter().map(String::as_str).collect::<Vec<_>>(), &rows);
+    Ok(ExitCode::SUCCESS)
+}

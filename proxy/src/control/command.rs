@@ -1,0 +1,58 @@
+//! What can be asked of a gate. One JSON object on a line each way.
+
+use serde::{Deserialize, Serialize};
+use vocabulary::{Date, DeviceId, GroupName, PersonId, SessionId};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+pub(crate) enum Command {
+    StaffAdd(NewPerson),
+    StaffList,
+    StaffLock { person: PersonId },
+    StaffUnlock { person: PersonId },
+    StaffPassword { person: PersonId, password: Option<String> },
+    StaffTotp { person: PersonId },
+    StaffTotpConfirm { person: PersonId, code: String },
+    SessionList { person: Option<PersonId> },
+    SessionEnd { session: SessionId },
+    SessionEndPerson { person: PersonId },
+    DeviceIssue { owner: PersonId, name: String, aes: bool },
+    DeviceList,
+    DeviceRevoke { device: DeviceId, cause: String },
+    ClockAccept,
+    Reload,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct NewPerson {
+    pub(crate) id: PersonId,
+    pub(crate) name: String,
+    pub(crate) kana: Option<String>,
+    pub(crate) mail: Option<String>,
+    pub(crate) facility: Option<String>,
+    pub(crate) groups: Vec<GroupName>,
+    pub(crate) first_day: Option<Date>,
+    pub(crate) last_day: Option<Date>,
+    /// `None`: one is made and told once.
+    pub(crate) password: Option<String>,
+}
+
+/// The answer: what was done or asked for, or why not.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Reply {
+    Done(serde_json::Value),
+    Refused(String),
+    Failed(String),
+}
+
+/// Who says a command, as the operating system knows them.
+#[derive(Clone, Debug)]
+pub(crate) struct Actor(pub(crate) String);
+
+impl Actor {
+    /// `os:0`, the numeric user.
+    pub(crate) fn user(uid: u32) -> Self {
+        Self(format!("os:{uid}"))
+    }
+}

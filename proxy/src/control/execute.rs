@@ -1,0 +1,292 @@
+//! Carrying a command out: check, record durably, then do. What can't be recorded is not done.
+
+use std::sync::Arc;
+
+use audit::{Change, ClockAccepted, Record, SignOut};
+use cert_authority::{Device, DeviceKind, DeviceRequest, P12Cipher, RevocationCause};
+use identity::{EndCause, Ended, IdentityError, Person};
+use serde_json::{Map, Value, json};
+use vocabulary::{DeviceId, PersonId};
+
+use super::{Actor, Command, NewPerson};
+use crate::core::Core;
+
+/// Why a command was not carried out.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The answer is no: no such person, a weak password, …
+    No(String),
+    /// It could not be done.
+    Failed(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Waits for the disk and for hashing; run it where nobody is kept waiting.
+pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -> Result<Value, Refused> {
+    let now = core.now();
+    let (sessions, directory) = (core.identity.sessions(), core.identity.directory());
+    match command {
+        Command::StaffAdd(person) => staff_add(core, actor, person).await,
+        Command::StaffList => Ok(staff_list(core)),
+        Command::StaffLock { person } => {
+            known(core, &person)?;
+            change(core, actor, "staff-locked", person.as_str(), Map::new()).await?;
+            let (identity, id) = (core.identity.clone(), person.clone());
+            blocking(move || identity.lock(&id)).await?;
+            let ended = sessions.end_person(&person, EndCause::Person).await?;
+            record_ends(core, &ended).await?;
+            Ok(json!({ "person": person, "sessions_ended": ended.len() }))
+        }
+        Command::StaffUnlock { person } => {
+            known(core, &person)?;
+            change(core, actor, "staff-unlocked", person.as_str(), Map::new()).await?;
+            let (identity, id) = (core.identity.clone(), person.clone());
+            blocking(move || identity.unlock(&id)).await?;
+            Ok(json!({ "person": person }))
+        }
+        Command::StaffPassword { person, password } => {
+            known(core, &person)?;
+            let (password, made) = given_or_made(password)?;
+            change(core, actor, "password-set", person.as_str(), Map::new()).await?;
+            directory.set_password(&person, &password, now).await.map_err(say_no)?;
+            let ended = sessions.end_person(&person, EndCause::Credential).await?;
+            record_ends(core, &ended).await?;
+            Ok(json!({ "person": person, "password": made.then_some(password), "sessions_ended": ended.len() }))
+        }
+        Command::StaffTotp { person } => {
+            known(core, &person)?;
+            change(core, actor, "totp-enrolment-begun", person.as_str(), Map::new()).await?;
+            let enrolment = directory.totp_enrol(&person).await.map_err(say_no)?;
+            Ok(json!({ "person": person, "url": enrolment.url.as_str() }))
+        }
+        Command::StaffTotpConfirm { person, code } => {
+            known(core, &person)?;
+            change(core, actor, "totp-confirmed", person.as_str(), Map::new()).await?;
+            directory.totp_confirm(&person, &code, now).await.map_err(say_no)?;
+            Ok(json!({ "person": person }))
+        }
+        Command::SessionList { person } => Ok(session_list(core, person.as_ref())),
+        Command::SessionEnd { session } => {
+            let Some(live) = sessions.get(&session) else {
+                return Err(Refused::No(format!("there is no session {session}; see `sekisho session list`")));
+            };
+            change(core, actor, "session-ended", session.as_str(), of_person(live.person())).await?;
+            let ended: Vec<_> = sessions.end(&session, EndCause::Administrator).await?.into_iter().collect();
+            record_ends(core, &ended).await?;
+            Ok(json!({ "sessions_ended": ended.len() }))
+        }
+        Command::SessionEndPerson { person } => {
+            change(core, actor, "sessions-ended", person.as_str(), of_person(&person)).await?;
+            let ended = sessions.end_person(&person, EndCause::Administrator).await?;
+            record_ends(core, &ended).await?;
+            Ok(json!({ "sessions_ended": ended.len() }))
+        }
+        Command::DeviceIssue { owner, name, aes } => device_issue(core, actor, owner, name, aes).await,
+        Command::DeviceList => Ok(device_list(core)),
+        Command::DeviceRevoke { device, cause } => device_revoke(core, actor, device, cause).await,
+        Command::ClockAccept => {
+            let newest = core.journal.newest();
+            let accepted = ClockAccepted { by: actor.0.clone(), newest, more: Map::new() };
+            core.journal.append(now, &Record::ClockAccepted(accepted)).await?;
+            core.accept_clock();
+            Ok(json!({ "newest": newest.to_string() }))
+        }
+        Command::Reload => Err(Refused::No("no gate is running that could reload".to_owned())),
+    }
+}
+
+/// An error of the person who said the command, told in the words of the crate that found it.
+fn say_no(error: IdentityError) -> Refused {
+    match error {
+        IdentityError::Store(_) => Refused::Failed(error.into()),
+        other => Refused::No(other.to_string()),
+    }
+}
+
+async fn blocking<T: Send + 'static, E: Into<anyhow::Error> + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, Refused> {
+    Ok(tokio::task::spawn_blocking(work).await?.map_err(Into::into)?)
+}
+
+fn known(core: &Core, person: &PersonId) -> Result<(), Refused> {
+    match core.identity.roster().get(person) {
+        Some(_) => Ok(()),
+        None => Err(Refused::No(format!("{person} is not on the roster; see `sekisho staff list`"))),
+    }
+}
+
+fn of_person(person: &PersonId) -> Map<String, Value> {
+    Map::from_iter([("person".to_owned(), person.as_str().into())])
+}
+
+async fn change(
+    core: &Core,
+    actor: &Actor,
+    what: &str,
+    subject: &str,
+    details: Map<String, Value>,
+) -> Result<(), Refused> {
+    let change = Change {
+        by: actor.0.clone(),
+        channel: "control-socket".to_owned(),
+        what: what.to_owned(),
+        subject: subject.to_owned(),
+        details,
+        more: Map::new(),
+    };
+    core.journal.append(core.now(), &Record::Change(change)).await?;
+    Ok(())
+}
+
+/// The sessions that a recorded change has ended, one record each. The change itself stands before them.
+async fn record_ends(core: &Core, ended: &[Ended]) -> Result<(), Refused> {
+    for end in ended {
+        core.journal.append(core.now(), &Record::SignOut(sign_out(end))).await?;
+    }
+    Ok(())
+}
+
+/// A session's end as a record.
+pub(crate) fn sign_out(end: &Ended) -> SignOut {
+    SignOut {
+        person: end.person.clone(),
+        session: end.id.clone(),
+        cause: end.cause.as_str().to_owned(),
+        source: None,
+        more: Map::new(),
+    }
+}
+
+fn given_or_made(password: Option<String>) -> Result<(String, bool), Refused> {
+    match password {
+        Some(password) => Ok((password, false)),
+        None => Ok((cert_authority::Passphrase::random()?.danger_expose().to_owned(), true)),
+    }
+}
+
+async fn staff_add(core: &Arc<Core>, actor: &Actor, new: NewPerson) -> Result<Value, Refused> {
+    let person = Person {
+        kana: new.kana,
+        mail: new.mail,
+        facility: new.facility,
+        groups: new.groups,
+        first_day: new.first_day,
+        last_day: new.last_day,
+        ..Person::new(new.id.clone(), new.name)
+    };
+    if core.identity.roster().get(&person.id).is_some() {
+        return Err(Refused::No(format!("{} is on the roster already", person.id)));
+    }
+    let (password, made) = given_or_made(new.password)?;
+    core.identity.directory().check_password(&person, &password).map_err(say_no)?;
+    let groups = person.groups.iter().map(|g| g.as_str()).collect();
+    change(core, actor, "staff-added", person.id.as_str(), Map::from_iter([("groups".to_owned(), groups)])).await?;
+    let (identity, entry) = (core.identity.clone(), person.clone());
+    tokio::task::spawn_blocking(move || identity.add(entry)).await?.map_err(say_no)?;
+    core.identity.directory().set_password(&person.id, &password, core.now()).await.map_err(say_no)?;
+    Ok(json!({ "person": person, "password": made.then_some(password) }))
+}
+
+fn staff_list(core: &Core) -> Value {
+    let today = core.zone.local(core.now()).date;
+    core.identity
+        .roster()
+        .people()
+        .iter()
+        .map(|person| {
+            let mut row = json!(&**person);
+            row["standing"] = json!(person.standing(today));
+            row
+        })
+        .collect()
+}
+
+fn session_list(core: &Core, person: Option<&PersonId>) -> Value {
+    let now = core.now();
+    let sessions = core.identity.sessions();
+    sessions
+        .list()
+        .iter()
+        .filter(|s| sessions.is_live(s, now) && person.is_none_or(|p| s.person() == p))
+        .map(|session| {
+            let mut row = json!(session.summary());
+            row["started"] = core.zone.display(session.started()).into();
+            row["last_active"] = core.zone.display(session.last_active()).into();
+            row
+        })
+        .collect()
+}
+
+async fn device_issue(
+    core: &Arc<Core>,
+    actor: &Actor,
+    owner: PersonId,
+    name: String,
+    aes: bool,
+) -> Result<Value, Refused> {
+    known(core, &owner)?;
+    if core.authority.is_none() {
+        return Err(Refused::No("there is no certificate authority yet; make one with `sekisho ca init`".to_owned()));
+    }
+    let request = DeviceRequest {
+        owner: Some(owner.clone()),
+        name,
+        kind: DeviceKind::Lent,
+        os: None,
+        now: core.now(),
+        validity: core.device_validity,
+        cipher: if aes { P12Cipher::Aes256 } else { P12Cipher::default() },
+    };
+    let issuing = core.clone();
+    let made = tokio::task::spawn_blocking(move || issuing.authority.as_ref().map(|a| a.issue_device(&request))).await?;
+    let Some(made) = made else { return Err(Refused::No("there is no certificate authority".to_owned())) };
+    let issued = made.map_err(|e| Refused::No(e.to_string()))?;
+    let device = &issued.device;
+    let details = Map::from_iter([
+        ("owner".to_owned(), owner.as_str().into()),
+        ("serial".to_owned(), device.serial.to_string().into()),
+    ]);
+    change(core, actor, "device-issued", device.id.as_str(), details).await?;
+    let (keeping, kept) = (core.clone(), device.clone());
+    blocking(move || keeping.inventory.add(&kept)).await?;
+    Ok(json!({
+        "device": device_row(core, device),
+        "p12": super::json_from_bytes(&issued.p12),
+        "password": issued.password.as_str(),
+    }))
+}
+
+async fn device_revoke(core: &Arc<Core>, actor: &Actor, id: DeviceId, cause: String) -> Result<Value, Refused> {
+    let Some(device) = core.inventory.by_id(&id) else {
+        return Err(Refused::No(format!("there is no device {id}; see `sekisho device list`")));
+    };
+    if device.is_revoked() {
+        return Err(Refused::No(format!("{id} is revoked already")));
+    }
+    let cause: RevocationCause = cause.parse().map_err(|e: cert_authority::ParseWordError| Refused::No(e.to_string()))?;
+    let details = Map::from_iter([("cause".to_owned(), cause.as_str().into())]);
+    change(core, actor, "device-revoked", id.as_str(), details).await?;
+    let (revoking, name, by) = (core.clone(), id.clone(), actor.0.clone());
+    blocking(move || revoking.inventory.revoke(&name, revoking.now(), &by, cause)).await?;
+    let ended = core.identity.sessions().end_device(&id, EndCause::Device).await?;
+    record_ends(core, &ended).await?;
+    Ok(json!({ "device": id, "sessions_ended": ended.len() }))
+}
+
+fn device_list(core: &Core) -> Value {
+    core.inventory.list().iter().map(|device| device_row(core, device)).collect()
+}
+
+fn device_row(core: &Core, device: &Device) -> Value {
+    json!({
+        "id": device.id, "owner": device.owner, "name": device.name, "kind": device.kind.as_str(),
+        "serial": device.serial, "not_after": core.zone.display(device.not_after),
+        "status": device.standing(core.now()).as_str(), "last_seen": device.last_seen().map(|t| core.zone.display(t)),
+    })
+}

@@ -1,0 +1,198 @@
+//! The state of a gate, opened: roster and sessions, devices, the authority's keys, the journal. One process
+//! holds it at a time, the running gate or a command when none runs.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::Context;
+use audit::{Admit, Journal, Record, Recovery, Strangers};
+use cert_authority::{CertAuthority, Inventory, Passphrase};
+use config::Settings;
+use identity::Identity;
+use store::Store;
+use vocabulary::{Clock, SystemClock, Timestamp, Zone};
+
+/// How far the clock may stand before the newest record until somebody has to look.
+const CLOCK_LEEWAY_SECS: i64 = 5 * 60;
+
+pub(crate) struct Core {
+    clock: Arc<dyn Clock>,
+    pub(crate) zone: Zone,
+    pub(crate) journal: Journal,
+    pub(crate) recovery: Recovery,
+    pub(crate) identity: Identity,
+    pub(crate) inventory: Inventory,
+    /// `None` until `sekisho ca init`.
+    pub(crate) authority: Option<CertAuthority>,
+    pub(crate) device_validity: std::time::Duration,
+    pub(crate) server_validity: std::time::Duration,
+    clock_accepted: AtomicBool,
+    strangers: Mutex<Strangers>,
+    /// Held open: the lock goes with it.
+    _lock: File,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Core")
+    }
+}
+
+/// Another process holds the data folder.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is in use by another process; with the gate running, commands reach it over its control socket")]
+pub(crate) struct InUse(pub(crate) PathBuf);
+
+pub(crate) fn socket_path(data: &Path) -> PathBuf {
+    data.join("control.sock")
+}
+
+pub(crate) fn journal_path(data: &Path) -> PathBuf {
+    data.join("audit").join("journal")
+}
+
+pub(crate) fn authority_path(data: &Path) -> PathBuf {
+    data.join("ca")
+}
+
+impl Core {
+    /// Opens everything below the data folder, creating what is not there yet. Blocks.
+    pub(crate) fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let data = &settings.gateway.data;
+        create_private(data)?;
+        let lock = lock(data)?;
+        create_private(&data.join("audit"))?;
+        let store = Store::open(&data.join("state.db"))?;
+        let identity = Identity::open(store.clone(), &settings.identity)?;
+        let inventory = Inventory::open(&store)?;
+        let authority = open_authority(settings)?;
+        let (journal, recovery) = Journal::open(&journal_path(data), settings.audit.options)
+            .with_context(|| format!("the journal in {} can't be opened", journal_path(data).display()))?;
+        Ok(Self {
+            clock: Arc::new(SystemClock),
+            zone: settings.gateway.time_zone.clone(),
+            journal,
+            recovery,
+            identity,
+            inventory,
+            authority,
+            device_validity: settings.ca.device_validity,
+            server_validity: settings.ca.server_validity,
+            clock_accepted: AtomicBool::new(false),
+            strangers: Mutex::new(Strangers::new(settings.audit.strangers)),
+            _lock: lock,
+        })
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// False while the clock stands more than five minutes before the newest record and nobody has said that
+    /// this is as it should be.
+    pub(crate) fn clock_is_right(&self) -> bool {
+        self.clock_accepted.load(Ordering::Relaxed) || self.now().secs_since(self.journal.newest()) >= -CLOCK_LEEWAY_SECS
+    }
+
+    /// Whether a stranger's request gets a record of its own, or is counted.
+    pub(crate) fn admit_stranger(&self, source: IpAddr, now: Timestamp) -> Admit {
+        self.strangers().admit(source, now)
+    }
+
+    /// Counts a request whose own record could not be written.
+    pub(crate) fn count_stranger(&self, source: IpAddr, now: Timestamp) {
+        self.strangers().count(source, now);
+    }
+
+    /// Hands the counts of the minutes that are over to the journal; with `all`, of the current one as well.
+    pub(crate) async fn record_aggregates(&self, all: bool) {
+        let now = self.now();
+        let counted = {
+            let mut strangers = self.strangers();
+            let mut counted = strangers.drain(now);
+            if all {
+                counted.extend(strangers.finish());
+            }
+            counted
+        };
+        for aggregate in counted {
+            if let Err(error) = self.journal.append(now, &Record::Aggregate(aggregate)).await {
+                tracing::error!(%error, "counted requests could not be recorded");
+            }
+        }
+    }
+
+    /// Sessions that ran out, each with a record of its end, and what is written now and then.
+    pub(crate) async fn sweep(self: &Arc<Self>) {
+        match self.identity.sessions().maintain(self.now()).await {
+            Ok(ended) => {
+                for end in ended {
+                    let record = Record::SignOut(crate::control::sign_out(&end));
+                    if let Err(error) = self.journal.append(self.now(), &record).await {
+                        tracing::error!(%error, "a session's end could not be recorded");
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "sessions could not be kept"),
+        }
+        let core = self.clone();
+        match tokio::task::spawn_blocking(move || core.inventory.flush_last_seen()).await {
+            Ok(Err(error)) => tracing::error!(%error, "when devices were last seen could not be kept"),
+            Ok(Ok(_)) | Err(_) => {}
+        }
+    }
+
+    fn strangers(&self) -> MutexGuard<'_, Strangers> {
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn accept_clock(&self) {
+        self.clock_accepted.store(true, Ordering::Relaxed);
+    }
+}
+
+fn open_authority(settings: &Settings) -> anyhow::Result<Option<CertAuthority>> {
+    let dir = authority_path(&settings.gateway.data);
+    if !CertAuthority::exists(&dir) {
+        return Ok(None);
+    }
+    let authority = CertAuthority::open(&dir, &passphrase(settings)?)
+        .with_context(|| format!("the certificate authority in {} can't be opened", dir.display()))?;
+    Ok(Some(authority))
+}
+
+/// The passphrase of the authority's keys: a file or a systemd credential, as configured.
+pub(crate) fn passphrase(settings: &Settings) -> anyhow::Result<Passphrase> {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    Ok(settings.ca.passphrase.read(credentials.as_deref())?)
+}
+
+/// Only the gate's own user may look inside.
+fn create_private(dir: &Path) -> anyhow::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("the folder {} can't be created", dir.display()))
+}
+
+fn lock(data: &Path) -> anyhow::Result<File> {
+    let path = data.join("lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("{} can't be opened", path.display()))?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(error) if error == rustix::io::Errno::WOULDBLOCK => Err(InUse(data.to_owned()).into()),
+        Err(error) => Err(io::Error::from(error)).with_context(|| format!("{} can't be locked", path.display())),
+    }
+}

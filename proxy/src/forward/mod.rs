@@ -1,0 +1,10 @@
+//! The last station: to the SaaS and back.
+//!
+//! Where a request may go is fixed when the configuration is loaded; what is sent and returned is mapped by
+//! `saas`. Nothing is forwarded without a [`policy::Permit`].
+
+mod resolve;
+mod upstream;
+
+pub(crate) use resolve::{ResolveError, Resolver};
+pub(crate) use upstream::{Upstream, UpstreamError};

@@ -1,0 +1,105 @@
+//! What a running gate holds: the state that outlives a configuration, and the configuration in force.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+
+use crate::core::Core;
+use crate::forward::Resolver;
+use crate::line::Generation;
+use crate::listener::{Ended, Limits, Listening, Patience, Registry};
+use crate::metrics::Metrics;
+
+/// Shared by every request, the control socket and the background tasks.
+pub(crate) struct Gate {
+    pub(crate) core: Arc<Core>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) metrics: Metrics,
+    pub(crate) resolver: Resolver,
+    generation: ArcSwap<Generation>,
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Gate(generation {})", self.generation.load().number)
+    }
+}
+
+impl Gate {
+    pub(crate) fn new(
+        core: Arc<Core>,
+        registry: Arc<Registry>,
+        metrics: Metrics,
+        resolver: Resolver,
+        first: Generation,
+    ) -> Self {
+        Self { core, registry, metrics, resolver, generation: ArcSwap::from_pointee(first) }
+    }
+
+    /// The configuration in force, to be held for the length of one request.
+    pub(crate) fn generation(&self) -> Arc<Generation> {
+        self.generation.load_full()
+    }
+
+    pub(crate) fn peek(&self) -> Guard<Arc<Generation>> {
+        self.generation.load()
+    }
+
+    /// Puts a new configuration in force. Requests under way finish with the one they began with; what lasts
+    /// longer is judged anew by the next round of [`crate::line::rejudge`].
+    pub(crate) fn swap(&self, next: Generation) {
+        self.generation.store(Arc::new(next));
+    }
+
+    /// Why the gate should not be sent requests now, if it should not.
+    pub(crate) fn readiness(&self) -> Result<(), &'static str> {
+        if !self.core.journal.ready() {
+            return Err("records can't be written");
+        }
+        if !self.core.clock_is_right() {
+            return Err("the clock stands before the newest record; see `sekisho clock accept`");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn refresh_gauges(&self) {
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        self.metrics.connections.set(count(self.registry.len()));
+        self.metrics.sessions.set(count(self.core.identity.sessions().len(self.core.now())));
+        self.metrics.journal_ready.set(i64::from(self.core.journal.ready()));
+        self.metrics.generation.set(i64::try_from(self.peek().number).unwrap_or(i64::MAX));
+    }
+}
+
+impl Listening for Gate {
+    fn tls(&self) -> Arc<rustls::ServerConfig> {
+        self.peek().tls.clone()
+    }
+
+    fn limits(&self) -> Limits {
+        self.peek().limits
+    }
+
+    fn handshake_timeout(&self) -> Duration {
+        self.peek().handshake
+    }
+
+    fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    fn ended(&self, how: Ended) {
+        self.metrics.handshakes.with_label_values(&[how.as_str()]).inc();
+    }
+
+    fn refused_before_request(&self) {
+        self.metrics.refused_before_request.inc();
+    }
+}
+
+impl Gate {
+    pub(crate) fn patience(&self) -> Patience {
+        self.peek().patience
+    }
+}

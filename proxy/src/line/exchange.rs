@@ -1,0 +1,66 @@
+//! One request as it was asked: what stays the same however often it is judged.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use identity::Session;
+use saas::{Ambiguity, Guess, HostIndex};
+use vocabulary::AppId;
+
+use super::generation::App;
+
+/// Where a request goes by its host name.
+#[derive(Clone, Debug)]
+pub(crate) enum Destination {
+    /// No app has the name.
+    Nowhere,
+    /// The name belongs to another app than the TLS server name.
+    Misdirected,
+    /// One of an app's hosts, by position.
+    App { app: Arc<App>, host: HostIndex },
+    /// The one reserved path on an app's host.
+    Ticket { app: Arc<App>, host: HostIndex },
+    /// Our own sign-in pages.
+    Login,
+}
+
+impl Destination {
+    pub(crate) fn app(&self) -> Option<&Arc<App>> {
+        match self {
+            Self::App { app, .. } | Self::Ticket { app, .. } => Some(app),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn app_id(&self) -> Option<&AppId> {
+        self.app().map(|app| &app.id)
+    }
+}
+
+/// What a request asks, and who seems to ask it. Network, device and standing are looked up whenever it is
+/// judged, because they may change while it lasts.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) began: Instant,
+    pub(crate) destination: Destination,
+    /// The host name asked for, lower case, without port; bounded.
+    pub(crate) host: String,
+    pub(crate) method: http::Method,
+    /// For matching: canonical, without query and path parameters.
+    pub(crate) path: String,
+    /// For records: secrets masked.
+    pub(crate) masked: String,
+    /// Why it can't be read in one way only, if so.
+    pub(crate) ambiguity: Option<Ambiguity>,
+    pub(crate) cross_site: bool,
+    pub(crate) preflight: bool,
+    /// A top-level navigation: somebody looks at the answer as a page.
+    pub(crate) navigation: bool,
+    /// The answer should be a page for people, not JSON for a script.
+    pub(crate) wants_page: bool,
+    pub(crate) upgrade: bool,
+    /// An event stream was asked for, which may stay silent for long.
+    pub(crate) streaming: bool,
+    pub(crate) guess: Guess,
+    pub(crate) session: Option<Arc<Session>>,
+}

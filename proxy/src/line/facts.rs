@@ -1,0 +1,250 @@
+//! Station: facts. What a request asks ([`of_request`]) and, anew at every judgement, what is known of who asks
+//! it ([`Known`]): network, device, person, hour.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use apps::cookies;
+use cert_authority::{Device, DeviceStanding};
+use http::header::CONTENT_TYPE;
+use identity::Standing;
+use pingora_proxy::Session;
+use policy::{AppIndex, BuiltIn, DeviceFact, Facts, GroupSet, NetworkFact, PersonFact, Route};
+use saas::{Guess, Target, origin};
+use vocabulary::{Action, LocalTime, PersonId, Timestamp};
+
+use super::Passage;
+use super::exchange::{Destination, Exchange};
+use super::generation::Generation;
+use super::route::Routed;
+use crate::gate::Gate;
+use crate::listener::Connection;
+
+/// Reads the request's head.
+pub(super) fn of_request(passage: &Passage, session: &Session, routed: Routed) -> Arc<Exchange> {
+    let request = session.req_header();
+    let Routed { destination, host } = routed;
+    let (headers, method) = (&request.headers, &request.method);
+    let app = destination.app();
+    let target = Target { method, raw: request.raw_path(), authority: request.uri.authority().map(|a| a.as_str()) };
+    let tolerate = app.map(|app| app.tolerate).unwrap_or_default();
+    let (path, masked, ambiguity) = match saas::shape(target, headers, tolerate) {
+        Ok(shaped) => (shaped.path, shaped.masked, None),
+        Err(ambiguity) => ("/".to_owned(), saas::mask_target(request.raw_path()), Some(ambiguity)),
+    };
+    let cookie = match destination {
+        Destination::Login => cookies::LOGIN,
+        _ => cookies::APP,
+    };
+    let sessions = passage.gate.core.identity.sessions();
+    let session_now = cookies::read(headers, cookie).and_then(|token| sessions.lookup(token, &host, passage.now));
+    let navigation = origin::is_navigation(headers);
+    let upgrade = origin::is_websocket(method, headers);
+    let (cross_site, preflight) = match &destination {
+        Destination::App { app, host } => (
+            origin::is_cross_site(method, headers, &app.map, *host, upgrade),
+            origin::is_own_preflight(method, headers, &app.map),
+        ),
+        _ => (false, false),
+    };
+    let guess = match app {
+        Some(app) => {
+            let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
+            app.actions.guess(method, &path, content_type, upgrade)
+        }
+        None => Guess { action: Action::View, guessed: true, name: None },
+    };
+    if let Some(session) = &session_now
+        && session.is_activity(method.as_str(), hash_of(&host, &path), navigation)
+    {
+        sessions.touch(session, passage.now);
+    }
+    Arc::new(Exchange {
+        began: passage.arrived,
+        method: method.clone(),
+        path,
+        masked,
+        ambiguity,
+        cross_site,
+        preflight,
+        navigation,
+        wants_page: origin::wants_page(method, headers),
+        upgrade,
+        streaming: super::forward::is_streaming(headers),
+        guess,
+        session: session_now,
+        host,
+        destination,
+    })
+}
+
+/// Tells one address from another for the question whether a request repeats; the query is left out, because
+/// what polls puts the time into it.
+fn hash_of(host: &str, path: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    host.hash(&mut hasher);
+    path.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What is known at one moment of who asks.
+pub(super) struct Known {
+    record_ready: bool,
+    clock_ok: bool,
+    route: Route,
+    pub(super) network: NetworkFact,
+    pub(super) device: DeviceState,
+    pub(super) person: Option<PersonState>,
+    local: LocalTime,
+}
+
+/// What stands behind the client certificate.
+#[derive(Clone, Debug)]
+pub(super) enum DeviceState {
+    None,
+    Expired(Arc<Device>),
+    Revoked(Arc<Device>),
+    Unknown,
+    Enrolled(Arc<Device>),
+}
+
+impl DeviceState {
+    pub(super) fn device(&self) -> Option<&Arc<Device>> {
+        match self {
+            Self::Expired(device) | Self::Revoked(device) | Self::Enrolled(device) => Some(device),
+            Self::None | Self::Unknown => None,
+        }
+    }
+
+    /// The device, if its certificate is worth something now.
+    pub(super) fn enrolled(&self) -> Option<&Arc<Device>> {
+        match self {
+            Self::Enrolled(device) => Some(device),
+            _ => None,
+        }
+    }
+
+    fn fact(&self) -> DeviceFact<'_> {
+        match self {
+            Self::None => DeviceFact::None,
+            Self::Expired(_) => DeviceFact::Expired,
+            Self::Revoked(_) => DeviceFact::Revoked,
+            Self::Unknown => DeviceFact::Unknown,
+            Self::Enrolled(device) => DeviceFact::Enrolled { owner: device.owner.as_ref() },
+        }
+    }
+}
+
+pub(super) struct PersonState {
+    pub(super) id: PersonId,
+    groups: GroupSet,
+    standing: Standing,
+    factors: u8,
+    session_matches_device: bool,
+}
+
+impl Known {
+    pub(super) fn look_up(
+        gate: &Gate,
+        generation: &Generation,
+        connection: Option<&Connection>,
+        exchange: &Exchange,
+        now: Timestamp,
+    ) -> Self {
+        let core = &gate.core;
+        let policy = &generation.policy;
+        let local = generation.zone.local(now);
+        let device = device(core, connection, now);
+        let app = |id| policy.app(id);
+        let route = match &exchange.destination {
+            Destination::Nowhere => Route::UnknownHost,
+            Destination::Misdirected => Route::Misdirected,
+            Destination::Login => Route::BuiltIn(BuiltIn::Login),
+            Destination::App { app: asked, .. } => app(&asked.id).map_or(Route::UnknownHost, Route::App),
+            Destination::Ticket { app: asked, .. } => {
+                app(&asked.id).map_or(Route::UnknownHost, |index| Route::BuiltIn(BuiltIn::Ticket(index)))
+            }
+        };
+        // An ended or expired session is nobody's, also in the middle of a stream.
+        let session = exchange.session.as_ref().filter(|s| core.identity.sessions().is_live(s, now));
+        let person = session.map(|session| {
+            let roster = core.identity.roster();
+            let person = roster.get(session.person());
+            PersonState {
+                id: session.person().clone(),
+                groups: policy.groups(person.iter().flat_map(|p| p.groups.iter())),
+                standing: person.map_or(Standing::NotOnRoster, |p| p.standing(local.date)),
+                factors: session.factors(),
+                session_matches_device: session.matches_device(device.enrolled().map(|d| &d.id)),
+            }
+        });
+        Self {
+            record_ready: core.journal.ready(),
+            clock_ok: core.clock_is_right(),
+            route,
+            network: connection.map_or_else(|| policy.networks().nowhere(), |c| policy.networks().lookup(c.ip())),
+            device,
+            person,
+            local,
+        }
+    }
+
+    pub(super) fn facts<'a>(&'a self, exchange: &'a Exchange, action: Action) -> Facts<'a> {
+        Facts {
+            record_ready: self.record_ready,
+            clock_ok: self.clock_ok,
+            route: self.route,
+            ambiguous: exchange.ambiguity.is_some(),
+            cross_site: exchange.cross_site,
+            preflight: exchange.preflight,
+            network: self.network,
+            device: self.device.fact(),
+            person: self.person.as_ref().map(|p| PersonFact {
+                id: &p.id,
+                groups: &p.groups,
+                standing: standing(p.standing),
+                factors: p.factors,
+                session_matches_device: p.session_matches_device,
+            }),
+            local: self.local,
+            method: exchange.method.as_str(),
+            path: &exchange.path,
+            action,
+            static_ok: false,
+        }
+    }
+
+    /// As [`Self::facts`], for opening the front page of an app.
+    pub(super) fn facts_for_front_page<'a>(&'a self, exchange: &'a Exchange, app: AppIndex) -> Facts<'a> {
+        Facts { route: Route::App(app), path: "/", method: "GET", ..self.facts(exchange, Action::View) }
+    }
+
+    /// Neither signed in nor on an enrolled device: promise 1 lets such requests be counted instead of recorded.
+    pub(super) fn is_stranger(&self) -> bool {
+        self.person.is_none() && !matches!(self.device, DeviceState::Enrolled(_))
+    }
+}
+
+fn device(core: &crate::core::Core, connection: Option<&Connection>, now: Timestamp) -> DeviceState {
+    let Some(presented) = connection.and_then(|c| c.certificate.as_ref()) else { return DeviceState::None };
+    let Some(device) = core.inventory.get(presented.serial) else { return DeviceState::Unknown };
+    match device.standing(now) {
+        DeviceStanding::Revoked => DeviceState::Revoked(device),
+        DeviceStanding::Expired => DeviceState::Expired(device),
+        DeviceStanding::Active if now > presented.not_after => DeviceState::Expired(device),
+        DeviceStanding::Active => {
+            core.inventory.touch_last_seen(&device, now);
+            DeviceState::Enrolled(device)
+        }
+    }
+}
+
+const fn standing(standing: Standing) -> policy::Standing {
+    match standing {
+        Standing::Active => policy::Standing::Active,
+        Standing::NotOnRoster => policy::Standing::NotOnRoster,
+        Standing::NotYet => policy::Standing::NotYet,
+        Standing::Retired => policy::Standing::Retired,
+        Standing::Locked => policy::Standing::Locked,
+    }
+}

@@ -1,0 +1,110 @@
+//! Station: forward. The permitted request to the SaaS, mapped, and its response back, mapped.
+
+use std::sync::Arc;
+
+use http::header::{ACCEPT, CONTENT_TYPE, EXPECT};
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_error::{Error, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::Session;
+use saas::Edits;
+
+use super::Passage;
+use super::exchange::{Destination, Exchange};
+
+/// Marks the passage as forwarded. Needs the permit that only a decision makes.
+pub(super) fn prepare(passage: &mut Passage, session: &mut Session, exchange: Arc<Exchange>) -> Result<()> {
+    if passage.permit.is_none() || passage.position.is_none() {
+        return Error::e_explain(ErrorType::InternalError, "forwarding without a permit or without a record");
+    }
+    let body_follows = !session.is_body_done();
+    passage.forward(exchange, body_follows);
+    Ok(())
+}
+
+pub(super) async fn peer(passage: &mut Passage, _session: &Session) -> Result<Box<HttpPeer>> {
+    let (Some(exchange), Some(_permit)) = (&passage.exchange, &passage.permit) else {
+        return Error::e_explain(ErrorType::InternalError, "a SaaS was asked for without a permit");
+    };
+    let Destination::App { app, host } = &exchange.destination else {
+        return Error::e_explain(ErrorType::InternalError, "a built-in page has no upstream");
+    };
+    let upstream = app.upstream(*host);
+    upstream.peer(&passage.gate.resolver, passage.attempt, exchange.upgrade, exchange.streaming).await.map_err(|error| {
+        tracing::warn!(app = %app.id, %error, "the SaaS's address is not known");
+        Error::explain(ErrorType::ConnectNoRoute, "name resolution").into_up()
+    })
+}
+
+/// The request's head on its way out.
+pub(super) fn outgoing(passage: &mut Passage, request: &mut RequestHeader) -> Result<()> {
+    let Some(exchange) = passage.exchange.clone() else {
+        return Error::e_explain(ErrorType::InternalError, "forwarding without an exchange");
+    };
+    let Destination::App { app, host } = &exchange.destination else {
+        return Error::e_explain(ErrorType::InternalError, "a built-in page has no upstream");
+    };
+    if request.uri.authority().is_some() {
+        // On HTTP/2 the authority is ours; what the SaaS is told is in Host.
+        let target = request.raw_path().to_vec();
+        request.set_raw_path(&target)?;
+    }
+    let edits = match exchange.preflight {
+        true => saas::outgoing_preflight(&request.headers, &app.map, *host),
+        false => saas::outgoing(&request.headers, &app.map, *host, exchange.upgrade),
+    };
+    apply_to_request(edits, request)?;
+    // We answer `100 Continue` ourselves by reading the body; the SaaS is sent the body right away.
+    request.remove_header(&EXPECT);
+    Ok(())
+}
+
+/// Not an interim response. 101 is final: the connection changes hands.
+pub(super) fn is_final(response: &ResponseHeader) -> bool {
+    !response.status.is_informational() || response.status == http::StatusCode::SWITCHING_PROTOCOLS
+}
+
+/// The response's head on its way back.
+pub(super) fn incoming(passage: &mut Passage, response: &mut ResponseHeader) -> Result<()> {
+    let Some(exchange) = passage.exchange.clone() else {
+        return Error::e_explain(ErrorType::InternalError, "a response without an exchange");
+    };
+    let Destination::App { app, host } = &exchange.destination else {
+        return Error::e_explain(ErrorType::InternalError, "a built-in page has no upstream");
+    };
+    let upgraded = response.status == http::StatusCode::SWITCHING_PROTOCOLS;
+    let edits = saas::incoming(&response.headers, &app.map, *host, upgraded);
+    apply_to_response(edits, response)
+}
+
+fn apply_to_request(edits: Edits, request: &mut RequestHeader) -> Result<()> {
+    for name in &edits.remove {
+        request.remove_header(name);
+    }
+    for (name, value) in edits.set {
+        request.insert_header(name, value)?;
+    }
+    for (name, value) in edits.append {
+        request.append_header(name, value)?;
+    }
+    Ok(())
+}
+
+fn apply_to_response(edits: Edits, response: &mut ResponseHeader) -> Result<()> {
+    for name in &edits.remove {
+        response.remove_header(name);
+    }
+    for (name, value) in edits.set {
+        response.insert_header(name, value)?;
+    }
+    for (name, value) in edits.append {
+        response.append_header(name, value)?;
+    }
+    Ok(())
+}
+
+/// Whether the answer may stay silent for long: an event stream was asked for.
+pub(super) fn is_streaming(headers: &http::HeaderMap) -> bool {
+    headers.get(ACCEPT).is_some_and(|v| v.as_bytes().starts_with(b"text/event-stream"))
+        || headers.get(CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/grpc"))
+}

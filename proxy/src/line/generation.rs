@@ -1,0 +1,289 @@
+//! One configuration, made ready: what the stations look up for each request. Never changed, only replaced.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use audit::Decision;
+use config::Settings;
+use policy::Policy;
+use prometheus::{Histogram, IntCounter};
+use rustls::sign::CertifiedKey;
+use saas::{Actions, HostIndex, HostMap, ShapeSet};
+use vocabulary::{AppId, Reason, Zone};
+
+use super::exchange::Exchange;
+use crate::core::Core;
+use crate::forward::{Protocol, Timeouts, Upstream, UpstreamError};
+use crate::listener::{Certificates, Limits, Patience, TlsError, TlsOptions, certified_key, server_config};
+use crate::metrics::Metrics;
+
+/// A configuration is valid by itself but can't be put in force here.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GenerationError {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("app {app}: {cause}")]
+    Upstream { app: AppId, cause: UpstreamError },
+    #[error(
+        "there is no certificate for {0}: name PEM files under `gateway.certificates`, or let the bundled authority \
+         make one (`sekisho ca init`)"
+    )]
+    NoCertificate(String),
+    #[error("the bundled authority could not make a certificate for {host}: {cause}")]
+    Issue { host: String, cause: cert_authority::CertError },
+    #[error("{0}")]
+    Name(#[from] vocabulary::IdError),
+}
+
+pub(crate) struct Generation {
+    pub(crate) number: u64,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) zone: Zone,
+    pub(crate) hosts: HashMap<String, Named>,
+    pub(crate) apps: Vec<Arc<App>>,
+    pub(crate) login_id: AppId,
+    /// The identity provider's id, for records.
+    pub(crate) provider: String,
+    /// What can't change while the gate runs.
+    pub(crate) data: PathBuf,
+    pub(crate) listen: Vec<SocketAddr>,
+    /// The port the system chose, where the configuration leaves it to the system.
+    pub(crate) bound_port: Option<u16>,
+    pub(crate) login_host: String,
+    /// What people's browsers call the sign-in host: `https://login.gw.example[:port]`.
+    pub(crate) login_origin: String,
+    pub(crate) login: apps::LoginApp,
+    pub(crate) tls: Arc<rustls::ServerConfig>,
+    pub(crate) limits: Limits,
+    pub(crate) patience: Patience,
+    pub(crate) handshake: Duration,
+    pub(crate) timers: Timers,
+    counters: Counters,
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Generation({})", self.number)
+    }
+}
+
+/// What a host name stands for.
+#[derive(Clone, Debug)]
+pub(crate) enum Named {
+    Login,
+    App { app: Arc<App>, host: HostIndex },
+}
+
+/// An app, ready to be matched and forwarded to.
+pub(crate) struct App {
+    pub(crate) id: AppId,
+    pub(crate) map: HostMap,
+    pub(crate) actions: Actions,
+    pub(crate) tolerate: ShapeSet,
+    upstreams: Vec<Upstream>,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "App({})", self.id)
+    }
+}
+
+impl App {
+    pub(crate) fn upstream(&self, host: HostIndex) -> &Upstream {
+        let position = self.map.iter().position(|(index, _)| index == host).unwrap_or(0);
+        &self.upstreams[position]
+    }
+}
+
+/// Histograms looked up once.
+pub(crate) struct Timers {
+    pub(crate) own: Histogram,
+    pub(crate) upstream: Histogram,
+    pub(crate) commit: Histogram,
+}
+
+/// Counters of the commonest case looked up once: permitted by a rule, per app.
+struct Counters {
+    all: prometheus::IntCounterVec,
+    permitted: HashMap<AppId, IntCounter>,
+}
+
+impl Generation {
+    pub(crate) fn new(
+        number: u64,
+        settings: &Settings,
+        bound_port: Option<u16>,
+        core: &Core,
+        metrics: &Metrics,
+    ) -> Result<Self, GenerationError> {
+        let gateway = &settings.gateway;
+        let mut hosts = HashMap::new();
+        let mut apps_made = Vec::new();
+        for (group, settings_of_app) in (1..).zip(&settings.apps) {
+            let app = Arc::new(app(group, settings_of_app)?);
+            for (index, mapped) in app.map.iter() {
+                hosts.insert(mapped.our_host().to_owned(), Named::App { app: app.clone(), host: index });
+            }
+            apps_made.push(app);
+        }
+        hosts.insert(gateway.login_host.clone(), Named::Login);
+
+        let certificates = certificates(settings, core, metrics, &apps_made)?;
+        let anchors: Vec<_> = core.authority.as_ref().map(|a| a.device_ca_der().clone()).into_iter().collect();
+        let tls = server_config(TlsOptions { allow_tls12: gateway.tls.allow_tls12 }, certificates, &anchors)?;
+        let login_origin = match gateway.public_port {
+            443 => format!("https://{}", gateway.login_host),
+            port => format!("https://{}:{port}", gateway.login_host),
+        };
+        let limits = &gateway.limits;
+        Ok(Self {
+            number,
+            policy: settings.policy.clone(),
+            zone: gateway.time_zone.clone(),
+            login: login(settings, core, &apps_made, &login_origin),
+            hosts,
+            login_id: AppId::new("login")?,
+            provider: settings.identity.providers.first().map(|p| p.id.clone()).unwrap_or_default(),
+            data: gateway.data.clone(),
+            listen: gateway.listen.clone(),
+            bound_port,
+            login_host: gateway.login_host.clone(),
+            login_origin,
+            tls,
+            limits: Limits { total: limits.max_connections, per_source: limits.per_source_connections },
+            patience: Patience { head: limits.head, idle: limits.idle, stall: limits.body_stall },
+            handshake: limits.handshake,
+            timers: Timers {
+                own: metrics.seconds.with_label_values(&["own"]),
+                upstream: metrics.seconds.with_label_values(&["upstream"]),
+                commit: metrics.journal_commit.clone(),
+            },
+            counters: Counters {
+                all: metrics.requests.clone(),
+                permitted: apps_made
+                    .iter()
+                    .map(|app| {
+                        let labels = [app.id.as_str(), Decision::Permit.as_str(), Reason::Rule.as_str()];
+                        (app.id.clone(), metrics.requests.with_label_values(&labels))
+                    })
+                    .collect(),
+            },
+            apps: apps_made,
+        })
+    }
+
+    /// Counts a judged request.
+    pub(super) fn count(&self, exchange: &Exchange, decision: Decision, reason: Reason) {
+        let app = exchange.destination.app_id();
+        if reason == Reason::Rule
+            && let Some(counter) = app.and_then(|id| self.counters.permitted.get(id))
+        {
+            return counter.inc();
+        }
+        let app = app.map_or("-", AppId::as_str);
+        self.counters.all.with_label_values(&[app, decision.as_str(), reason.as_str()]).inc();
+    }
+}
+
+fn app(group: u64, settings: &config::App) -> Result<App, GenerationError> {
+    let app = &settings.saas;
+    let timeouts = Timeouts {
+        connect: app.timeouts.connect,
+        response: app.timeouts.response,
+        send: app.timeouts.idle,
+        keep: app.timeouts.keep,
+    };
+    let protocol = match app.protocol {
+        saas::Protocol::Auto => Protocol::Auto,
+        saas::Protocol::H1 => Protocol::Http1,
+        saas::Protocol::H2 => Protocol::Http2,
+    };
+    let upstreams = app
+        .hosts
+        .iter()
+        .map(|(_, host)| {
+            Upstream::new(host.upstream_host(), host.upstream_port(), group, &settings.roots, protocol, timeouts)
+        })
+        .collect::<Result<_, _>>()
+        .map_err(|cause| GenerationError::Upstream { app: app.id.clone(), cause })?;
+    Ok(App {
+        id: app.id.clone(),
+        map: app.hosts.clone(),
+        actions: app.actions.clone(),
+        tolerate: app.tolerate,
+        upstreams,
+    })
+}
+
+fn login(settings: &Settings, core: &Core, apps_made: &[Arc<App>], origin: &str) -> apps::LoginApp {
+    let offered = apps_made
+        .iter()
+        .map(|app| apps::OfferedApp { id: app.id.clone(), url: format!("{}/", app.map.main().our_origin()) })
+        .collect();
+    let settings_of_login = apps::LoginSettings {
+        host: settings.gateway.login_host.clone(),
+        origin: origin.to_owned(),
+        apps: offered,
+    };
+    let login = apps::LoginApp::new(core.identity.clone(), settings_of_login);
+    match settings.identity.providers.first() {
+        Some(provider) => login.with_id_label(provider.name.clone()),
+        None => login,
+    }
+}
+
+/// Each app has a certificate of its own, so that browsers don't coalesce connections across apps.
+fn certificates(
+    settings: &Settings,
+    core: &Core,
+    metrics: &Metrics,
+    apps_made: &[Arc<App>],
+) -> Result<Certificates, GenerationError> {
+    let mut by_host = HashMap::new();
+    for (app, settings_of_app) in apps_made.iter().zip(&settings.apps) {
+        let hosts: Vec<String> = app.map.iter().map(|(_, host)| host.our_host().to_owned()).collect();
+        let pem = settings_of_app.certificate.as_ref().or_else(|| covering(settings, &hosts));
+        let key = certificate(pem, core, metrics, app.id.as_str(), &hosts)?;
+        for host in hosts {
+            by_host.insert(host, key.clone());
+        }
+    }
+    let login = settings.gateway.login_host.clone();
+    let hosts = [login.clone()];
+    let own = certificate(covering(settings, &hosts), core, metrics, "login", &hosts)?;
+    by_host.insert(login, own.clone());
+    Ok(Certificates { by_host, own })
+}
+
+/// A certificate of the gateway's that is good for all of these hosts.
+fn covering<'s>(settings: &'s Settings, hosts: &[String]) -> Option<&'s config::Certificate> {
+    settings.gateway.certificates.iter().find(|certificate| hosts.iter().all(|host| certificate.covers(host)))
+}
+
+fn certificate(
+    pem: Option<&config::Certificate>,
+    core: &Core,
+    metrics: &Metrics,
+    name: &str,
+    hosts: &[String],
+) -> Result<Arc<CertifiedKey>, GenerationError> {
+    let first = hosts.first().map_or(name, String::as_str);
+    let (chain, key, not_after) = match (pem, &core.authority) {
+        (Some(pem), _) => (pem.chain.clone(), pem.key.clone_key(), pem.not_after),
+        (None, Some(authority)) => {
+            let made = authority
+                .issue_server(hosts, core.now(), core.server_validity)
+                .map_err(|cause| GenerationError::Issue { host: first.to_owned(), cause })?;
+            (made.chain_der, made.key_der, made.not_after)
+        }
+        (None, None) => return Err(GenerationError::NoCertificate(first.to_owned())),
+    };
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double exactly")]
+    metrics.certificate_expiry.with_label_values(&[name]).set(not_after.secs() as f64);
+    Ok(certified_key(first, chain, key)?)
+}

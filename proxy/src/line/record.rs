@@ -1,0 +1,210 @@
+//! Station: record. The intent is on disk before anything happens; the outcome follows when all is over.
+
+use std::sync::Arc;
+
+use apps::{Cause, LoginEvent, Recorder, Unavailable};
+use audit::{Admit, Decision, End, Record, RequestIntent, SignIn, SignInResult, SignOut};
+use pingora_error::Error;
+use pingora_proxy::Session;
+use vocabulary::{DeviceId, NetworkName, PersonId, Reason};
+
+use super::Passage;
+use super::exchange::{Destination, Exchange};
+use super::facts::Known;
+use super::generation::Generation;
+use super::judge::{Judged, Page, Refusal, Verdict};
+use crate::gate::Gate;
+use crate::listener::Connection;
+
+/// Makes the request's record durable and passes the verdict on; a request that can't be recorded is refused.
+pub(super) async fn intent(
+    passage: &mut Passage,
+    session: &Session,
+    exchange: &Arc<Exchange>,
+    judged: Judged,
+) -> Verdict {
+    let Judged { verdict, reason, rule, known } = judged;
+    let generation = passage.generation.clone();
+    let decision = match verdict {
+        Verdict::Refuse(_) => Decision::Deny,
+        Verdict::Forward | Verdict::BuiltIn(_) => Decision::Permit,
+    };
+    generation.count(exchange, decision, reason);
+
+    let Some(connection) = passage.connection.clone() else { return unavailable(exchange) };
+    if matches!(reason, Reason::RecordUnavailable) {
+        passage.gate.core.count_stranger(connection.ip(), passage.now);
+        return verdict;
+    }
+    // Strangers beyond the rate are counted, unless what they ask has an effect.
+    let countable = known.is_stranger() && matches!(verdict, Verdict::Refuse(_) | Verdict::BuiltIn(Page::Login));
+    if countable {
+        let core = &passage.gate.core;
+        if !core.journal.has_room_for_strangers() {
+            core.count_stranger(connection.ip(), passage.now);
+            passage.gate.metrics.aggregated.inc();
+            return verdict;
+        }
+        if core.admit_stranger(connection.ip(), passage.now) == Admit::Counted {
+            passage.gate.metrics.aggregated.inc();
+            return verdict;
+        }
+    }
+
+    let headers = &session.req_header().headers;
+    let person = known.person.as_ref();
+    let device = known.device.device();
+    let serial = connection.certificate.as_ref().map(|c| c.serial_hex.as_str());
+    let networks = generation.policy.networks().sure(known.network);
+    let intent = RequestIntent {
+        at: passage.now,
+        app: app_id(&generation, &exchange.destination),
+        host: &exchange.host,
+        method: exchange.method.as_str(),
+        path: &exchange.masked,
+        action: exchange.guess.action,
+        guessed: exchange.guess.guessed,
+        decision,
+        reason,
+        rule: rule.as_ref(),
+        person: person.map(|p| &p.id),
+        session: exchange.session.as_ref().filter(|_| person.is_some()).map(|s| s.id()),
+        device: device.map(|d| &d.id),
+        serial,
+        source: connection.ip(),
+        networks,
+        inside: !networks.is_empty(),
+        tls: Some(connection.tls_version),
+        http: if connection.http2 { "2" } else { "1.1" },
+        user_agent: headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok()),
+        navigation: exchange.navigation,
+    };
+    let began = std::time::Instant::now();
+    let recorded = match countable {
+        // Goes nowhere, so nobody needs to wait for the disk, and a flood of it holds nobody up.
+        true => passage.gate.core.journal.note(&intent),
+        false => passage.gate.core.journal.intent(&intent).await,
+    };
+    match recorded {
+        Ok(position) => {
+            generation.timers.commit.observe(began.elapsed().as_secs_f64());
+            passage.position = Some(position);
+            verdict
+        }
+        // Refused anyway, and counted at least.
+        Err(_) if decision == Decision::Deny => {
+            passage.gate.core.count_stranger(connection.ip(), passage.now);
+            verdict
+        }
+        Err(error) => {
+            tracing::error!(%error, "a request was refused because its record could not be written");
+            passage.permit = None;
+            unavailable(exchange)
+        }
+    }
+}
+
+fn unavailable(exchange: &Exchange) -> Verdict {
+    Verdict::Refuse(Refusal { reason: Reason::RecordUnavailable, rule: None, action: exchange.guess.action })
+}
+
+fn app_id<'a>(generation: &'a Generation, destination: &'a Destination) -> Option<&'a vocabulary::AppId> {
+    match destination {
+        Destination::Login => Some(&generation.login_id),
+        other => other.app_id(),
+    }
+}
+
+/// All is over, well or not.
+pub(super) fn outcome(passage: &mut Passage, session: &Session, error: Option<&Error>) {
+    let status = session.response_written().map_or(passage.status, |response| response.status.as_u16());
+    passage.status = status;
+    let end = match error {
+        None => End::Ok,
+        Some(error) if *error.esource() == pingora_error::ErrorSource::Upstream => End::UpstreamFailed,
+        Some(_) if passage.refused_response().is_some() => End::DeniedResponse,
+        Some(_) => End::Aborted,
+    };
+    passage.ends(end);
+    passage.conclude();
+}
+
+/// Writes the events of the sign-in pages down before they take effect.
+pub(super) struct SignInRecorder {
+    gate: Arc<Gate>,
+    device: Option<DeviceId>,
+    serial: Option<String>,
+    source: std::net::IpAddr,
+    networks: Vec<NetworkName>,
+    user_agent: Option<String>,
+    provider: String,
+}
+
+impl SignInRecorder {
+    pub(super) fn new(passage: &Passage, session: &Session, known: &Known, connection: &Connection) -> Self {
+        let headers = &session.req_header().headers;
+        let agent = headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok());
+        Self {
+            gate: passage.gate.clone(),
+            device: known.device.device().map(|d| d.id.clone()),
+            serial: connection.certificate.as_ref().map(|c| c.serial_hex.clone()),
+            source: connection.ip(),
+            networks: passage.generation.policy.networks().sure(known.network).to_vec(),
+            user_agent: agent.map(|a| a.chars().take(200).collect()),
+            provider: passage.generation.provider.clone(),
+        }
+    }
+
+    fn sign_in(&self, result: SignInResult, person: Option<PersonId>, factors: u8, reason: Option<Reason>) -> Record {
+        Record::SignIn(Box::new(SignIn {
+            result,
+            reason,
+            person,
+            provider: self.provider.clone(),
+            factors,
+            session: None,
+            device: self.device.clone(),
+            serial: self.serial.clone(),
+            source: self.source,
+            networks: self.networks.clone(),
+            inside: !self.networks.is_empty(),
+            user_agent: self.user_agent.clone(),
+            more: serde_json::Map::new(),
+        }))
+    }
+}
+
+#[async_trait::async_trait]
+impl Recorder for SignInRecorder {
+    async fn record(&self, event: LoginEvent) -> Result<(), Unavailable> {
+        let core = &self.gate.core;
+        let now = core.now();
+        let record = match event {
+            LoginEvent::SignedIn { person, factors, .. } => self.sign_in(SignInResult::Ok, Some(person), factors, None),
+            LoginEvent::CodeAsked { person } => self.sign_in(SignInResult::SecondFactor, Some(person), 1, None),
+            LoginEvent::Failed { person, cause } => {
+                // Nothing was tried, so nothing is lost by counting: a stranger must not fill the disk with it.
+                if cause == Cause::Throttled && core.admit_stranger(self.source, now) == Admit::Counted {
+                    return Ok(());
+                }
+                let (result, reason) = match cause {
+                    Cause::Password | Cause::Code | Cause::CodeExpired => (SignInResult::Wrong, None),
+                    Cause::Throttled => (SignInResult::Throttled, Some(Reason::TooMany)),
+                    Cause::Refused(reason) => (SignInResult::NotAllowed, Some(reason)),
+                };
+                self.sign_in(result, person, 0, reason)
+            }
+            LoginEvent::SignedOut { session } => Record::SignOut(SignOut {
+                person: session.person,
+                session: session.id,
+                cause: identity::EndCause::SignOut.as_str().to_owned(),
+                source: Some(self.source),
+                more: serde_json::Map::new(),
+            }),
+        };
+        core.journal.append(now, &record).await.map(|_| ()).map_err(|error| {
+            tracing::error!(%error, "a sign-in could not be recorded");
+            Unavailable
+        })
+    }
+}

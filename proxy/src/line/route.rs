@@ -1,0 +1,57 @@
+//! Station: route. The host name asked for, held against the TLS server name, gives the app.
+
+use pingora_http::RequestHeader;
+use pingora_proxy::Session;
+
+use super::Passage;
+use super::exchange::Destination;
+use super::generation::{Generation, Named};
+
+/// The one reserved path on an app's host.
+pub(crate) const TICKET_PATH: &str = "/.sekisho/ticket";
+
+pub(super) struct Routed {
+    pub(super) destination: Destination,
+    /// Lower case, without port.
+    pub(super) host: String,
+}
+
+pub(super) fn find(passage: &Passage, session: &Session) -> Routed {
+    let request = session.req_header();
+    let host = host_of(request);
+    let server_name = passage.connection.as_ref().and_then(|c| c.server_name.as_deref());
+    Routed { destination: destination(&passage.generation, &host, server_name, request.raw_path()), host }
+}
+
+fn destination(generation: &Generation, host: &str, server_name: Option<&str>, target: &[u8]) -> Destination {
+    let Some(asked) = generation.hosts.get(host) else { return Destination::Nowhere };
+    let shaken_hands_for = server_name.and_then(|name| generation.hosts.get(name));
+    match (asked, shaken_hands_for) {
+        (Named::Login, Some(Named::Login)) => Destination::Login,
+        (Named::App { app, host }, Some(Named::App { app: other, .. })) if app.id == other.id => {
+            let path = target.split(|b| *b == b'?').next().unwrap_or_default();
+            match path == TICKET_PATH.as_bytes() {
+                true => Destination::Ticket { app: app.clone(), host: *host },
+                false => Destination::App { app: app.clone(), host: *host },
+            }
+        }
+        // HTTP/2 connections are coalesced across names, and a client may lie: RFC 9110, 15.5.20.
+        _ => Destination::Misdirected,
+    }
+}
+
+/// `:authority` on HTTP/2, else Host. That the two agree is seen to where ambiguity is.
+fn host_of(request: &RequestHeader) -> String {
+    let authority = request
+        .uri
+        .authority()
+        .map(|a| a.as_str().as_bytes())
+        .or_else(|| request.headers.get(http::header::HOST).map(|h| h.as_bytes()))
+        .unwrap_or_default();
+    let host = match authority.iter().position(|b| *b == b']') {
+        Some(end) => &authority[..=end],
+        None => authority.split(|b| *b == b':').next().unwrap_or_default(),
+    };
+    // Names are at most 253 bytes long; what is longer is nobody's and only its beginning is recorded.
+    String::from_utf8_lossy(&host[..host.len().min(253)]).to_ascii_lowercase()
+}

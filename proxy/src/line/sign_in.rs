@@ -1,0 +1,221 @@
+//! Our own pages: the sign-in service, the ticket that brings a sign-in to an app's host, and refusals, some of
+//! which lead to a sign-in.
+
+use std::sync::Arc;
+
+use apps::{LoginDevice, LoginRequest, cookies};
+use http::{HeaderMap, Method};
+use identity::{Begin, Bind, Redeem};
+use pingora_error::Result;
+use pingora_proxy::Session;
+use vocabulary::{AppId, DeviceId, PersonId, Reason};
+
+use super::exchange::{Destination, Exchange};
+use super::facts::Known;
+use super::judge::{Page, Refusal};
+use super::record::SignInRecorder;
+use super::{Passage, rejudge};
+use crate::answer;
+
+/// Answers a permitted request for one of our pages.
+pub(super) async fn answer(
+    passage: &mut Passage,
+    session: &mut Session,
+    exchange: &Arc<Exchange>,
+    page: Page,
+) -> Result<()> {
+    let page = match page {
+        Page::Ticket => ticket(passage, session, exchange).await,
+        Page::Login => login(passage, session, exchange).await?,
+    };
+    answer::write(session, passage, page).await
+}
+
+/// Refuses: a page, JSON, or, where signing in would help somebody who opens a page, the way to the sign-in page.
+pub(super) async fn refuse(
+    passage: &mut Passage,
+    session: &mut Session,
+    exchange: &Arc<Exchange>,
+    refusal: Refusal,
+) -> Result<()> {
+    passage.refused(exchange.clone());
+    let headers = &session.req_header().headers;
+    let helped = matches!(refusal.reason, Reason::SignInNeeded | Reason::SessionElsewhere);
+    let begun = match &exchange.destination {
+        Destination::App { .. } if helped && exchange.wants_page => {
+            // A form can't be sent again by a redirect: its page is opened anew instead.
+            let target = match exchange.method {
+                Method::GET | Method::HEAD => target_of(session),
+                _ => exchange.path.clone(),
+            };
+            begin(passage, headers, exchange, &target)
+        }
+        _ => None,
+    };
+    let page = match begun {
+        Some((url, cookie)) if matches!(exchange.method, Method::GET | Method::HEAD) => {
+            apps::Page::redirect(url, [cookie])
+        }
+        Some((url, cookie)) => {
+            answer::refusal(passage, headers, refusal.reason, true, Some(url)).with_cookies([cookie])
+        }
+        None => {
+            let sign_in = helped.then(|| format!("{}/", passage.generation.login_origin));
+            answer::refusal(passage, headers, refusal.reason, exchange.wants_page, sign_in)
+        }
+    };
+    answer::write(session, passage, page).await
+}
+
+fn target_of(session: &Session) -> String {
+    String::from_utf8_lossy(session.req_header().raw_path()).into_owned()
+}
+
+/// Remembers where somebody wanted to go; the address of the sign-in page and the cookie that marks the browser.
+fn begin(passage: &Passage, headers: &HeaderMap, exchange: &Exchange, target: &str) -> Option<(String, String)> {
+    let app = exchange.destination.app()?;
+    let connection = passage.connection.as_ref()?;
+    let others = app.map.iter().map(|(_, host)| host.our_host()).filter(|host| *host != exchange.host);
+    let started = passage
+        .gate
+        .core
+        .identity
+        .sign_ins()
+        .begin(Begin {
+            host: &exchange.host,
+            target,
+            certificate: connection.certificate.as_ref().map(|c| c.fingerprint),
+            remaining_hosts: others.map(str::to_owned).collect(),
+            binder: cookies::read(headers, cookies::BEGIN),
+            source: connection.ip(),
+            now: passage.now,
+        })
+        .map_err(|error| tracing::error!(%error, "a sign-in could not begin"))
+        .ok()?;
+    let url = passage.generation.login.sign_in_url(&started.handle);
+    Some((url, cookies::set(cookies::BEGIN, &started.binder_cookie)))
+}
+
+/// The reserved path of an app's host: a ticket is redeemed, or a handle bound to this browser. By top-level
+/// navigation only, so that no page can do it behind somebody's back.
+async fn ticket(passage: &mut Passage, session: &Session, exchange: &Exchange) -> apps::Page {
+    let headers = &session.req_header().headers;
+    let lang = apps::Lang::from_accept_language(headers);
+    let code = answer::code(passage.position());
+    let expired = || apps::link_expired_page(lang, "/", code.as_deref());
+    if exchange.method != Method::GET || !is_top_level(headers) {
+        return expired();
+    }
+    let Some(connection) = passage.connection.clone() else { return expired() };
+    let identity = passage.gate.core.identity.clone();
+    let login = &passage.generation.login;
+    let target = target_of(session);
+    let (binder, certificate) =
+        (cookies::read(headers, cookies::BEGIN), connection.certificate.as_ref().map(|c| c.fingerprint));
+    let (host, now) = (exchange.host.as_str(), passage.now);
+
+    if let Some(handle) = parameter(&target, apps::HANDLE_PARAM) {
+        return match identity.sign_ins().bind(Bind { handle, host, certificate, binder, now }) {
+            Ok(started) => {
+                let cookie = cookies::set(cookies::BEGIN, &started.binder_cookie);
+                apps::Page::redirect(login.sign_in_url(&started.handle), [cookie])
+            }
+            Err(_) => expired(),
+        };
+    }
+    let Some(ticket) = parameter(&target, apps::TICKET_PARAM) else { return expired() };
+    let redeemed = match identity.sign_ins().redeem(Redeem { ticket, host, certificate, binder, now }) {
+        Ok(redeemed) => redeemed,
+        Err(error) => {
+            tracing::info!(record = %passage.summary_for_log(), %error, "a ticket was not good");
+            return expired();
+        }
+    };
+    let token = match identity.sessions().token_for_host(&redeemed.session, host).await {
+        Ok(token) => token,
+        Err(error) => {
+            tracing::warn!(%error, "a session could not be brought to an app's host");
+            return expired();
+        }
+    };
+    let next = match (&redeemed.next, redeemed.remaining_hosts.first()) {
+        (Some(handle), Some(next)) => login.bind_url(next, handle),
+        _ => format!("{}{}", login.origin_of(&redeemed.target_host), redeemed.target),
+    };
+    apps::Page::redirect(next, [cookies::set(cookies::APP, token.as_str())])
+}
+
+fn is_top_level(headers: &HeaderMap) -> bool {
+    let says = |name: &str, wanted: &[u8]| headers.get(name).is_none_or(|v| v.as_bytes() == wanted);
+    says("sec-fetch-mode", b"navigate") && says("sec-fetch-dest", b"document")
+}
+
+/// A query parameter's value; ours are base64url and need no decoding.
+fn parameter<'t>(target: &'t str, name: &str) -> Option<&'t str> {
+    let (_, query) = target.split_once('?')?;
+    query.split('&').find_map(|pair| pair.split_once('=').filter(|(n, _)| *n == name).map(|(_, value)| value))
+}
+
+async fn login(passage: &mut Passage, session: &mut Session, exchange: &Arc<Exchange>) -> Result<apps::Page> {
+    let body = read_body(session).await?;
+    let generation = passage.generation.clone();
+    let Some(connection) = passage.connection.clone() else {
+        return Ok(apps::Page::redirect("/".to_owned(), []));
+    };
+    let known = Known::look_up(&passage.gate, &generation, Some(&connection), exchange, passage.now);
+    let offered = offered(passage, exchange, &known);
+    let device: Option<(DeviceId, Option<PersonId>)> =
+        known.device.enrolled().map(|device| (device.id.clone(), device.owner.clone()));
+    let target = target_of(session);
+    let code = answer::code(passage.position());
+    let recorder = SignInRecorder::new(passage, session, &known, &connection);
+    let request = LoginRequest {
+        method: &exchange.method,
+        path: &exchange.path,
+        query: target.split_once('?').map(|(_, query)| query),
+        headers: &session.req_header().headers,
+        body: &body,
+        source: connection.ip(),
+        device: device.as_ref().map(|(id, owner)| LoginDevice { id, owner: owner.as_ref() }),
+        now: passage.now,
+        today: generation.zone.local(passage.now).date,
+        session: exchange.session.clone(),
+        offered: Some(&offered),
+        code: code.as_deref(),
+    };
+    let reply = generation.login.handle(request, &recorder).await;
+    if !reply.ended.is_empty() {
+        rejudge::rejudge(&passage.gate);
+    }
+    Ok(reply.page)
+}
+
+/// The apps whose front page this person could open from here.
+fn offered(passage: &Passage, exchange: &Exchange, known: &Known) -> Vec<AppId> {
+    let generation = &passage.generation;
+    generation
+        .apps
+        .iter()
+        .filter(|app| {
+            let Some(index) = generation.policy.app(&app.id) else { return false };
+            generation.policy.decide(&known.facts_for_front_page(exchange, index)).is_permit()
+        })
+        .map(|app| app.id.clone())
+        .collect()
+}
+
+/// The whole body of a form, or one byte more than a form may have: then the page says that it is too long.
+async fn read_body(session: &mut Session) -> Result<Vec<u8>> {
+    let mut body = Vec::new();
+    if session.req_header().headers.contains_key(http::header::EXPECT) {
+        session.write_continue_response().await?;
+    }
+    while body.len() <= apps::BODY_LIMIT {
+        match session.read_request_body().await? {
+            Some(piece) => body.extend_from_slice(&piece),
+            None => break,
+        }
+    }
+    body.truncate(apps::BODY_LIMIT + 1);
+    Ok(body)
+}

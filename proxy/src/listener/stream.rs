@@ -1,0 +1,139 @@
+//! What pingora reads from and writes to: a TLS stream that reports its progress to the watchdog and carries
+//! its [`Connection`] along to every request on it.
+
+use std::fmt;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pingora_core::listeners::ALPN;
+use pingora_core::protocols::raw_connect::ProxyDigest;
+use pingora_core::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
+    UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::Connection;
+
+pub(super) struct GateStream {
+    tls: Box<TlsStream<TcpStream>>,
+    connection: Arc<Connection>,
+    /// Pingora hands this to every HTTP session that it makes of the stream; [`Connection::of`] reads it back.
+    digest: Arc<ProxyDigest>,
+}
+
+impl GateStream {
+    pub(super) fn new(tls: TlsStream<TcpStream>, connection: Arc<Connection>, digest: Arc<ProxyDigest>) -> Self {
+        Self { tls: Box::new(tls), connection, digest }
+    }
+}
+
+impl fmt::Debug for GateStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GateStream({})", self.connection.id)
+    }
+}
+
+impl AsyncRead for GateStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut *self.tls).poll_read(cx, buf);
+        match &polled {
+            Poll::Pending => self.connection.progress.read_waits(),
+            Poll::Ready(_) => self.connection.progress.read(buf.filled().len() - before),
+        }
+        polled
+    }
+}
+
+impl GateStream {
+    fn wrote(&self, polled: &Poll<io::Result<usize>>) {
+        match polled {
+            Poll::Pending => self.connection.progress.write_waits(),
+            Poll::Ready(written) => self.connection.progress.wrote(written.as_ref().map_or(0, |n| *n)),
+        }
+    }
+}
+
+impl AsyncWrite for GateStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut *self.tls).poll_write(cx, buf);
+        self.wrote(&polled);
+        polled
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut *self.tls).poll_write_vectored(cx, bufs);
+        self.wrote(&polled);
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tls.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut *self.tls).poll_flush(cx);
+        match &polled {
+            Poll::Pending => self.connection.progress.write_waits(),
+            Poll::Ready(_) => self.connection.progress.wrote(0),
+        }
+        polled
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.tls).poll_shutdown(cx)
+    }
+}
+
+#[async_trait::async_trait]
+impl Shutdown for GateStream {
+    async fn shutdown(&mut self) {
+        // The peer may be gone already; closing a closed connection is no error.
+        let _ = self.tls.shutdown().await;
+    }
+}
+
+impl UniqueID for GateStream {
+    fn id(&self) -> UniqueIDType {
+        self.tls.get_ref().0.as_raw_fd()
+    }
+}
+
+impl Ssl for GateStream {
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.tls.get_ref().1.alpn_protocol().and_then(ALPN::from_wire_selected)
+    }
+}
+
+#[async_trait::async_trait]
+impl Peek for GateStream {}
+
+impl GetTimingDigest for GateStream {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for GateStream {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        Some(self.digest.clone())
+    }
+}
+
+impl GetSocketDigest for GateStream {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        None
+    }
+
+    fn set_socket_digest(&mut self, _: SocketDigest) {}
+}

@@ -1,0 +1,113 @@
+//! What can be counted and timed. Labels are closed lists or names of the configuration, never what a client sent.
+
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, TextEncoder,
+};
+
+/// All metrics of the gate, in one registry.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) requests: IntCounterVec,
+    pub(crate) handshakes: IntCounterVec,
+    pub(crate) refused_before_request: IntCounter,
+    pub(crate) seconds: HistogramVec,
+    pub(crate) journal_commit: Histogram,
+    pub(crate) journal_ready: IntGauge,
+    pub(crate) journal_records: IntCounter,
+    pub(crate) aggregated: IntCounter,
+    pub(crate) cut: IntCounterVec,
+    pub(crate) connections: IntGauge,
+    pub(crate) sessions: IntGauge,
+    pub(crate) certificate_expiry: GaugeVec,
+    pub(crate) reloads: IntCounterVec,
+    pub(crate) generation: IntGauge,
+    pub(crate) started: Gauge,
+}
+
+/// Seconds; from the cost of a decision to that of a slow SaaS.
+const BUCKETS: &[f64] = &[
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+impl Metrics {
+    /// # Errors
+    /// Two metrics share a name.
+    pub(crate) fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counters = |name: &str, help: &str, labels: &[&str]| -> Result<IntCounterVec, prometheus::Error> {
+            let made = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(made.clone()))?;
+            Ok(made)
+        };
+        let counter = |name: &str, help: &str| -> Result<IntCounter, prometheus::Error> {
+            let made = IntCounter::new(name, help)?;
+            registry.register(Box::new(made.clone()))?;
+            Ok(made)
+        };
+        let gauge = |name: &str, help: &str| -> Result<IntGauge, prometheus::Error> {
+            let made = IntGauge::new(name, help)?;
+            registry.register(Box::new(made.clone()))?;
+            Ok(made)
+        };
+        let requests = counters("sekisho_requests_total", "Requests judged", &["app", "decision", "reason"])?;
+        let handshakes = counters("sekisho_handshakes_total", "TLS connections by how the handshake ended", &["outcome"])?;
+        let cut = counters("sekisho_cut_total", "Connections cut while something was under way", &["reason"])?;
+        let reloads = counters("sekisho_reloads_total", "Configuration reloads", &["result"])?;
+        let refused_before_request = counter(
+            "sekisho_refused_before_request_total",
+            "HTTP/1.1 connections that ended within a request that could not be read",
+        )?;
+        let journal_records = counter("sekisho_journal_records_total", "Records made durable")?;
+        let aggregated = counter("sekisho_aggregated_total", "Strangers' requests counted instead of recorded one by one")?;
+        let journal_ready = gauge("sekisho_journal_ready", "1 if records can be written")?;
+        let connections = gauge("sekisho_connections", "Open TLS connections")?;
+        let sessions = gauge("sekisho_sessions", "Sessions that have neither ended nor expired")?;
+        let generation = gauge("sekisho_configuration_generation", "How many configurations have been loaded")?;
+        let seconds = HistogramVec::new(
+            HistogramOpts::new("sekisho_request_seconds", "Time spent on permitted requests: part is own or upstream")
+                .buckets(BUCKETS.to_vec()),
+            &["part"],
+        )?;
+        let journal_commit = Histogram::with_opts(
+            HistogramOpts::new("sekisho_journal_commit_seconds", "From a record's handing over to its being durable")
+                .buckets(BUCKETS.to_vec()),
+        )?;
+        let certificate_expiry = GaugeVec::new(
+            Opts::new("sekisho_certificate_expiry_timestamp_seconds", "When a certificate expires, Unix time"),
+            &["certificate"],
+        )?;
+        let started = Gauge::new("sekisho_start_timestamp_seconds", "When the gate started, Unix time")?;
+        registry.register(Box::new(seconds.clone()))?;
+        registry.register(Box::new(journal_commit.clone()))?;
+        registry.register(Box::new(certificate_expiry.clone()))?;
+        registry.register(Box::new(started.clone()))?;
+        Ok(Self {
+            registry,
+            requests,
+            handshakes,
+            refused_before_request,
+            seconds,
+            journal_commit,
+            journal_ready,
+            journal_records,
+            aggregated,
+            cut,
+            connections,
+            sessions,
+            certificate_expiry,
+            reloads,
+            generation,
+            started,
+        })
+    }
+
+    /// The text exposition format.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(16 * 1024);
+        // Writing to a Vec fails only if a metric family is empty, which a scrape can do without.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut out);
+        out
+    }
+}

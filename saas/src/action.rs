@@ -1,0 +1,247 @@
+//! What a request does to the records behind it: as configured, or guessed from its head.
+//!
+//! The guess knows method, body type and response head only. What can't be told from these is `unknown`: a
+//! WebSocket carries anything once it is open, so it is `unknown` unless its path is configured.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, StatusCode, header};
+use vocabulary::{Action, DocumentError};
+
+use crate::document::ActionDocument;
+use crate::field;
+use crate::glob::Glob;
+
+/// An app's configured actions; the first that matches decides.
+#[derive(Clone, Debug, Default)]
+pub struct Actions {
+    rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    methods: Vec<Method>,
+    path: Glob,
+    action: Action,
+    name: Option<Arc<str>>,
+}
+
+/// What a request does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guess {
+    pub action: Action,
+    /// False if the configuration named it.
+    pub guessed: bool,
+    /// What people call it, if the configuration says so.
+    pub name: Option<Arc<str>>,
+}
+
+impl Actions {
+    /// # Errors
+    /// Everything that is wrong; paths begin with the rule's index.
+    pub fn compile(documents: &[ActionDocument]) -> Result<Self, Vec<DocumentError>> {
+        let mut errors = Vec::new();
+        let mut rules = Vec::new();
+        for (at, document) in documents.iter().enumerate() {
+            let mut methods = Vec::new();
+            for (nth, written) in document.methods.iter().enumerate() {
+                match Method::from_bytes(written.as_bytes()) {
+                    Ok(method) if !written.bytes().any(|b| b.is_ascii_lowercase()) => methods.push(method),
+                    _ => errors.push(
+                        DocumentError::new(
+                            [at.into(), "methods".into(), nth.into()],
+                            written,
+                            "is not a method in capitals, such as POST",
+                        )
+                        .candidates([written.to_ascii_uppercase()]),
+                    ),
+                }
+            }
+            match Glob::compile(&document.path) {
+                Err(problem) => errors.push(DocumentError::new([at.into(), "path".into()], &document.path, problem)),
+                Ok(path) => {
+                    let name = document.name.as_deref().map(Arc::from);
+                    rules.push(Rule { methods, path, action: document.action, name });
+                }
+            }
+        }
+        if errors.is_empty() { Ok(Self { rules }) } else { Err(errors) }
+    }
+
+    /// `path`: [`crate::Shaped::path`]; `content_type`: the request's, if any; `upgrade`: it asks for a WebSocket.
+    pub fn guess(&self, method: &Method, path: &str, content_type: Option<&str>, upgrade: bool) -> Guess {
+        let applies =
+            |rule: &&Rule| (rule.methods.is_empty() || rule.methods.contains(method)) && rule.path.matches(path);
+        match self.rules.iter().find(applies) {
+            Some(rule) => Guess { action: rule.action, guessed: false, name: rule.name.clone() },
+            None => Guess { action: by_head(method, content_type, upgrade), guessed: true, name: None },
+        }
+    }
+
+    /// What the request does after all, now that the response's head is known. Only ever becomes `download`.
+    ///
+    /// An attachment is a download whatever was configured; a data file that a navigation fetched is one unless
+    /// the configuration named the action. A PDF or a picture shown inline stays what it was.
+    /// `navigation`: [`crate::origin::is_navigation`] of the request.
+    pub fn on_response(guess: &Guess, status: StatusCode, headers: &HeaderMap, navigation: bool) -> Action {
+        if !status.is_success() {
+            return guess.action;
+        }
+        let by_type = || {
+            guess.guessed
+                && navigation
+                && headers.get_all(header::CONTENT_TYPE).iter().any(|v| is_data_file(field::essence(field::text(v))))
+        };
+        if is_attachment(headers) || by_type() { Action::Download } else { guess.action }
+    }
+}
+
+fn by_head(method: &Method, content_type: Option<&str>, upgrade: bool) -> Action {
+    if upgrade {
+        return Action::Unknown;
+    }
+    match *method {
+        Method::GET | Method::HEAD | Method::OPTIONS => Action::View,
+        Method::DELETE => Action::Delete,
+        Method::POST | Method::PUT | Method::PATCH => match content_type.map(field::essence) {
+            Some(essence) if carries_file(essence) => Action::Upload,
+            _ => Action::Edit,
+        },
+        _ => Action::Unknown,
+    }
+}
+
+/// A form with files, or a body that is itself a file. Types that forms and scripts send as data are not.
+fn carries_file(essence: &str) -> bool {
+    let is = |prefix: &str| essence.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    is("multipart/form-data")
+        || is("image/")
+        || is("video/")
+        || is("audio/")
+        || is_data_file(essence)
+        || is("application/pdf")
+}
+
+/// Per RFC 6266 §4.2 a disposition that isn't known is treated as an attachment; browsers take a value that has
+/// parameters but no type as inline.
+fn is_attachment(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONTENT_DISPOSITION).iter().any(|value| {
+        let bytes = value.as_bytes();
+        let kind = bytes.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+        !kind.is_empty() && !kind.contains(&b'=') && !kind.eq_ignore_ascii_case(b"inline")
+    })
+}
+
+/// Types that browsers save instead of showing, and that hold records: tables, archives, office documents.
+fn is_data_file(essence: &str) -> bool {
+    let is = |word: &str| essence.eq_ignore_ascii_case(word);
+    let begins = |prefix: &str| essence.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    is("text/csv")
+        || is("text/tab-separated-values")
+        || is("text/comma-separated-values")
+        || is("text/x-csv")
+        || [
+            "application/csv",
+            "application/x-csv",
+            "application/octet-stream",
+            "application/zip",
+            "application/x-zip",
+            "application/gzip",
+            "application/x-gzip",
+            "application/x-tar",
+            "application/x-7z-compressed",
+            "application/x-rar",
+            "application/x-lzh",
+            "application/msword",
+            "application/msexcel",
+            "application/vnd.ms-",
+            "application/vnd.openxmlformats-",
+            "application/vnd.oasis.opendocument.",
+            "application/x-download",
+            "application/force-download",
+            "application/download",
+            "binary/octet-stream",
+        ]
+        .iter()
+        .any(|prefix| begins(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn actions(yaml: &str) -> Actions {
+        Actions::compile(&serde_yaml::from_str::<Vec<ActionDocument>>(yaml).unwrap()).unwrap()
+    }
+
+    fn head(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(n, v)| (n.parse().unwrap(), http::HeaderValue::from_static(v))).collect()
+    }
+
+    fn guessed(action: Action) -> Guess {
+        Guess { action, guessed: true, name: None }
+    }
+
+    #[test]
+    fn without_rules_method_and_body_decide_and_the_record_says_guessed() {
+        let none = Actions::default();
+        for (method, content_type, upgrade, action) in [
+            (Method::GET, None, false, Action::View),
+            (Method::HEAD, None, false, Action::View),
+            (Method::POST, Some("application/x-www-form-urlencoded"), false, Action::Edit),
+            (Method::POST, Some("Multipart/Form-Data; boundary=x"), false, Action::Upload),
+            (Method::PUT, Some("application/octet-stream"), false, Action::Upload),
+            (Method::POST, Some("application/json"), false, Action::Edit),
+            (Method::POST, None, false, Action::Edit),
+            (Method::PATCH, Some("application/json"), false, Action::Edit),
+            (Method::DELETE, None, false, Action::Delete),
+            (Method::TRACE, None, false, Action::Unknown),
+            (Method::from_bytes(b"PROPFIND").unwrap(), None, false, Action::Unknown),
+            (Method::GET, None, true, Action::Unknown),
+        ] {
+            assert_eq!(none.guess(&method, "/x", content_type, upgrade), guessed(action), "{method} {content_type:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_matching_rule_names_the_action() {
+        let actions = actions(
+            "- { methods: [POST], path: '/residents/*/delete', action: delete, name: 利用者の削除 }\n\
+             - { path: '/residents/**', action: admin }\n- { path: /ws, action: view }",
+        );
+        let guess = actions.guess(&Method::POST, "/residents/7/delete", None, false);
+        assert_eq!((guess.action, guess.guessed, guess.name.as_deref()), (Action::Delete, false, Some("利用者の削除")));
+        assert_eq!(actions.guess(&Method::GET, "/residents/7/delete", None, false).action, Action::Admin);
+        assert_eq!(actions.guess(&Method::GET, "/ws", None, true).action, Action::View);
+        assert!(actions.guess(&Method::GET, "/other", None, false).guessed);
+    }
+
+    #[test]
+    fn an_attachment_is_a_download_whatever_was_configured() {
+        let attachment = head(&[("content-disposition", "Attachment; filename=a.csv")]);
+        let named = Guess { action: Action::View, guessed: false, name: None };
+        assert_eq!(Actions::on_response(&named, StatusCode::OK, &attachment, false), Action::Download);
+        assert_eq!(Actions::on_response(&named, StatusCode::NOT_FOUND, &attachment, false), Action::View);
+        let odd = head(&[("content-disposition", "x-save")]);
+        assert_eq!(Actions::on_response(&named, StatusCode::OK, &odd, false), Action::Download);
+    }
+
+    #[test]
+    fn a_data_file_is_a_download_only_when_navigated_to() {
+        let csv = head(&[("content-type", "text/CSV; charset=Shift_JIS")]);
+        let view = guessed(Action::View);
+        assert_eq!(Actions::on_response(&view, StatusCode::OK, &csv, true), Action::Download);
+        assert_eq!(Actions::on_response(&view, StatusCode::OK, &csv, false), Action::View);
+        let xlsx = head(&[("content-type", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")]);
+        assert_eq!(Actions::on_response(&view, StatusCode::OK, &xlsx, true), Action::Download);
+    }
+
+    #[test]
+    fn what_is_shown_inline_stays_what_it_was() {
+        let view = guessed(Action::View);
+        for inline in ["inline", "INLINE; filename=a.pdf", "filename=a.pdf", ""] {
+            let headers = head(&[("content-type", "application/pdf"), ("content-disposition", inline)]);
+            assert_eq!(Actions::on_response(&view, StatusCode::OK, &headers, true), Action::View, "{inline}");
+        }
+    }
+}

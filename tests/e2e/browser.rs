@@ -1,0 +1,225 @@
+//! What people see, in headless Chromium: sign in, follow a deep link, work, sign out. Screenshots of each step are
+//! left in `target/screenshots`.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use serde_json::json;
+
+use crate::harness::{Gate, PASSWORD, run};
+
+/// Chromium with its driver, a home of its own, and the gate's root among its trusted authorities.
+struct Chromium {
+    client: Client,
+    driver: Child,
+    _home: tempfile::TempDir,
+    shots: PathBuf,
+}
+
+impl Chromium {
+    async fn start(gate: &Gate, language: &str, width: u32, height: u32) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        trust(home.path(), &gate.data().join("ca/server-root.pem"));
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .env("HOME", home.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is missing; `make test` installs it");
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| line.rsplit_once("on port ")?.1.trim_end_matches('.').parse::<u16>().ok())
+            .expect("chromedriver told no port");
+        std::thread::spawn(move || lines.for_each(drop));
+        let arguments = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            &format!("--user-data-dir={}", home.path().join("profile").display()),
+            &format!("--window-size={width},{height}"),
+            &format!("--lang={language}"),
+            &format!("--accept-lang={language}"),
+        ];
+        let capabilities = json!({
+            "goog:chromeOptions": { "args": arguments, "prefs": { "intl.accept_languages": language } },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        });
+        let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
+            .capabilities(capabilities.as_object().unwrap().clone())
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("Chromium did not start");
+        let shots = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screenshots");
+        std::fs::create_dir_all(&shots).unwrap();
+        Self { client, driver, _home: home, shots }
+    }
+
+    async fn shot(&self, name: &str) {
+        let png = self.client.screenshot().await.unwrap();
+        std::fs::write(self.shots.join(format!("{name}.png")), png).unwrap();
+    }
+
+    async fn fill(&self, name: &str, value: &str) {
+        self.find(&format!("[name={name}]")).await.send_keys(value).await.unwrap();
+    }
+
+    async fn find(&self, css: &str) -> fantoccini::elements::Element {
+        let waited = self.client.wait().at_most(Duration::from_secs(15)).for_element(Locator::Css(css)).await;
+        match waited {
+            Ok(element) => element,
+            Err(error) => {
+                self.shot("failure").await;
+                panic!("{css} is not on {}: {error}\n{}", self.url().await, self.text().await);
+            }
+        }
+    }
+
+    async fn press(&self, css: &str) {
+        self.find(css).await.click().await.unwrap();
+    }
+
+    async fn url(&self) -> String {
+        self.client.current_url().await.unwrap().to_string()
+    }
+
+    async fn text(&self) -> String {
+        match self.client.find(Locator::Css("body")).await {
+            Ok(body) => body.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    async fn until_text(&self, words: &str) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(15);
+        while !self.text().await.contains(words) {
+            if std::time::Instant::now() > deadline {
+                self.shot("failure").await;
+                panic!("「{words}」 does not appear on {}: {}", self.url().await, self.text().await);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn until_url(&self, url: &str) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(15);
+        while self.url().await != url {
+            if std::time::Instant::now() > deadline {
+                self.shot("failure").await;
+                panic!("{url} was not reached, but {}: {}", self.url().await, self.text().await);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn end(mut self) {
+        let _ = self.client.clone().close().await;
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// Puts a root among those that Chromium trusts (its NSS database below the home folder).
+fn trust(home: &Path, root: &Path) {
+    let database = home.join(".pki/nssdb");
+    std::fs::create_dir_all(&database).unwrap();
+    let database = format!("sql:{}", database.display());
+    for arguments in [
+        vec!["-N", "-d", &database, "--empty-password"],
+        vec!["-A", "-d", &database, "-t", "C,,", "-n", "gate", "-i", root.to_str().unwrap()],
+    ] {
+        let done = Command::new("certutil").args(&arguments).output().expect("certutil is missing; `make test` installs it");
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+#[test]
+fn somebody_signs_in_follows_a_deep_link_works_and_signs_out() {
+    run(async {
+        let gate = Gate::usual().await;
+        gate.add_staff("sato", &["staff"]);
+        let chromium = Chromium::start(&gate, "ja", 1280, 800).await;
+
+        // The deep link with a query leads to the sign-in page …
+        chromium.client.goto(&gate.url("/residents?q=203")).await.unwrap();
+        chromium.find("[name=password]").await;
+        assert!(chromium.url().await.starts_with(&gate.login_url("/")), "{}", chromium.url().await);
+        chromium.shot("sign-in-ja").await;
+        chromium.fill("login_id", "sato").await;
+        chromium.fill("password", "wrong-password-here").await;
+        chromium.press("button[type=submit]").await;
+        chromium.find("[name=password]").await;
+        chromium.shot("sign-in-wrong-ja").await;
+        if chromium.find("[name=login_id]").await.prop("value").await.unwrap().unwrap_or_default().is_empty() {
+            chromium.fill("login_id", "sato").await;
+        }
+        chromium.fill("password", PASSWORD).await;
+        chromium.press("button[type=submit]").await;
+
+        // … and on to the SaaS, which asks for its own login and then shows what was asked for.
+        chromium.until_text("ひだまりケア").await;
+        let at = chromium.url().await;
+        assert!(at.starts_with(&gate.url("/")), "{at}");
+        chromium.shot("saas-login").await;
+        chromium.fill("login_id", "sato").await;
+        chromium.fill("password", "Himawari-2026").await;
+        chromium.press("form button[type=submit], form button").await;
+        chromium.client.goto(&gate.url("/residents?q=203")).await.unwrap();
+        chromium.until_url(&gate.url("/residents?q=203")).await;
+        chromium.shot("residents").await;
+        // The style sheet comes from the SaaS's second host.
+        let styled = chromium.client.execute("return document.styleSheets.length", vec![]).await.unwrap();
+        assert!(styled.as_u64().unwrap_or(0) > 0, "no style sheet was loaded");
+
+        // The WebSocket and the event stream work in a page's own scripts.
+        chromium.client.goto(&gate.url("/notices")).await.unwrap();
+        gate.saas.handle.post_notice("関所からのお知らせ");
+        chromium.until_text("関所からのお知らせ").await;
+        chromium.shot("notices").await;
+        chromium.client.goto(&gate.url("/sensors")).await.unwrap();
+        chromium.find("[data-reading], tbody tr, li, article").await;
+        chromium.shot("sensors").await;
+
+        // Signed out, everywhere.
+        chromium.client.goto(&gate.login_url("/sign-out")).await.unwrap();
+        chromium.find("form button").await;
+        chromium.shot("sign-out-ja").await;
+        chromium.press("form button").await;
+        chromium.until_text("サインアウト").await;
+        chromium.shot("signed-out-ja").await;
+        chromium.client.goto(&gate.url("/residents")).await.unwrap();
+        chromium.find("[name=password]").await;
+        chromium.end().await;
+    });
+}
+
+#[test]
+fn refusals_read_well_on_a_phone_in_both_languages() {
+    run(async {
+        let gate = Gate::builder().policy("  []").start().await;
+        for (language, words) in [("ja", "管理者"), ("en", "administrator")] {
+            let chromium = Chromium::start(&gate, language, 390, 844).await;
+            chromium.client.goto(&gate.url("/residents")).await.unwrap();
+            chromium.until_text(words).await;
+            chromium.shot(&format!("deny-{language}")).await;
+            // Nothing of ours is loaded from elsewhere, and nothing is wider than the screen.
+            let overflow = chromium
+                .client
+                .execute("return document.documentElement.scrollWidth - document.documentElement.clientWidth", vec![])
+                .await
+                .unwrap();
+            assert!(overflow.as_i64().unwrap_or(1) <= 0, "the page is wider than the phone");
+            chromium.end().await;
+        }
+    });
+}

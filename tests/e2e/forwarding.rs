@@ -1,0 +1,267 @@
+//! What reaches the SaaS, and what comes back.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use demo::client::{Browser, Mode};
+use futures_util::{SinkExt, StreamExt};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http_body_util::BodyExt;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::harness::{Gate, SAAS_HOST, eventually, run};
+
+async fn staffed() -> (Gate, Browser) {
+    let gate = Gate::usual().await;
+    gate.add_staff("sato", &["staff"]);
+    let sato = gate.signed_in("sato").await;
+    (gate, sato)
+}
+
+fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+    }
+    headers
+}
+
+/// Promise 5: none of our cookies and headers reach the SaaS, and nobody injects an identity, whatever the spelling.
+#[test]
+fn promise_5_the_saas_sees_neither_our_cookies_nor_smuggled_identities() {
+    run(async {
+        let (gate, mut sato) = staffed().await;
+        for http2 in [false, true] {
+            let cookies = sato.cookies("hidamari.gw.localhost");
+            assert!(cookies.contains("__Host-sekisho="));
+            let mut browser = if http2 { gate.browser_h2(crate::harness::HOME) } else { gate.browser(crate::harness::HOME) };
+            let sent = headers(&[
+                ("cookie", &format!("mine=1; {cookies}; other=2")),
+                ("x-forwarded-for", "6.6.6.6"),
+                ("x-forwarded-user", "admin"),
+                ("forwarded", "for=6.6.6.6"),
+                ("x-real-ip", "6.6.6.6"),
+                ("remote_user", "admin"),
+                ("x_forwarded_for", "6.6.6.6"),
+                ("remote-user", "admin"),
+                ("sekisho-person", "admin"),
+                ("x-sekisho-person", "admin"),
+                ("x-kept", "kept"),
+            ]);
+            let answer = browser.send(Method::GET, &gate.url("/echo"), Mode::Fetch, sent, Bytes::new()).await.unwrap();
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let seen = answer.text().to_ascii_lowercase();
+            for never in ["sekisho", "6.6.6.6", "admin", "gw.localhost"] {
+                assert!(!seen.contains(never), "{never} reached the SaaS: {seen}");
+            }
+            assert!(seen.contains("mine=1") && seen.contains("other=2") && seen.contains("kept"), "{seen}");
+            assert!(seen.contains(SAAS_HOST));
+        }
+        let _ = sato.open(&gate.url("/echo")).await;
+    });
+}
+
+#[test]
+fn origin_and_referer_name_the_saas() {
+    run(async {
+        let (gate, mut sato) = staffed().await;
+        let sent = headers(&[
+            ("origin", &gate.url("")),
+            ("referer", &gate.url("/residents?x=1")),
+            ("content-type", "application/x-www-form-urlencoded"),
+        ]);
+        let answer =
+            sato.send(Method::POST, &gate.url("/echo"), Mode::Fetch, sent, Bytes::from_static(b"a=b")).await.unwrap();
+        let seen = answer.text();
+        let saas = format!("https://{SAAS_HOST}:{}", gate.saas.port());
+        assert!(seen.contains(&format!("{saas}/residents?x=1")), "{seen}");
+        assert!(!seen.contains("gw.localhost"), "{seen}");
+    });
+}
+
+#[test]
+fn a_page_of_another_site_can_do_nothing_here() {
+    run(async {
+        let (gate, mut sato) = staffed().await;
+        for origin in ["https://evil.example", "https://other.gw.localhost", "null"] {
+            let sent = headers(&[("origin", origin), ("content-type", "application/x-www-form-urlencoded")]);
+            let answer =
+                sato.send(Method::POST, &gate.url("/echo"), Mode::Bare, sent, Bytes::from_static(b"a=b")).await.unwrap();
+            assert_eq!(answer.status, 403, "{origin}");
+            assert_eq!(gate.requests(&[]).pop().unwrap()["reason"], "cross-site");
+        }
+    });
+}
+
+#[test]
+fn redirects_and_cookies_of_the_saas_are_ours_to_follow() {
+    run(async {
+        let gate = Gate::builder()
+            .saas(demo::Options { links: demo::Links::Absolute, ..demo::Options::default() })
+            .start()
+            .await;
+        gate.add_staff("sato", &["staff"]);
+        let mut sato = gate.signed_in("sato").await;
+        // Not logged in to the SaaS: it redirects to its own login by an absolute address.
+        let asked = sato.send(Method::GET, &gate.url("/residents"), Mode::Navigate, HeaderMap::new(), Bytes::new()).await.unwrap();
+        assert!(asked.status.is_redirection(), "{}", asked.status);
+        let location = asked.headers["location"].to_str().unwrap();
+        assert!(location.starts_with(&gate.url("/login")) || location.starts_with("/login"), "{location}");
+        // Its login sets a session cookie and one with a Domain; both come back to it.
+        let home = sato.submit(&gate.url("/login"), &[("login_id", "sato"), ("password", "Himawari-2026")]).await.unwrap();
+        assert_eq!(home.status, 200);
+        let list = sato.open(&gate.url("/residents")).await.unwrap();
+        assert_eq!(list.status, 200, "{}", list.url);
+    });
+}
+
+/// Promise 5: a SaaS sets none of our cookies.
+#[test]
+fn promise_5_a_saas_can_set_none_of_our_cookies() {
+    run(async {
+        let (gate, mut sato) = staffed().await;
+        let before = sato.cookies("hidamari.gw.localhost");
+        let url = gate.url("/reply?header=set-cookie:__Host-sekisho%3Dstolen%3B%20Path%3D%2F%3B%20Secure&header=set-cookie:fine%3D1");
+        let answer = sato.send(Method::GET, &url, Mode::Fetch, HeaderMap::new(), Bytes::new()).await.unwrap();
+        let set: Vec<_> = answer.headers.get_all("set-cookie").iter().map(|v| v.to_str().unwrap().to_owned()).collect();
+        assert!(set.iter().all(|c| !c.to_ascii_lowercase().contains("sekisho")), "{set:?}");
+        assert!(set.iter().any(|c| c.starts_with("fine=1")), "the probe did not work: {set:?} {}", answer.text());
+        assert!(sato.cookies("hidamari.gw.localhost").contains(&before));
+    });
+}
+
+#[test]
+fn uploads_and_downloads_of_any_size_pass_in_flat_memory() {
+    run(async {
+        let (gate, mut sato) = staffed().await;
+        sato.submit(&gate.url("/login"), &[("login_id", "sato"), ("password", "Himawari-2026")]).await.unwrap();
+        let before = resident(gate.pid());
+        let bytes = 200 << 20;
+        let (head, mut body) = sato
+            .stream(Method::GET, &gate.url(&format!("/big?bytes={bytes}")), Mode::Fetch, HeaderMap::new(), Bytes::new())
+            .await
+            .unwrap();
+        assert_eq!(head.status, 200);
+        let mut received = 0usize;
+        while let Some(frame) = body.frame().await {
+            received += frame.unwrap().into_data().map_or(0, |d| d.len());
+        }
+        assert_eq!(received, bytes);
+
+        let upload = Bytes::from(vec![7u8; 64 << 20]);
+        let sent = headers(&[("content-type", "application/octet-stream")]);
+        let answer = sato.send(Method::POST, &gate.url("/echo"), Mode::Fetch, sent, upload).await.unwrap();
+        assert!(answer.status.is_success() || answer.status.is_client_error(), "{}", answer.status);
+        let grown = resident(gate.pid()).saturating_sub(before);
+        assert!(grown < 64 << 10, "the gate grew by {grown} KiB");
+
+        let last = gate.requests(&["--person", "sato"]);
+        let big = last.iter().rfind(|r| r["path"].as_str().unwrap().starts_with("/big")).unwrap();
+        assert_eq!(big["outcome"]["bytes_out"], bytes);
+        assert_eq!(big["outcome"]["end"], "ok");
+    });
+}
+
+/// Resident memory in KiB.
+fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_download_is_judged_by_the_responses_head() {
+    run(async {
+        let gate = Gate::usual().await;
+        gate.add_staff("suzuki", &["staff", "visiting-nurses"]);
+        let (_, phone) = gate.issue_device("suzuki");
+        for http2 in [false, true] {
+            let mut outside = gate.signed_in_outside("suzuki", phone.clone(), http2).await;
+            outside.submit(&gate.url("/login"), &[("login_id", "suzuki"), ("password", "Asagao-2026")]).await.unwrap();
+            let export = outside.open(&gate.url("/residents/export")).await.unwrap();
+            assert_eq!(export.status, 403);
+            assert!(!export.text().contains("203"), "some of the export came through");
+            let last = gate.requests(&["--person", "suzuki"]).pop().unwrap();
+            assert_eq!(last["outcome"]["end"], "denied-response");
+            assert_eq!(last["outcome"]["action"], "download");
+            assert_eq!(last["outcome"]["reason"], "action-not-allowed");
+        }
+        let mut inside = gate.signed_in("suzuki").await;
+        inside.submit(&gate.url("/login"), &[("login_id", "suzuki"), ("password", "Asagao-2026")]).await.unwrap();
+        let export = inside.open(&gate.url("/residents/export")).await.unwrap();
+        assert_eq!(export.status, 200);
+    });
+}
+
+#[test]
+fn websockets_and_event_streams_pass_both_ways() {
+    run(async {
+        let (gate, mut sato) = staffed().await;
+        sato.submit(&gate.url("/login"), &[("login_id", "sato"), ("password", "Himawari-2026")]).await.unwrap();
+        let mut socket = sato.websocket(&gate.url("/notices/ws").replacen("https", "wss", 1)).await.unwrap();
+        socket.send(Message::text("{\"text\":\"おはようございます\"}")).await.unwrap();
+        let heard = tokio::time::timeout(Duration::from_secs(10), async {
+            loop {
+                let message = socket.next().await.unwrap().unwrap();
+                if message.to_text().is_ok_and(|t| t.contains("おはようございます")) {
+                    return;
+                }
+            }
+        });
+        assert!(heard.await.is_ok(), "the WebSocket stayed silent");
+        let accept = headers(&[("accept", "text/event-stream")]);
+        let (head, mut events) =
+            sato.stream(Method::GET, &gate.url("/sensors/events"), Mode::Fetch, accept, Bytes::new()).await.unwrap();
+        assert_eq!(head.headers["content-type"], "text/event-stream");
+        assert!(events.frame().await.unwrap().is_ok());
+    });
+}
+
+#[test]
+fn a_saas_that_is_down_gives_a_page_with_a_code_and_a_record() {
+    run(async {
+        let gone = {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            listener.local_addr().unwrap().port()
+        };
+        let gate = Gate::builder().upstream_port(gone).start().await;
+        gate.add_staff("sato", &["staff"]);
+        let mut sato = gate.browser(crate::harness::HOME);
+        let page = crate::harness::sign_in(&mut sato, &gate.url("/residents"), "sato", crate::harness::PASSWORD).await;
+        assert_eq!(page.status, 502);
+        let record = eventually("the outcome is written", async || {
+            gate.requests(&["--person", "sato"]).pop().filter(|r| r["outcome"]["status"] == 502)
+        })
+        .await;
+        assert_eq!(record["outcome"]["end"], "upstream-failed");
+        // The code on the page leads to the record.
+        let text = page.text();
+        let code = text.split(|c: char| c.is_whitespace() || c == '<' || c == '>').find(|word| {
+            let (boot, rest) = word.split_once('-').unwrap_or(("", ""));
+            !boot.is_empty() && rest.len() >= 4 && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-')
+        });
+        let found = gate.requests(&["--code", code.expect("no code on the page")]);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0]["seq"], record["seq"]);
+    });
+}
+
+#[test]
+fn a_saas_with_a_certificate_of_somebody_else_is_not_spoken_to() {
+    run(async {
+        let (gate, mut sato) = staffed().await;
+        let (other_root, ..) = crate::harness::certificate(&["somebody.else"]);
+        std::fs::write(gate.path("saas-root.pem"), other_root).unwrap();
+        assert!(gate.cli(&["reload"]).status.success());
+        let before = gate.saas.handle.seen().len();
+        // A connection from before the reload may still be pooled for the old roots; new ones must fail.
+        let answer = eventually("the SaaS is not trusted any more", async || {
+            let answer =
+                sato.send(Method::GET, &gate.url("/echo"), Mode::Fetch, HeaderMap::new(), Bytes::new()).await.unwrap();
+            (answer.status == 502).then_some(answer)
+        })
+        .await;
+        assert_eq!(answer.json()["error"], "upstream-failed");
+        assert!(gate.saas.handle.seen().len() <= before + 1);
+    });
+}

@@ -1,0 +1,57 @@
+//! What the end-to-end tests are written with: a real gate in a process of its own, the care SaaS behind it, people
+//! with browsers, and the operator's command line.
+
+mod gate;
+mod saas;
+
+use std::time::Duration;
+
+use demo::client::{Browser, Response, field, form_action};
+
+pub(crate) use gate::{Gate, GateBuilder, HOME, OUTSIDE};
+pub(crate) use saas::{SAAS_HOST, Saas};
+
+/// Passwords long enough for the rules.
+pub(crate) const PASSWORD: &str = "himawari-no-hana";
+
+/// Runs a test on a runtime of its own.
+pub(crate) fn run(test: impl Future<Output = ()>) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(300), test).await.expect("the test took more than five minutes");
+    });
+}
+
+/// Asks again until it is so, or ten seconds have passed. For what happens in another process.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(std::time::Instant::now() < deadline, "{what}: not within ten seconds");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Opens a page that needs signing in, fills in the form and returns what follows.
+pub(crate) async fn sign_in(browser: &mut Browser, url: &str, person: &str, password: &str) -> Response {
+    let page = browser.open(url).await.unwrap();
+    assert_eq!(page.status, 200, "no sign-in page: {} {}", page.url, page.text());
+    fill_in(browser, &page, &[("login_id", person), ("password", password)]).await
+}
+
+/// Sends the one form of a page, hidden fields included.
+pub(crate) async fn fill_in(browser: &mut Browser, page: &Response, fields: &[(&str, &str)]) -> Response {
+    let text = page.text();
+    let action = form_action(&text, &page.url).unwrap_or_else(|| panic!("no form on {}: {text}", page.url));
+    let mut all: Vec<(&str, String)> = fields.iter().map(|(n, v)| (*n, (*v).to_owned())).collect();
+    for hidden in ["token", "handle", "challenge", "person"] {
+        if let Some(value) = field(&text, hidden) {
+            all.push((hidden, value));
+        }
+    }
+    let all: Vec<(&str, &str)> = all.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    browser.submit(&action, &all).await.unwrap()
+}

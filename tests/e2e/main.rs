@@ -1,0 +1,26 @@
+//! End to end: the real binary, real TLS, a real SaaS behind it, as the people who use it meet it.
+//!
+//! | file | what it shows |
+//! |---|---|
+//! | `listener.rs` | TLS 1.3, no resumption, names, slow clients (promises 3, 5, 8) |
+//! | `sign_in.rs` | one sign-in for all, tickets, sign-out, throttling, passwords and codes |
+//! | `devices.rs` | certificates: whose, revoked, expired; what is cut, and how soon (promise 3) |
+//! | `policy.rs` | default deny, rules and actions, `policy explain`, `check`, reload (promise 2) |
+//! | `forwarding.rs` | what reaches the SaaS and what comes back: headers, cookies, bodies, streams (promise 5) |
+//! | `record.rs` | what is in the record, and what never is (promise 4) |
+//! | `durability.rs` | kill, full and read-only disks, floods (promise 1) |
+//! | `operation.rs` | start, stop, reload, metrics, the command line |
+//! | `browser.rs` | headless Chromium signs in, works, signs out |
+//! | `demo.rs` | `sekisho demo --tour` |
+
+mod browser;
+mod demo_tour;
+mod devices;
+mod durability;
+mod forwarding;
+mod harness;
+mod listener;
+mod operation;
+mod policy;
+mod record;
+mod sign_in;

@@ -1,0 +1,116 @@
+//! What an operator meets: start, stop, health, a second gate, the command line without a gate.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::{Gate, HOME, run};
+
+#[test]
+fn it_stops_quickly_and_cleanly_on_sigterm() {
+    run(async {
+        let mut gate = Gate::usual().await;
+        gate.add_staff("sato", &["staff"]);
+        let mut sato = gate.signed_in("sato").await;
+        let _socket = sato.websocket(&gate.url("/notices/ws").replacen("https", "wss", 1)).await.unwrap();
+        let at = Instant::now();
+        gate.signal("TERM");
+        let status = gate.wait();
+        assert!(status.success(), "{status}");
+        assert!(at.elapsed() < Duration::from_secs(8), "an idle connection and a WebSocket held it up");
+        let kinds: Vec<_> = audit::read(&gate.data().join("audit/journal"), &audit::Filter::default())
+            .unwrap()
+            .map(|entry| entry.record.kind().to_owned())
+            .collect();
+        assert_eq!(kinds.first().map(String::as_str), Some("start"));
+        assert_eq!(kinds.last().map(String::as_str), Some("stop"));
+    });
+}
+
+#[test]
+fn health_and_metrics_answer_on_loopback() {
+    run(async {
+        let gate = Gate::usual().await;
+        gate.add_staff("sato", &["staff"]);
+        gate.signed_in("sato").await;
+        assert!(gate.observe("/healthz").await.0.contains("200"));
+        assert!(gate.observe("/readyz").await.0.contains("200"));
+        let (_, text) = gate.observe("/metrics").await;
+        for metric in [
+            "sekisho_requests_total{app=\"hidamari\",decision=\"permit\",reason=\"rule\"}",
+            "sekisho_handshakes_total{outcome=\"ok\"}",
+            "sekisho_request_seconds_count{part=\"own\"}",
+            "sekisho_request_seconds_count{part=\"upstream\"}",
+            "sekisho_journal_commit_seconds_count",
+            "sekisho_journal_ready 1",
+            "sekisho_sessions 1",
+            "sekisho_connections",
+            "sekisho_certificate_expiry_timestamp_seconds{certificate=\"hidamari\"}",
+            "sekisho_configuration_generation 1",
+        ] {
+            assert!(text.contains(metric), "{metric} is missing:\n{text}");
+        }
+    });
+}
+
+#[test]
+fn two_gates_do_not_share_a_data_folder() {
+    run(async {
+        let first = Gate::usual().await;
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_sekisho"))
+            .args(["serve", "--config"])
+            .arg(first.config())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("in use"), "{}", String::from_utf8_lossy(&output.stderr));
+        let mut browser = first.browser(HOME);
+        assert_eq!(browser.open(&first.url("/")).await.unwrap().status, 200, "the first gate suffered");
+    });
+}
+
+#[test]
+fn commands_work_the_same_with_no_gate_running() {
+    run(async {
+        let mut gate = Gate::usual().await;
+        gate.kill();
+        gate.add_staff("sato", &["staff"]);
+        let (id, _) = gate.issue_device("sato");
+        assert_eq!(gate.json(&["device", "list"])[0]["id"], id.as_str());
+        gate.start().await;
+        gate.signed_in("sato").await;
+        assert_eq!(gate.json(&["staff", "list"])[0]["standing"], "active");
+    });
+}
+
+#[test]
+fn refusals_of_the_command_line_say_what_to_do() {
+    run(async {
+        let gate = Gate::usual().await;
+        gate.add_staff("sato", &["staff"]);
+        for (arguments, code, words) in [
+            (vec!["staff", "lock", "nobody"], 1, "staff list"),
+            (vec!["device", "revoke", "nothing"], 1, "device list"),
+            (vec!["staff", "add", "sato", "--name", "x"], 1, "already"),
+            (vec!["session", "end", "nothing"], 1, "session list"),
+            (vec!["check", "/does/not/exist.yaml"], 2, "/does/not/exist.yaml"),
+        ] {
+            let output = gate.cli(&arguments);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+            assert!(said.contains(words), "{arguments:?}: {said}");
+        }
+        let weak = gate.cli_with_input(&["staff", "password", "sato", "--stdin"], "short");
+        assert_eq!(weak.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&weak.stderr).contains("13"));
+    });
+}
+
+#[test]
+fn a_session_ends_with_its_idle_time() {
+    run(async {
+        // The shortest there is; the clock is moved in the leaf tests, here it is seen to be configured at all.
+        let gate = Gate::builder().more("identity: { session: { idle: 1m, absolute: 1h } }\n").start().await;
+        gate.add_staff("sato", &["staff"]);
+        gate.signed_in("sato").await;
+        assert_eq!(gate.json(&["session", "list"]).as_array().unwrap().len(), 1);
+    });
+}
