@@ -87,6 +87,23 @@ fn a_file_that_failed_is_left_alone_and_its_frames_go_to_a_new_one() {
     }
 }
 
+/// Of the failed file the later record survives and the earlier does not; the next file has both.
+#[test]
+fn what_is_left_of_a_failed_file_hides_nothing_of_the_next() {
+    let disk = Simulated::new();
+    let journal = open(&disk);
+    journal.append_blocking(NOON, &change("one")).unwrap();
+    disk.set(|d| d.fail_append = Some(Failing::Written));
+    journal.note(&request("/two")).unwrap();
+    journal.append_blocking(NOON, &change("three")).unwrap();
+    let mut fates = [0, 2].into_iter().cycle();
+    let after = disk.after_power_loss(|| fates.next().unwrap());
+    let recovery = open_with(&after, hasty()).1;
+    assert_eq!((recovery.quarantined.len(), recovery.lost), (1, vec![]));
+    let seqs: Vec<_> = all(after.to_folder().path()).iter().map(|e| e.position.seq).take(3).collect();
+    assert_eq!(seqs, [1, 2, 3]);
+}
+
 #[tokio::test]
 async fn while_the_disk_refuses_so_does_the_journal_and_it_comes_back_by_itself() {
     let disk = Simulated::new();

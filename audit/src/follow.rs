@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::frame::{self, Frame, FrameKind, HeaderProblem, SEGMENT_HEADER, SegmentHeader};
 use crate::reader::{read_outcome, read_record, segments};
+use crate::runs::Runs;
 use crate::{AuditError, Entry, Filter, Position, Record};
 
 /// How long a request is held back for its outcome, which is written up to a second later.
@@ -23,7 +24,9 @@ pub struct Follow {
     filter: Filter,
     /// The segment being read and where in it; None: none is there yet.
     place: Option<(PathBuf, usize)>,
-    seen: Position,
+    /// Of the boot being read.
+    seen: Runs,
+    seen_of: u32,
     pending: BTreeMap<Position, (Entry, Instant)>,
     chunk: Vec<u8>,
 }
@@ -34,8 +37,8 @@ impl Follow {
     /// # Errors
     /// The folder or a file can't be read, or is of a later version.
     pub fn from_end(dir: &Path, filter: Filter) -> Result<Self, AuditError> {
-        let (seen, pending) = (Position { boot: 0, seq: 0 }, BTreeMap::new());
-        let mut follow = Self { dir: dir.to_owned(), filter, place: None, seen, pending, chunk: Vec::new() };
+        let (seen, seen_of, pending) = (Runs::default(), 0, BTreeMap::new());
+        let mut follow = Self { dir: dir.to_owned(), filter, place: None, seen, seen_of, pending, chunk: Vec::new() };
         // The files before the last two can hold nothing new: the newest may be one written ahead.
         let all = segments(dir)?;
         follow.place = all.get(all.len().saturating_sub(2)).map(|(_, path)| (path.clone(), SEGMENT_HEADER));
@@ -114,14 +117,16 @@ impl Follow {
     ) -> Result<(), AuditError> {
         let Some((path, at)) = &mut self.place else { return Ok(()) };
         let Some(reading) = Reading::open(path)? else { return Ok(()) };
+        if std::mem::replace(&mut self.seen_of, reading.header.boot) != reading.header.boot {
+            self.seen = Runs::default();
+        }
         loop {
             let read = reading.chunk(&mut self.chunk, *at).map_err(AuditError::io("could not read", path))?;
             let mut used = 0;
             while let Some(frame) = frame::read(&self.chunk[..read], &reading.header, used) {
                 used = frame.span.end;
                 let position = Position { boot: reading.header.boot, seq: frame.seq };
-                if frame.kind.is_numbered() && position > self.seen {
-                    self.seen = position;
+                if frame.kind.is_numbered() && self.seen.insert(frame.seq) {
                     take(&mut self.pending, frame.kind, position, frame.payload(&self.chunk))?;
                 }
             }

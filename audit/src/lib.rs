@@ -23,6 +23,7 @@ mod queue;
 mod reader;
 mod record;
 mod recovery;
+mod runs;
 mod segments;
 mod stats;
 mod strangers;

@@ -12,6 +12,7 @@ use vocabulary::{AppId, PersonId, Timestamp};
 
 use crate::frame::{self, Frame, FrameKind, HeaderProblem, SegmentHeader};
 use crate::record::VERSION;
+use crate::runs::Runs;
 use crate::segments::parse_name;
 use crate::{AuditError, Decision, End, Outcome, Position, Record};
 
@@ -106,22 +107,25 @@ impl Filter {
 /// The folder or a file can't be read, or is of a later version.
 pub fn read(dir: &Path, filter: &Filter) -> Result<impl Iterator<Item = Entry> + Send + use<>, AuditError> {
     let mut entries: BTreeMap<Position, Entry> = BTreeMap::new();
-    let mut seen = Position { boot: 0, seq: 0 };
+    let (mut seen, mut seen_of) = (Runs::default(), 0);
     let mut ended = 0;
     for (boot, path) in segments(dir)? {
         // A boot has ended when another one has begun.
         ended = ended.max(boot.saturating_sub(1));
         let Some(segment) = load(&path)? else { continue };
+        if std::mem::replace(&mut seen_of, boot) != boot {
+            seen = Runs::default();
+        }
         for frame in frames(&segment.bytes, &segment.header) {
             let position = Position { boot, seq: frame.seq };
             if frame.kind == FrameKind::End {
                 ended = boot;
             }
-            // After a failed write the unconfirmed frames stand in the next file once more.
-            if !frame.kind.is_numbered() || position <= seen {
+            // After a failed write the unconfirmed frames stand in the next file once more; of the failed file any
+            // of them may be there, and the order of what is left tells nothing.
+            if !frame.kind.is_numbered() || !seen.insert(frame.seq) {
                 continue;
             }
-            seen = position;
             let payload = frame.payload(&segment.bytes);
             if frame.kind == FrameKind::Outcome {
                 let wanted = |of: &Position| entries.contains_key(of);

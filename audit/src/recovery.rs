@@ -10,6 +10,7 @@ use vocabulary::Timestamp;
 
 use crate::durable::Disk;
 use crate::frame::{self, Frame, FrameKind, HeaderProblem, SegmentHeader};
+use crate::runs::Runs;
 use crate::segments::{name, parse_name};
 use crate::{AuditError, Recovered};
 
@@ -63,8 +64,13 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovery, AuditErro
     let highest = files.iter().filter_map(|file| parse_name(file.split('.').next()?)).map(|(boot, _)| boot).max();
     let boot = highest.unwrap_or(0).saturating_add(1);
 
-    let mut order =
-        Order { disk, dir, found: Recovery { boot, last_boot, ..Recovery::default() }, runs: Vec::new(), proven: 0 };
+    let mut order = Order {
+        disk,
+        dir,
+        found: Recovery { boot, last_boot, ..Recovery::default() },
+        runs: Runs::default(),
+        proven: 0,
+    };
     for (boot, number) in segments.into_iter().filter(|(boot, _)| *boot == last_boot) {
         order.segment(boot, number)?;
     }
@@ -86,8 +92,8 @@ struct Order<'d> {
     disk: &'d dyn Disk,
     dir: &'d Path,
     found: Recovery,
-    /// Numbers that are there, as runs without gaps.
-    runs: Vec<(u64, u64)>,
+    /// Numbers that are there.
+    runs: Runs,
     /// A batch began with this number, so all before it had been synchronised.
     proven: u64,
 }
@@ -139,29 +145,17 @@ impl Order<'_> {
             return;
         }
         self.proven = self.proven.max(frame.batch());
-        match self.runs.last_mut() {
-            Some((_, last)) if *last + 1 == frame.seq => *last = frame.seq,
-            _ => self.runs.push((frame.seq, frame.seq)),
-        }
-        if frame.kind == FrameKind::Record {
+        let first_seen = self.runs.insert(frame.seq);
+        if first_seen && frame.kind == FrameKind::Record {
             self.found.records += 1;
         }
     }
 
     /// Numbers that are missing between those that are there, as far as a later batch proves that they had been
-    /// synchronised. Frames after a failed write stand in two files; their runs overlap.
-    fn lost(&mut self) -> Vec<(u64, u64)> {
-        self.runs.sort_unstable();
-        let mut lost = Vec::new();
-        let Some((_, mut end)) = self.runs.first().copied() else { return lost };
-        for (first, last) in &self.runs {
-            let gap = (end + 1, (first - 1).min(self.proven.saturating_sub(1)));
-            if gap.0 <= gap.1 {
-                lost.push(gap);
-            }
-            end = end.max(*last);
-        }
-        lost
+    /// synchronised.
+    fn lost(&self) -> Vec<(u64, u64)> {
+        let confirmed = self.proven.saturating_sub(1);
+        self.runs.gaps().map(|(from, to)| (from, to.min(confirmed))).filter(|(from, to)| from <= to).collect()
     }
 
     /// Keeps a copy of a damaged file as it was found.

@@ -120,7 +120,6 @@ fn start_nginx(setting: &Setting, name: &str, address: SocketAddr, site: &str) -
         .concat();
     let configuration = format!(
         "daemon off; worker_processes 1; {user} pid {folder}/pid; error_log {folder}/error.log warn;
-worker_rlimit_nofile 40000;
 events {{ worker_connections 20000; }}
 http {{
     {temporary}keepalive_timeout 600s; keepalive_requests 1000000000; client_header_timeout 600s;
@@ -158,7 +157,7 @@ pub fn haproxy(setting: &Setting) -> Result<Peer> {
     let configuration = format!(
         "global
     nbthread 1
-    maxconn 12000
+    maxconn 6000
     tune.ssl.cachesize 0
     ssl-default-bind-options ssl-min-ver TLSv1.3 no-tls-tickets
     ssl-default-server-options ssl-min-ver TLSv1.3

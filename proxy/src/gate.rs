@@ -66,7 +66,7 @@ impl Gate {
     pub(crate) fn refresh_gauges(&self) {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.metrics.connections.set(count(self.registry.len()));
-        self.metrics.sessions.set(count(self.core.identity.sessions().len(self.core.now())));
+        self.metrics.sessions.set(count(self.core.identity.sessions().len()));
         self.metrics.journal_ready.set(i64::from(self.core.journal.ready()));
         self.metrics.generation.set(i64::try_from(self.peek().number).unwrap_or(i64::MAX));
     }

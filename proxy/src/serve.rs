@@ -93,6 +93,8 @@ impl Running {
         let metrics_listener = listener::bind(settings.gateway.metrics_listen)
             .with_context(|| format!("the metrics address {} can't be used", settings.gateway.metrics_listen))?;
 
+        let metrics_at = metrics_listener.local_addr()?;
+
         // Asked for any port, the system chose one, and people see it in addresses.
         let settings = match (settings.gateway.listen.first(), addresses.first()) {
             (Some(asked), Some(bound)) if asked.port() == 0 => reload_file(&config, Some(bound.port()))?.settings,
@@ -131,8 +133,10 @@ impl Running {
         tokio::spawn(housekeeping(gate.clone()));
 
         let reloading = Arc::new(Reloader { gate: gate.clone(), config: config.clone(), one_at_a_time: Mutex::new(()) });
+        tokio::spawn(renew(reloading.clone()));
         let socket = control::listen(&socket_path(&settings.gateway.data)).context("the control socket can't be made")?;
         tokio::spawn(control::serve(socket, reloading.clone()));
+        tracing::info!(address = %metrics_at, "metrics listening");
         for address in &addresses {
             tracing::info!(%address, "listening");
         }
@@ -271,6 +275,20 @@ async fn housekeeping(gate: Arc<Gate>) {
     }
 }
 
+/// Certificates that the bundled authority made are replaced after two thirds of their time, by reading the
+/// configuration again.
+async fn renew(reloading: Arc<Reloader>) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(600));
+    loop {
+        ticks.tick().await;
+        let gate = &reloading.gate;
+        if gate.peek().renew_at.is_some_and(|at| gate.core.now() >= at) {
+            // The outcome stands in the log, the metrics and the record; it is tried again next time.
+            let _ = reloading.reload().await;
+        }
+    }
+}
+
 /// Carries out what the control socket asks for, and reloads.
 pub(crate) struct Reloader {
     gate: Arc<Gate>,
@@ -313,11 +331,9 @@ impl Reloader {
         let (next, digest) =
             tokio::task::spawn_blocking(move || Ok::<_, anyhow::Error>((reload_file(&path, port)?.settings, digest(&path)?)))
                 .await??;
-        if next.gateway.data != current.data {
-            bail!("`gateway.data` can't change while the gate runs; restart it");
-        }
-        if next.gateway.listen != current.listen {
-            bail!("`gateway.listen` can't change while the gate runs; restart it");
+        let fixed = current.settings.needs_restart(&next);
+        if !fixed.is_empty() {
+            bail!("{} can't change while the gate runs; restart it", fixed.join(", "));
         }
         let gate = self.gate.clone();
         let (number, next) = tokio::task::spawn_blocking(move || {

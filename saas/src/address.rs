@@ -51,36 +51,33 @@ pub(crate) fn links(value: &[u8], hosts: &HostMap) -> Option<Vec<u8>> {
 /// ours; a wildcard stays, followed by those of our hosts whose originals it meant.
 pub(crate) fn sources(value: &[u8], hosts: &HostMap) -> Option<Vec<u8>> {
     let separates = |b: &u8| matches!(b, b' ' | b'\t' | b';' | b',');
-    let mut out = Vec::with_capacity(value.len() + 64);
-    let mut touched = false;
-    let mut rest = value;
-    while !rest.is_empty() {
-        let end = rest.iter().position(separates).unwrap_or(rest.len());
-        let (word, after) = rest.split_at(end);
-        match source(word, hosts) {
-            Some(mapped) => {
-                touched = true;
-                out.extend_from_slice(&mapped);
-            }
-            None => out.extend_from_slice(word),
+    let mut out = Vec::new();
+    // How much of `value` stands in `out` already.
+    let mut copied = 0;
+    let mut start = 0;
+    while start < value.len() {
+        let end = value[start..].iter().position(separates).map_or(value.len(), |at| start + at);
+        if let Some(mapped) = source(&value[start..end], hosts) {
+            out.extend_from_slice(&value[copied..start]);
+            out.extend_from_slice(&mapped);
+            copied = end;
         }
-        let separators = after.iter().position(|b| !separates(b)).unwrap_or(after.len());
-        out.extend_from_slice(&after[..separators]);
-        rest = &after[separators..];
+        start = end + 1;
     }
-    touched.then_some(out)
+    if copied == 0 {
+        return None;
+    }
+    out.extend_from_slice(&value[copied..]);
+    Some(out)
 }
 
 fn source(word: &[u8], hosts: &HostMap) -> Option<Vec<u8>> {
-    if !word.contains(&b'.')
-        && !word.contains(&b':')
-        && hosts.ours_for(std::str::from_utf8(word).ok()?, HTTPS).is_none()
-    {
-        // A directive's name or a keyword.
+    // Keywords, hashes and nonces are quoted; a host of fewer than three letters is none of a SaaS's.
+    if word.len() < 3 || word[0] == b'\'' {
         return None;
     }
     let (scheme, rest) = split_scheme(word);
-    let end = rest.iter().position(|b| *b == b'/').unwrap_or(rest.len());
+    let end = memchr::memchr(b'/', rest).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let authority = std::str::from_utf8(authority).ok()?;
     if let Some(domain) = authority.strip_prefix("*.") {
@@ -136,6 +133,9 @@ impl Scheme {
 fn split_scheme(value: &[u8]) -> (Scheme, &[u8]) {
     const SCHEMES: [(&[u8], Scheme); 4] =
         [(b"https://", Scheme::Https), (b"http://", Scheme::Http), (b"wss://", Scheme::Wss), (b"ws://", Scheme::Ws)];
+    if !matches!(value.first(), Some(b'h' | b'H' | b'w' | b'W')) {
+        return (Scheme::None, value);
+    }
     SCHEMES
         .into_iter()
         .find_map(|(text, scheme)| {
@@ -187,6 +187,7 @@ mod tests {
             "https://r.saas.jp.evil.example/",
             "https://r.saas.jp@evil.example/",
             "http://r.saas.jp:8080/",
+            "http://assets.saas.jp:8443/",
             "mailto:a@r.saas.jp",
         ] {
             assert_eq!(map(stays), None, "{stays}");

@@ -223,7 +223,8 @@ fn names_apart(
     let value = written.unwrap_or(app.id.as_str());
     let ours = app.hosts.main().our_host();
     if authority::is_within(&gateway.domain, ours) {
-        report.push([key.into()], value, "is the gateway's domain or lies above it");
+        // Every host of the gateway's own would collide as well; one error says it.
+        return report.push([key.into()], value, "is the gateway's domain or lies above it");
     }
     let reserved = RESERVED_IDS.iter().map(|label| format!("{label}.{}", gateway.domain));
     for own in reserved.chain(gateway.own_hosts.iter().cloned()) {
@@ -321,6 +322,11 @@ mod tests {
         ] {
             assert!(compiled(yaml).unwrap_err().iter().any(|e| e == place), "{yaml}");
         }
+    }
+
+    #[test]
+    fn the_gateways_domain_is_no_apps_and_that_is_said_once() {
+        assert_eq!(compiled("- { id: a, host: gw.example, upstream: 'https://a.jp' }").unwrap_err().len(), 1);
     }
 
     #[test]

@@ -62,13 +62,17 @@ pub(crate) fn write(host: &str, port: u16) -> String {
 
 /// Splits `host[:port]`; an empty or unreadable port gives `None`.
 pub(crate) fn split(authority: &str) -> Option<(&str, Option<u16>)> {
-    match authority.rsplit_once(':') {
-        None => Some((authority, None)),
-        Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
-            Some((host, Some(port.parse().ok()?)))
-        }
-        Some(_) => None,
+    // A port takes five digits at most, so most names are told by their last six bytes.
+    let bytes = authority.as_bytes();
+    let tail = bytes.len().saturating_sub(6);
+    let Some(colon) = bytes[tail..].iter().rposition(|b| *b == b':').map(|at| tail + at) else {
+        return Some((authority, None));
+    };
+    let digits = &authority[colon + 1..];
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
     }
+    Some((&authority[..colon], Some(digits.parse().ok()?)))
 }
 
 /// Whether `host` is `domain` or lies below it; both in any case.

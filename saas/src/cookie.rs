@@ -10,9 +10,6 @@ use crate::host_map::{HostIndex, HostMap};
 const OURS: [&[u8]; 5] =
     [b"__host-sekisho", b"__host-http-sekisho", b"__http-sekisho", b"__secure-sekisho", b"sekisho"];
 
-/// What stands in all of them; a header without it holds none.
-const MARK: &[u8] = b"sekisho";
-
 /// What becomes of a header.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fate<T> {
@@ -24,23 +21,24 @@ pub(crate) enum Fate<T> {
 /// The request's Cookie lines as one, without ours. HTTP/2 sends crumbs, which HTTP/1.1 awaits joined (RFC 9113
 /// §8.2.3).
 pub(crate) fn to_saas(headers: &HeaderMap) -> Fate<HeaderValue> {
-    let mut lines = headers.get_all(header::COOKIE).iter();
-    let Some(first) = lines.next() else { return Fate::Keep };
-    if lines.next().is_none() && !mentions_us(first.as_bytes()) {
-        return Fate::Keep;
-    }
     let lines = headers.get_all(header::COOKIE);
     let mut joined = Vec::with_capacity(lines.iter().map(|line| line.len() + 2).sum());
+    let (mut count, mut dropped) = (0, false);
     for line in &lines {
-        for crumb in line.as_bytes().split(|b| *b == b';').map(<[u8]>::trim_ascii) {
-            if crumb.is_empty() || is_ours(crumb) {
-                continue;
+        count += 1;
+        for crumb in split(line.as_bytes()) {
+            if is_ours(crumb) {
+                dropped = true;
+            } else if !crumb.is_empty() {
+                if !joined.is_empty() {
+                    joined.extend_from_slice(b"; ");
+                }
+                joined.extend_from_slice(crumb);
             }
-            if !joined.is_empty() {
-                joined.extend_from_slice(b"; ");
-            }
-            joined.extend_from_slice(crumb);
         }
+    }
+    if count <= 1 && !dropped {
+        return Fate::Keep;
     }
     if joined.is_empty() {
         return Fate::Drop;
@@ -58,14 +56,12 @@ pub(crate) fn to_saas(headers: &HeaderMap) -> Fate<HeaderValue> {
 /// reaches only the answering host goes, which means the same. A cookie whose Domain doesn't reach the answering
 /// host is one that browsers would refuse, so it goes too.
 pub(crate) fn from_saas(line: &[u8], hosts: &HostMap, host: HostIndex) -> Fate<Vec<u8>> {
-    if is_ours(line.split(|b| *b == b';').next().unwrap_or_default()) {
+    let mut parts = split(line);
+    if is_ours(parts.next().unwrap_or_default()) {
         return Fate::Drop;
     }
-    let attributes = || line.split(|b| *b == b';').enumerate();
     // Of several Domain attributes the last one counts (RFC 6265 §5.3).
-    let Some(domain) = attributes().filter_map(|(nth, a)| (nth > 0).then(|| domain_of(a)).flatten()).last() else {
-        return Fate::Keep;
-    };
+    let Some(domain) = parts.filter_map(domain_of).last() else { return Fate::Keep };
     let reaches = |upstream: &str| {
         std::str::from_utf8(domain).is_ok_and(|domain| domain.is_empty() || authority::is_within(upstream, domain))
     };
@@ -74,14 +70,14 @@ pub(crate) fn from_saas(line: &[u8], hosts: &HostMap, host: HostIndex) -> Fate<V
     }
     let reached = if domain.is_empty() { 1 } else { hosts.iter().filter(|(_, h)| reaches(h.upstream_host())).count() };
     let mut out = Vec::with_capacity(line.len() + 32);
-    for (nth, attribute) in attributes() {
-        if nth > 0 && domain_of(attribute).is_some() {
+    for (nth, part) in split(line).enumerate() {
+        if nth > 0 && domain_of(part).is_some() {
             continue;
         }
         if nth > 0 {
-            out.push(b';');
+            out.extend_from_slice(b"; ");
         }
-        out.extend_from_slice(attribute);
+        out.extend_from_slice(part);
     }
     if reached > 1 {
         out.extend_from_slice(b"; Domain=");
@@ -90,14 +86,14 @@ pub(crate) fn from_saas(line: &[u8], hosts: &HostMap, host: HostIndex) -> Fate<V
     Fate::Change(out)
 }
 
-/// The value of a Domain attribute, without the leading dot that older specifications asked for.
+/// The value of a trimmed Domain attribute, without the leading dot that older specifications asked for.
 fn domain_of(attribute: &[u8]) -> Option<&[u8]> {
-    let mut parts = attribute.splitn(2, |b| *b == b'=');
-    let name = parts.next()?.trim_ascii();
-    if !name.eq_ignore_ascii_case(b"domain") {
-        return None;
-    }
-    let value = parts.next().unwrap_or_default().trim_ascii();
+    let rest = attribute.get(6..).filter(|_| attribute[..6].eq_ignore_ascii_case(b"domain"))?.trim_ascii_start();
+    let value = match rest {
+        [] => rest,
+        [b'=', value @ ..] => value.trim_ascii_start(),
+        _ => return None,
+    };
     Some(value.strip_prefix(b".").unwrap_or(value))
 }
 
@@ -106,11 +102,20 @@ fn domain_of(attribute: &[u8]) -> Option<&[u8]> {
 fn is_ours(pair: &[u8]) -> bool {
     let start = pair.iter().position(|b| !matches!(b, b'=' | b' ' | b'\t' | b'"')).unwrap_or(pair.len());
     let name = &pair[start..];
+    if !matches!(name.first(), Some(b'_' | b's' | b'S')) {
+        return false;
+    }
     OURS.iter().any(|ours| name.get(..ours.len()).is_some_and(|head| head.eq_ignore_ascii_case(ours)))
 }
 
-fn mentions_us(line: &[u8]) -> bool {
-    line.windows(MARK.len()).any(|w| matches!(w[0], b's' | b'S') && w.eq_ignore_ascii_case(MARK))
+/// The parts between `;`, trimmed.
+fn split(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr::memchr_iter(b';', line).chain([line.len()]);
+    ends.scan(0, |start, end| {
+        let part = &line[*start..end];
+        *start = end + 1;
+        Some(part.trim_ascii())
+    })
 }
 
 #[cfg(test)]

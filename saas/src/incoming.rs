@@ -5,6 +5,7 @@
 //! mapped, never dropped. Body framing (Content-Length, Transfer-Encoding) is the proxy's and stays.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use smallvec::SmallVec;
 
 use crate::address;
 use crate::cookie::{self, Fate};
@@ -16,20 +17,25 @@ use crate::host_map::{HostIndex, HostMap};
 pub fn incoming(status: StatusCode, headers: &HeaderMap, hosts: &HostMap, host: HostIndex) -> Edits {
     let mut edits = Edits::default();
     let switching = status == StatusCode::SWITCHING_PROTOCOLS;
-    for name in headers.keys() {
+    // Values of one name stand side by side; they are decided on together, at the first.
+    let mut before = None;
+    for (name, value) in headers {
+        if before.replace(name) == Some(name) {
+            continue;
+        }
         match fate(name.as_str()) {
             Head::Keep => {}
             Head::Strip => edits.remove.push(name.clone()),
             Head::Upgrade if switching => {}
             Head::Upgrade => edits.remove.push(name.clone()),
             Head::Connection => strip_nominated(&mut edits, headers, switching),
-            Head::Address => each(&mut edits, headers, name, |v| changed(address::url(v, hosts))),
-            Head::Links => each(&mut edits, headers, name, |v| changed(address::links(v, hosts))),
-            Head::Refresh => each(&mut edits, headers, name, |v| changed(address::refresh(v, hosts))),
-            Head::Sources => each(&mut edits, headers, name, |v| changed(address::sources(v, hosts))),
-            Head::SetCookie => each(&mut edits, headers, name, |v| cookie::from_saas(v, hosts, host)),
-            Head::TransportSecurity => each(&mut edits, headers, name, transport_security),
-            Head::ClearSiteData => each(&mut edits, headers, name, clear_site_data),
+            Head::Address => each(&mut edits, headers, name, value, |v| changed(address::url(v, hosts))),
+            Head::Links => each(&mut edits, headers, name, value, |v| changed(address::links(v, hosts))),
+            Head::Refresh => each(&mut edits, headers, name, value, |v| changed(address::refresh(v, hosts))),
+            Head::Sources => each(&mut edits, headers, name, value, |v| changed(address::sources(v, hosts))),
+            Head::SetCookie => each(&mut edits, headers, name, value, |v| cookie::from_saas(v, hosts, host)),
+            Head::TransportSecurity => each(&mut edits, headers, name, value, transport_security),
+            Head::ClearSiteData => each(&mut edits, headers, name, value, clear_site_data),
         }
     }
     edits
@@ -110,30 +116,37 @@ fn changed(mapped: Option<Vec<u8>>) -> Fate<Vec<u8>> {
 }
 
 /// Decides on every value of `name`; nothing is edited if all of them stay.
-fn each(edits: &mut Edits, headers: &HeaderMap, name: &HeaderName, decide: impl Fn(&[u8]) -> Fate<Vec<u8>>) {
-    let values = headers.get_all(name);
-    let kept = edits.append.len();
-    let mut touched = false;
-    for value in &values {
-        let after = match decide(value.as_bytes()) {
-            Fate::Keep => Some(value.clone()),
-            Fate::Drop => {
-                touched = true;
-                None
-            }
-            Fate::Change(bytes) => {
-                touched = true;
-                HeaderValue::try_from(bytes).ok()
-            }
-        };
-        if let Some(after) = after {
-            edits.append.push((name.clone(), after));
+fn each(
+    edits: &mut Edits,
+    headers: &HeaderMap,
+    name: &HeaderName,
+    first: &HeaderValue,
+    decide: impl Fn(&[u8]) -> Fate<Vec<u8>>,
+) {
+    if headers.len() == headers.keys_len() {
+        match decide(first.as_bytes()) {
+            Fate::Keep => {}
+            Fate::Drop => edits.remove.push(name.clone()),
+            Fate::Change(bytes) => match HeaderValue::try_from(bytes) {
+                Ok(after) => edits.set.push((name.clone(), after)),
+                Err(_) => edits.remove.push(name.clone()),
+            },
         }
+        return;
     }
-    if touched {
-        edits.remove.push(name.clone());
-    } else {
-        edits.append.truncate(kept);
+    let values = headers.get_all(name);
+    let fates: SmallVec<[Fate<Vec<u8>>; 4]> = values.iter().map(|value| decide(value.as_bytes())).collect();
+    if fates.iter().all(|fate| *fate == Fate::Keep) {
+        return;
+    }
+    edits.remove.push(name.clone());
+    for (value, fate) in values.iter().zip(fates) {
+        let after = match fate {
+            Fate::Keep => Some(value.clone()),
+            Fate::Drop => None,
+            Fate::Change(bytes) => HeaderValue::try_from(bytes).ok(),
+        };
+        edits.append.extend(after.map(|after| (name.clone(), after)));
     }
 }
 
@@ -160,6 +173,11 @@ fn strip_nominated(edits: &mut Edits, headers: &HeaderMap, switching: bool) {
 /// Only the age stays (RFC 6797 §6.1): the SaaS speaks for no name below or beside its own, and can't switch
 /// protection of our names off.
 fn transport_security(value: &[u8]) -> Fate<Vec<u8>> {
+    // As most write it. A leading zero takes the long way, since `00` is nothing too.
+    let usual = |age: &[u8]| age.first() > Some(&b'0') && age.iter().all(u8::is_ascii_digit);
+    if value.strip_prefix(b"max-age=").is_some_and(usual) {
+        return Fate::Keep;
+    }
     let age = value.split(|b| *b == b';').find_map(|directive| {
         let mut parts = directive.splitn(2, |b| *b == b'=');
         let is_age = parts.next()?.trim_ascii().eq_ignore_ascii_case(b"max-age");

@@ -118,7 +118,7 @@ impl<'r> Asked<'r> {
         let other_origin = origins.any(|origin| origin.as_bytes() != self.origin.as_bytes());
         let mut sites = headers.get_all("sec-fetch-site").into_iter();
         let other_site = sites.any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
-        false && (other_origin || other_site)
+        other_origin || other_site
     }
 
     /// Whether the form's token fits the browser's cookie of this name.

@@ -11,7 +11,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE, UPGRADE};
+use http::header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, REFRESH, SET_COOKIE, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -38,6 +38,8 @@ pub enum ClientError {
     Url(String),
     #[error("more than 20 redirects, the last to {0}")]
     Redirects(String),
+    #[error("there is no form on {0}")]
+    NoForm(String),
     #[error("the certificate file can't be read: {0}")]
     Certificate(String),
 }
@@ -192,6 +194,19 @@ impl Browser {
         self.navigate(Method::POST, url, headers, Bytes::from(body)).await
     }
 
+    /// Fills in the one form of a page, hidden fields included, and sends it.
+    ///
+    /// # Errors
+    /// There is no form, or as [`Self::open`].
+    pub async fn fill_in(&mut self, page: &Response, fields: &[(&str, &str)]) -> Result<Response, ClientError> {
+        let text = page.text();
+        let action = form_action(&text, &page.url).ok_or_else(|| ClientError::NoForm(page.url.clone()))?;
+        let hidden = hidden_fields(&text);
+        let all: Vec<(&str, &str)> =
+            fields.iter().copied().chain(hidden.iter().map(|(n, v)| (n.as_str(), v.as_str()))).collect();
+        self.submit(&action, &all).await
+    }
+
     async fn navigate(
         &mut self,
         method: Method,
@@ -202,9 +217,14 @@ impl Browser {
         let (mut method, mut url, mut headers, mut body) = (method, url.to_owned(), headers, body);
         for _ in 0..20 {
             let response = self.send(method.clone(), &url, Mode::Navigate, headers.clone(), body.clone()).await?;
-            let target = response.headers.get(LOCATION).and_then(|l| l.to_str().ok());
-            match (response.status.is_redirection(), target) {
-                (true, Some(target)) => {
+            let header = |name| response.headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+            let target = match response.status.is_redirection() {
+                true => header(LOCATION),
+                // A page that leads on by itself, as browsers understand it.
+                false => header(REFRESH).and_then(|r| r.strip_prefix("0;")?.trim().strip_prefix("url=")),
+            };
+            match target {
+                Some(target) => {
                     url = resolve(&url, target)?;
                     if !matches!(response.status.as_u16(), 307 | 308) {
                         method = Method::GET;
@@ -248,9 +268,15 @@ impl Browser {
         body: Bytes,
     ) -> Result<(http::response::Parts, Incoming), ClientError> {
         let (host, authority, target) = split(url)?;
-        let mut sender = match self.connections.remove(&authority) {
-            Some(mut sender) if sender.ready().await => sender,
-            _ => connect::http(&self.setup, &host).await?,
+        let mut kept = self.connections.remove(&authority);
+        if let Some(sender) = &mut kept
+            && !sender.ready().await
+        {
+            kept = None;
+        }
+        let mut sender = match kept {
+            Some(sender) => sender,
+            None => connect::http(&self.setup, &host).await?,
         };
         let request = self.request(method, &host, &authority, &target, mode, headers, body, sender.is_http2())?;
         let response = sender.send(request).await?;
@@ -404,18 +430,24 @@ pub fn encode(text: &str) -> String {
     out
 }
 
-/// The value of an input field of a page, by its name: enough HTML for our own forms.
-pub fn field(page: &str, name: &str) -> Option<String> {
-    let at = page.find(&format!("name=\"{name}\""))?;
-    let start = page[..at].rfind('<')?;
-    let tag = &page[start..start + page[start..].find('>')?];
-    let value = tag.find("value=\"")? + "value=\"".len();
-    let end = tag[value..].find('"')?;
-    Some(tag[value..value + end].replace("&amp;", "&").replace("&#38;", "&"))
+/// The hidden fields of a page's form: enough HTML for our own.
+fn hidden_fields(page: &str) -> Vec<(String, String)> {
+    let attribute = |tag: &str, name: &str| {
+        let at = tag.find(&format!(" {name}=\""))? + name.len() + 3;
+        let end = tag[at..].find('"')?;
+        Some(tag[at..at + end].replace("&amp;", "&").replace("&#38;", "&"))
+    };
+    page.split("<input")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('>'))
+        .map(|(tag, _)| tag)
+        .filter(|tag| tag.contains("type=\"hidden\""))
+        .filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value")?)))
+        .collect()
 }
 
 /// The address a page's form is sent to.
-pub fn form_action(page: &str, base: &str) -> Option<String> {
+fn form_action(page: &str, base: &str) -> Option<String> {
     let form = &page[page.find("<form")?..];
     let tag = &form[..form.find('>')?];
     let Some(at) = tag.find("action=\"") else { return Some(base.to_owned()) };
@@ -444,8 +476,7 @@ mod tests {
     #[test]
     fn a_forms_fields_are_found() {
         let page = r#"<form method="post" action="/?a=1&amp;b=2"><input type="hidden" name="csrf" value="t0k"><input name="id">"#;
-        assert_eq!(field(page, "csrf").as_deref(), Some("t0k"));
-        assert_eq!(field(page, "id"), None);
+        assert_eq!(hidden_fields(page), [("csrf".to_owned(), "t0k".to_owned())]);
         assert_eq!(form_action(page, "https://h.example/q").as_deref(), Some("https://h.example/?a=1&b=2"));
     }
 }

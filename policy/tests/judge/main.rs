@@ -7,6 +7,8 @@
 //! - `naive`: the decision written a second time, slowly and from the documents
 //! - `agreement`: random rules and requests, judged by both
 
+#![expect(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
+
 mod agreement;
 mod explain;
 mod ladder;

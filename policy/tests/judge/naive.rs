@@ -6,8 +6,11 @@ use vocabulary::{LocalTime, Reason};
 
 use crate::world::*;
 
+type PathMeaning = fn(&str) -> bool;
+type TimeMeaning = fn(LocalTime) -> bool;
+
 /// Patterns, and what they mean.
-pub(crate) const PATHS: [(&str, fn(&str) -> bool); 5] = [
+pub(crate) const PATHS: [(&str, PathMeaning); 5] = [
     ("/residents/**", |p| p == "/residents" || p.starts_with("/residents/")),
     ("/residents/*", |p| p.strip_prefix("/residents/").is_some_and(|rest| !rest.contains('/'))),
     ("/res*", |p| p.starts_with("/res") && !p[1..].contains('/')),
@@ -16,7 +19,7 @@ pub(crate) const PATHS: [(&str, fn(&str) -> bool); 5] = [
 ];
 
 /// Times as written, and what they mean.
-pub(crate) fn times() -> [(When, fn(LocalTime) -> bool); 4] {
+pub(crate) fn times() -> [(When, TimeMeaning); 4] {
     let when = |days: Option<&str>, hours: Option<&str>, until: Option<&str>| When {
         days: days.map(str::to_owned),
         hours: hours.map(str::to_owned),

@@ -122,9 +122,9 @@ fn row(entry: &Entry, zone: &Zone) -> Vec<String> {
 
 fn tail(args: &Tail) -> anyhow::Result<ExitCode> {
     let settings = settings(&args.file.config)?.settings;
-    let mut follow = Follow::from_end(&journal_path(&settings.gateway.data))?;
+    let mut follow = Follow::from_end(&journal_path(&settings.gateway.data), Filter::default())?;
     loop {
-        for entry in follow.next_entries(Duration::from_millis(500))? {
+        for entry in follow.poll()? {
             if args.json {
                 say(serde_json::to_string(&entry)?);
             } else if matches!(entry.record, Record::Request(_)) {
@@ -133,5 +133,6 @@ fn tail(args: &Tail) -> anyhow::Result<ExitCode> {
                 say(format_args!("{}  {}", settings.gateway.time_zone.display(entry.at), entry.record.kind()));
             }
         }
+        std::thread::sleep(Duration::from_millis(500));
     }
 }

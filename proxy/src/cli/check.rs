@@ -32,7 +32,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
                 file.display(),
                 settings.apps.len(),
                 settings.policy.networks().names().len(),
-                settings.policy.len(),
+                settings.policy.rules().len(),
             ));
             for warning in &loaded.warnings {
                 say(format_args!("{warning}"));

@@ -121,7 +121,7 @@ pub(crate) fn run(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
     } else {
         say(&explanation);
     }
-    Ok(if explanation.is_permit() { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+    Ok(if explanation.decision == policy::Verdict::Permit { ExitCode::SUCCESS } else { ExitCode::from(NO) })
 }
 
 /// Groups and standing as the roster has them, or as given.

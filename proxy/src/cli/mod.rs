@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use ask::{Channel, RefusedByGate};
+pub(crate) use ask::RefusedByGate;
 
 /// The answer is no: denied, invalid, refused.
 pub(crate) const NO: u8 = 1;

@@ -166,8 +166,8 @@ pub(crate) fn staff(command: &StaffCommand) -> anyhow::Result<ExitCode> {
                     mail: add.mail.clone(),
                     facility: add.facility.clone(),
                     groups: add.groups.clone(),
-                    first_day: add.first_day,
-                    last_day: add.last_day,
+                    first_day: add.first_day.map(|d| d.to_string()),
+                    last_day: add.last_day.map(|d| d.to_string()),
                     password: add.password_stdin.then(password_from_stdin).transpose()?,
                 }),
             )?;

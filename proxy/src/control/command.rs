@@ -1,7 +1,7 @@
 //! What can be asked of a gate. One JSON object on a line each way.
 
 use serde::{Deserialize, Serialize};
-use vocabulary::{Date, DeviceId, GroupName, PersonId, SessionId};
+use vocabulary::{DeviceId, GroupName, PersonId, SessionId};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
@@ -31,8 +31,9 @@ pub(crate) struct NewPerson {
     pub(crate) mail: Option<String>,
     pub(crate) facility: Option<String>,
     pub(crate) groups: Vec<GroupName>,
-    pub(crate) first_day: Option<Date>,
-    pub(crate) last_day: Option<Date>,
+    /// As 2026-04-01.
+    pub(crate) first_day: Option<String>,
+    pub(crate) last_day: Option<String>,
     /// `None`: one is made and told once.
     pub(crate) password: Option<String>,
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use audit::{Change, ClockAccepted, Record, SignOut};
-use cert_authority::{Device, DeviceKind, DeviceRequest, P12Cipher, RevocationCause};
+use cert_authority::{Device, DeviceKind, DeviceStanding, DeviceRequest, P12Cipher, RevocationCause};
 use identity::{EndCause, Ended, IdentityError, Person};
 use serde_json::{Map, Value, json};
-use vocabulary::{DeviceId, PersonId};
+use vocabulary::{Date, DeviceId, PersonId};
 
 use super::{Actor, Command, NewPerson};
 use crate::core::Core;
@@ -176,8 +176,8 @@ async fn staff_add(core: &Arc<Core>, actor: &Actor, new: NewPerson) -> Result<Va
         mail: new.mail,
         facility: new.facility,
         groups: new.groups,
-        first_day: new.first_day,
-        last_day: new.last_day,
+        first_day: day(new.first_day.as_deref())?,
+        last_day: day(new.last_day.as_deref())?,
         ..Person::new(new.id.clone(), new.name)
     };
     if core.identity.roster().get(&person.id).is_some() {
@@ -191,6 +191,10 @@ async fn staff_add(core: &Arc<Core>, actor: &Actor, new: NewPerson) -> Result<Va
     tokio::task::spawn_blocking(move || identity.add(entry)).await?.map_err(say_no)?;
     core.identity.directory().set_password(&person.id, &password, core.now()).await.map_err(say_no)?;
     Ok(json!({ "person": person, "password": made.then_some(password) }))
+}
+
+fn day(text: Option<&str>) -> Result<Option<Date>, Refused> {
+    text.map(|t| t.parse().map_err(|_| Refused::No(format!("`{t}` is not a day; write 2026-04-01")))).transpose()
 }
 
 fn staff_list(core: &Core) -> Value {
@@ -283,10 +287,18 @@ fn device_list(core: &Core) -> Value {
     core.inventory.list().iter().map(|device| device_row(core, device)).collect()
 }
 
+const fn standing(standing: DeviceStanding) -> &'static str {
+    match standing {
+        DeviceStanding::Active => "active",
+        DeviceStanding::Expired => "expired",
+        DeviceStanding::Revoked => "revoked",
+    }
+}
+
 fn device_row(core: &Core, device: &Device) -> Value {
     json!({
         "id": device.id, "owner": device.owner, "name": device.name, "kind": device.kind.as_str(),
         "serial": device.serial, "not_after": core.zone.display(device.not_after),
-        "status": device.standing(core.now()).as_str(), "last_seen": device.last_seen().map(|t| core.zone.display(t)),
+        "status": standing(device.standing(core.now())), "last_seen": device.last_seen().map(|t| core.zone.display(t)),
     })
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use audit::{Filter, Record};
 use bytes::Bytes;
-use demo::client::{Browser, Mode, Response, field, form_action};
+use demo::client::{Browser, Mode, Response};
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, Method};
 use tokio_tungstenite::tungstenite::Message;
@@ -56,7 +56,7 @@ async fn in_the_facility(stage: &Stage, tour: &mut Tour) -> anyhow::Result<()> {
         if asked.url.starts_with(&stage.login_url("/")) && asked.status == 200 { "the sign-in page" } else { asked.status.as_str() },
     );
     let wrong = sign_in(&mut sato, &asked, "sato", "not-her-password").await?;
-    tour.tell("She mistypes her password", "401", wrong.status.as_str());
+    tour.tell("She mistypes her password", "403", wrong.status.as_str());
     let landed = sign_in(&mut sato, &wrong, "sato", "himawari-no-hana").await?;
     let at = landed.url.strip_prefix(&stage.app_url("")).unwrap_or(&landed.url).to_owned();
     tour.tell(
@@ -132,16 +132,7 @@ async fn revoked(stage: &Stage, tour: &mut Tour, phone: &mut Browser) -> anyhow:
 
 /// Fills in the gate's sign-in form.
 async fn sign_in(browser: &mut Browser, page: &Response, id: &str, password: &str) -> anyhow::Result<Response> {
-    let text = page.text();
-    let action = form_action(&text, &page.url).context("the sign-in page has no form")?;
-    let mut fields = vec![("login_id", id.to_owned()), ("password", password.to_owned())];
-    for hidden in ["csrf", "to"] {
-        if let Some(value) = field(&text, hidden) {
-            fields.push((hidden, value));
-        }
-    }
-    let fields: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (*n, v.as_str())).collect();
-    Ok(browser.submit(&action, &fields).await?)
+    Ok(browser.fill_in(page, &[("login_id", id), ("password", password)]).await?)
 }
 
 /// Fills in the SaaS's own login form.

@@ -7,4 +7,4 @@ mod resolve;
 mod upstream;
 
 pub(crate) use resolve::{ResolveError, Resolver};
-pub(crate) use upstream::{Upstream, UpstreamError};
+pub(crate) use upstream::{Protocol, Timeouts, Upstream, UpstreamError};

@@ -147,7 +147,7 @@ impl Known {
     pub(super) fn look_up(
         gate: &Gate,
         generation: &Generation,
-        connection: Option<&Connection>,
+        connection: &Connection,
         exchange: &Exchange,
         now: Timestamp,
     ) -> Self {
@@ -182,7 +182,7 @@ impl Known {
             record_ready: core.journal.ready(),
             clock_ok: core.clock_is_right(),
             route,
-            network: connection.map_or_else(|| policy.networks().nowhere(), |c| policy.networks().lookup(c.ip())),
+            network: policy.networks().lookup(connection.ip()),
             device,
             person,
             local,
@@ -225,8 +225,8 @@ impl Known {
     }
 }
 
-fn device(core: &crate::core::Core, connection: Option<&Connection>, now: Timestamp) -> DeviceState {
-    let Some(presented) = connection.and_then(|c| c.certificate.as_ref()) else { return DeviceState::None };
+fn device(core: &crate::core::Core, connection: &Connection, now: Timestamp) -> DeviceState {
+    let Some(presented) = connection.certificate.as_ref() else { return DeviceState::None };
     let Some(device) = core.inventory.get(presented.serial) else { return DeviceState::Unknown };
     match device.standing(now) {
         DeviceStanding::Revoked => DeviceState::Revoked(device),

@@ -72,8 +72,7 @@ pub(super) fn incoming(passage: &mut Passage, response: &mut ResponseHeader) -> 
     let Destination::App { app, host } = &exchange.destination else {
         return Error::e_explain(ErrorType::InternalError, "a built-in page has no upstream");
     };
-    let upgraded = response.status == http::StatusCode::SWITCHING_PROTOCOLS;
-    let edits = saas::incoming(&response.headers, &app.map, *host, upgraded);
+    let edits = saas::incoming(response.status, &response.headers, &app.map, *host);
     apply_to_response(edits, response)
 }
 

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +11,7 @@ use policy::Policy;
 use prometheus::{Histogram, IntCounter};
 use rustls::sign::CertifiedKey;
 use saas::{Actions, HostIndex, HostMap, ShapeSet};
-use vocabulary::{AppId, Reason, Zone};
+use vocabulary::{AppId, Reason, Timestamp, Zone};
 
 use super::exchange::Exchange;
 use crate::core::Core;
@@ -48,9 +46,8 @@ pub(crate) struct Generation {
     pub(crate) login_id: AppId,
     /// The identity provider's id, for records.
     pub(crate) provider: String,
-    /// What can't change while the gate runs.
-    pub(crate) data: PathBuf,
-    pub(crate) listen: Vec<SocketAddr>,
+    /// What it was made from, to be held against what comes after it.
+    pub(crate) settings: Settings,
     /// The port the system chose, where the configuration leaves it to the system.
     pub(crate) bound_port: Option<u16>,
     pub(crate) login_host: String,
@@ -58,6 +55,8 @@ pub(crate) struct Generation {
     pub(crate) login_origin: String,
     pub(crate) login: apps::LoginApp,
     pub(crate) tls: Arc<rustls::ServerConfig>,
+    /// When the first of the certificates that the bundled authority made is to be replaced.
+    pub(crate) renew_at: Option<Timestamp>,
     pub(crate) limits: Limits,
     pub(crate) patience: Patience,
     pub(crate) handshake: Duration,
@@ -133,7 +132,7 @@ impl Generation {
         }
         hosts.insert(gateway.login_host.clone(), Named::Login);
 
-        let certificates = certificates(settings, core, metrics, &apps_made)?;
+        let (certificates, renew_at) = certificates(settings, core, metrics, &apps_made)?;
         let anchors: Vec<_> = core.authority.as_ref().map(|a| a.device_ca_der().clone()).into_iter().collect();
         let tls = server_config(TlsOptions { allow_tls12: gateway.tls.allow_tls12 }, certificates, &anchors)?;
         let login_origin = match gateway.public_port {
@@ -149,12 +148,12 @@ impl Generation {
             hosts,
             login_id: AppId::new("login")?,
             provider: settings.identity.providers.first().map(|p| p.id.clone()).unwrap_or_default(),
-            data: gateway.data.clone(),
-            listen: gateway.listen.clone(),
+            settings: settings.clone(),
             bound_port,
             login_host: gateway.login_host.clone(),
             login_origin,
             tls,
+            renew_at,
             limits: Limits { total: limits.max_connections, per_source: limits.per_source_connections },
             patience: Patience { head: limits.head, idle: limits.idle, stall: limits.body_stall },
             handshake: limits.handshake,
@@ -243,21 +242,25 @@ fn certificates(
     core: &Core,
     metrics: &Metrics,
     apps_made: &[Arc<App>],
-) -> Result<Certificates, GenerationError> {
+) -> Result<(Certificates, Option<Timestamp>), GenerationError> {
     let mut by_host = HashMap::new();
+    let mut renew_at: Option<Timestamp> = None;
+    let mut earliest = |at: Option<Timestamp>| renew_at = [renew_at, at].into_iter().flatten().min();
     for (app, settings_of_app) in apps_made.iter().zip(&settings.apps) {
         let hosts: Vec<String> = app.map.iter().map(|(_, host)| host.our_host().to_owned()).collect();
         let pem = settings_of_app.certificate.as_ref().or_else(|| covering(settings, &hosts));
-        let key = certificate(pem, core, metrics, app.id.as_str(), &hosts)?;
+        let (key, renew) = certificate(pem, core, metrics, app.id.as_str(), &hosts)?;
+        earliest(renew);
         for host in hosts {
             by_host.insert(host, key.clone());
         }
     }
     let login = settings.gateway.login_host.clone();
     let hosts = [login.clone()];
-    let own = certificate(covering(settings, &hosts), core, metrics, "login", &hosts)?;
+    let (own, renew) = certificate(covering(settings, &hosts), core, metrics, "login", &hosts)?;
+    earliest(renew);
     by_host.insert(login, own.clone());
-    Ok(Certificates { by_host, own })
+    Ok((Certificates { by_host, own }, renew_at))
 }
 
 /// A certificate of the gateway's that is good for all of these hosts.
@@ -271,19 +274,20 @@ fn certificate(
     metrics: &Metrics,
     name: &str,
     hosts: &[String],
-) -> Result<Arc<CertifiedKey>, GenerationError> {
+) -> Result<(Arc<CertifiedKey>, Option<Timestamp>), GenerationError> {
     let first = hosts.first().map_or(name, String::as_str);
-    let (chain, key, not_after) = match (pem, &core.authority) {
-        (Some(pem), _) => (pem.chain.clone(), pem.key.clone_key(), pem.not_after),
+    let (chain, key, not_after, renew_at) = match (pem, &core.authority) {
+        (Some(pem), _) => (pem.chain.clone(), pem.key.clone_key(), pem.not_after, None),
         (None, Some(authority)) => {
             let made = authority
                 .issue_server(hosts, core.now(), core.server_validity)
                 .map_err(|cause| GenerationError::Issue { host: first.to_owned(), cause })?;
-            (made.chain_der, made.key_der, made.not_after)
+            let renew_at = made.renew_at();
+            (made.chain_der, made.key_der, made.not_after, Some(renew_at))
         }
         (None, None) => return Err(GenerationError::NoCertificate(first.to_owned())),
     };
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double exactly")]
     metrics.certificate_expiry.with_label_values(&[name]).set(not_after.secs() as f64);
-    Ok(certified_key(first, chain, key)?)
+    Ok((certified_key(first, chain, key)?, renew_at))
 }

@@ -11,6 +11,7 @@ use vocabulary::{Action, Reason, RuleName};
 use super::Passage;
 use super::exchange::{Destination, Exchange};
 use super::facts::Known;
+use crate::listener::Connection;
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -44,8 +45,8 @@ pub(super) struct Judged {
     pub(super) known: Known,
 }
 
-pub(super) fn request(passage: &mut Passage, exchange: &Arc<Exchange>) -> Judged {
-    let known = Known::look_up(&passage.gate, &passage.generation, passage.connection.as_deref(), exchange, passage.now);
+pub(super) fn request(passage: &mut Passage, connection: &Connection, exchange: &Arc<Exchange>) -> Judged {
+    let known = Known::look_up(&passage.gate, &passage.generation, connection, exchange, passage.now);
     let decision = passage.generation.policy.decide(&known.facts(exchange, exchange.guess.action));
     let (reason, rule) = (decision.reason(), decision.rule().cloned());
     let verdict = match decision {
@@ -77,18 +78,16 @@ pub(super) fn response(passage: &mut Passage, response: &ResponseHeader) -> Opti
     let exchange = passage.exchange.clone()?;
     let action = Actions::on_response(&exchange.guess, response.status, &response.headers, exchange.navigation);
     passage.response_head(response.status.as_u16());
-    let permit = passage.permit.as_ref()?;
     if action == exchange.guess.action {
         return None;
     }
     passage.action_found = Some(action);
-    let known = Known::look_up(
-        &passage.gate,
-        &passage.generation,
-        passage.connection.as_deref(),
-        &exchange,
-        passage.gate.core.now(),
-    );
+    let (Some(connection), Some(permit)) = (passage.connection.clone(), passage.permit.as_ref()) else {
+        // It was forwarded without either, which can't be: nothing more goes through.
+        return Some(Refusal { reason: Reason::NoRule, rule: None, action });
+    };
+    let now = passage.gate.core.now();
+    let known = Known::look_up(&passage.gate, &passage.generation, &connection, &exchange, now);
     match passage.generation.policy.decide_response(permit, &known.facts(&exchange, action), action) {
         Decision::Permit(permit) => {
             passage.permit = Some(permit);
@@ -101,11 +100,11 @@ pub(super) fn response(passage: &mut Passage, response: &ResponseHeader) -> Opti
 /// Whether what lasts may go on, by what is known now and the configuration now in force.
 pub(super) fn still(
     gate: &crate::gate::Gate,
-    connection: &crate::listener::Connection,
+    connection: &Connection,
     exchange: &Exchange,
 ) -> Result<(), Reason> {
     let generation = gate.generation();
-    let known = Known::look_up(gate, &generation, Some(connection), exchange, gate.core.now());
+    let known = Known::look_up(gate, &generation, connection, exchange, gate.core.now());
     match generation.policy.decide(&known.facts(exchange, exchange.guess.action)) {
         Decision::Permit(_) => Ok(()),
         Decision::Deny(denial) => Err(denial.reason),

@@ -52,10 +52,10 @@ impl ProxyHttp for Line {
 
     /// The request's head is here. `Ok(true)`: answered by us; `Ok(false)`: permitted, recorded, to be forwarded.
     async fn request_filter(&self, session: &mut Session, passage: &mut Passage) -> Result<bool> {
-        passage.enter(session)?;
+        let connection = passage.enter(session)?;
         let routed = route::find(passage, session);
         let exchange = facts::of_request(passage, session, routed);
-        let verdict = judge::request(passage, &exchange);
+        let verdict = judge::request(passage, &connection, &exchange);
         match record::intent(passage, session, &exchange, verdict).await {
             Verdict::Forward => forward::prepare(passage, session, exchange).map(|()| false),
             Verdict::BuiltIn(page) => sign_in::answer(passage, session, &exchange, page).await.map(|()| true),

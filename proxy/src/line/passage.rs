@@ -8,7 +8,7 @@ use audit::{End, Outcome, Position};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 use policy::Permit;
-use vocabulary::{Action, Timestamp};
+use vocabulary::{Action, SessionId, Timestamp};
 
 use super::exchange::Exchange;
 use super::generation::Generation;
@@ -42,6 +42,8 @@ pub(crate) struct Passage {
     pub(super) refused_response: Option<Refusal>,
     /// The action that the response's head showed, where it is another one than the request's.
     pub(super) action_found: Option<Action>,
+    /// The session that began with this request, for its outcome.
+    pub(super) began: Option<SessionId>,
     end: Option<End>,
 }
 
@@ -74,24 +76,20 @@ impl Passage {
             bytes_out: 0,
             refused_response: None,
             action_found: None,
+            began: None,
             end: None,
         }
     }
 
-    pub(super) fn enter(&mut self, session: &mut Session) -> Result<()> {
-        let Some(connection) = Connection::of(session) else {
+    pub(super) fn enter(&mut self, session: &mut Session) -> Result<Arc<Connection>> {
+        let Some(connection) = Connection::of(session).cloned() else {
             return Error::e_explain(ErrorType::InternalError, "a request came past the listener");
         };
         connection.head_read();
         self.connection = Some(connection.clone());
         // A body that nobody will read is drained for a moment only, so that the answer is not lost to a reset.
         session.set_total_drain_timeout(Some(Duration::from_secs(2)));
-        Ok(())
-    }
-
-    /// The connection, which every request has after [`Self::enter`].
-    pub(super) fn connection(&self) -> Result<&Arc<Connection>> {
-        self.connection.as_ref().ok_or_else(|| Error::explain(ErrorType::InternalError, "no connection"))
+        Ok(connection)
     }
 
     /// From here on the request is on its way to the SaaS; it is judged again for as long as it lasts.
@@ -229,7 +227,7 @@ impl Passage {
                 action: refused.map_or(self.action_found, |r| Some(r.action)),
                 reason: refused.map(|r| r.reason),
                 rule: refused.and_then(|r| r.rule.clone()),
-                more: serde_json::Map::new(),
+                more: self.began.iter().map(|id| ("session_began".to_owned(), id.as_str().into())).collect(),
             },
         );
         if self.forwarded_at.is_some() {

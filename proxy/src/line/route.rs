@@ -7,9 +7,6 @@ use super::Passage;
 use super::exchange::Destination;
 use super::generation::{Generation, Named};
 
-/// The one reserved path on an app's host.
-pub(crate) const TICKET_PATH: &str = "/.sekisho/ticket";
-
 pub(super) struct Routed {
     pub(super) destination: Destination,
     /// Lower case, without port.
@@ -30,7 +27,7 @@ fn destination(generation: &Generation, host: &str, server_name: Option<&str>, t
         (Named::Login, Some(Named::Login)) => Destination::Login,
         (Named::App { app, host }, Some(Named::App { app: other, .. })) if app.id == other.id => {
             let path = target.split(|b| *b == b'?').next().unwrap_or_default();
-            match path == TICKET_PATH.as_bytes() {
+            match path == apps::TICKET_PATH.as_bytes() {
                 true => Destination::Ticket { app: app.clone(), host: *host },
                 false => Destination::App { app: app.clone(), host: *host },
             }

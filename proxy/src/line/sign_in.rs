@@ -162,7 +162,7 @@ async fn login(passage: &mut Passage, session: &mut Session, exchange: &Arc<Exch
     let Some(connection) = passage.connection.clone() else {
         return Ok(apps::Page::redirect("/".to_owned(), []));
     };
-    let known = Known::look_up(&passage.gate, &generation, Some(&connection), exchange, passage.now);
+    let known = Known::look_up(&passage.gate, &generation, &connection, exchange, passage.now);
     let offered = offered(passage, exchange, &known);
     let device: Option<(DeviceId, Option<PersonId>)> =
         known.device.enrolled().map(|device| (device.id.clone(), device.owner.clone()));
@@ -185,8 +185,9 @@ async fn login(passage: &mut Passage, session: &mut Session, exchange: &Arc<Exch
     };
     let reply = generation.login.handle(request, &recorder).await;
     if !reply.ended.is_empty() {
-        rejudge::rejudge(&passage.gate);
+        rejudge(&passage.gate);
     }
+    passage.began = reply.began;
     Ok(reply.page)
 }
 

@@ -280,7 +280,7 @@ impl Registry {
 
     /// Takes a place for a connection that is about to shake hands.
     pub(super) fn admit(self: &Arc<Self>, source: IpAddr, limits: Limits) -> Option<Place> {
-        let source = audit::source_prefix(source);
+        let source = prefix(source);
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         if places.total >= limits.total {
             return None;
@@ -332,6 +332,14 @@ impl Registry {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What counts as one source: an IPv4 address, or the /64 that one IPv6 customer has at least.
+fn prefix(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V4(v4) => v4.into(),
+        IpAddr::V6(v6) => std::net::Ipv6Addr::from(u128::from(v6) >> 64 << 64).into(),
     }
 }
 

@@ -111,7 +111,11 @@ impl UniqueID for GateStream {
 
 impl Ssl for GateStream {
     fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.tls.get_ref().1.alpn_protocol().and_then(ALPN::from_wire_selected)
+        match self.tls.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Some(ALPN::H2),
+            Some(_) => Some(ALPN::H1),
+            None => None,
+        }
     }
 }
 

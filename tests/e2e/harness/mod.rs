@@ -6,10 +6,10 @@ mod saas;
 
 use std::time::Duration;
 
-use demo::client::{Browser, Response, field, form_action};
+use demo::client::{Browser, Response};
 
 pub(crate) use gate::{Gate, GateBuilder, HOME, OUTSIDE};
-pub(crate) use saas::{SAAS_HOST, Saas};
+pub(crate) use saas::{SAAS_HOST, Saas, certificate};
 
 /// Passwords long enough for the rules.
 pub(crate) const PASSWORD: &str = "himawari-no-hana";
@@ -44,14 +44,8 @@ pub(crate) async fn sign_in(browser: &mut Browser, url: &str, person: &str, pass
 
 /// Sends the one form of a page, hidden fields included.
 pub(crate) async fn fill_in(browser: &mut Browser, page: &Response, fields: &[(&str, &str)]) -> Response {
-    let text = page.text();
-    let action = form_action(&text, &page.url).unwrap_or_else(|| panic!("no form on {}: {text}", page.url));
-    let mut all: Vec<(&str, String)> = fields.iter().map(|(n, v)| (*n, (*v).to_owned())).collect();
-    for hidden in ["token", "handle", "challenge", "person"] {
-        if let Some(value) = field(&text, hidden) {
-            all.push((hidden, value));
-        }
+    match browser.fill_in(page, fields).await {
+        Ok(response) => response,
+        Err(error) => panic!("{error}: {}", page.text()),
     }
-    let all: Vec<(&str, &str)> = all.iter().map(|(n, v)| (*n, v.as_str())).collect();
-    browser.submit(&action, &all).await.unwrap()
 }
