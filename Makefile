@@ -19,7 +19,7 @@ lint: setup-build
 
 bench: setup-bench
 	$(CARGO) build --release --workspace --bins
-	$(CARGO) run --release --bin bench-run
+	$(CARGO) run --release --bin run
 
 # Minutes-long forms of the crash and flood tests, which `make test` runs in short.
 soak: setup-test

@@ -16,7 +16,7 @@ use crate::plan::KeyPair;
 /// The name of the app, as clients call it.
 pub const APP_HOST: &str = "records.gw.bench.test";
 /// The name of the origin, as proxies call it.
-pub const ORIGIN_HOST: &str = "origin.bench.test";
+pub const ORIGIN_HOST: &str = "origin.bench.localhost";
 
 /// The files of one bench.
 #[derive(Clone, Debug)]
@@ -116,4 +116,18 @@ pub fn client(ca: &Path, pair: &KeyPair, alpn: &[u8]) -> Result<ClientConfig> {
     config.resumption = rustls::client::Resumption::disabled();
     config.alpn_protocols = vec![alpn.to_vec()];
     Ok(config)
+}
+
+/// DER as a PEM file (RFC 7468).
+pub fn pem(label: &str, der: &[u8]) -> String {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let mut lines = format!("-----BEGIN {label}-----\n");
+    for (position, character) in text.chars().enumerate() {
+        if position > 0 && position % 64 == 0 {
+            lines.push('\n');
+        }
+        lines.push(character);
+    }
+    lines + &format!("\n-----END {label}-----\n")
 }

@@ -36,10 +36,7 @@ fn main() -> Result<()> {
         peers::haproxy(&setting)?,
         peers::raw_pingora(&setting)?,
     ];
-    match sekisho::start(&setting)? {
-        Some(gate) => peers.push(gate),
-        None => eprintln!("the gate is not among the peers: its ratios stay empty"),
-    }
+    peers.push(sekisho::start(&setting)?);
 
     let mut runs = Vec::new();
     for round in 0..wish.rounds {

@@ -13,11 +13,15 @@ use super::Passage;
 use super::exchange::{Destination, Exchange};
 
 /// Marks the passage as forwarded. Needs the permit that only a decision makes.
-pub(super) fn prepare(passage: &mut Passage, session: &mut Session, exchange: Arc<Exchange>) -> Result<()> {
+pub(super) async fn prepare(passage: &mut Passage, session: &mut Session, exchange: Arc<Exchange>) -> Result<()> {
     if passage.permit.is_none() || passage.position.is_none() {
         return Error::e_explain(ErrorType::InternalError, "forwarding without a permit or without a record");
     }
     let body_follows = !session.is_body_done();
+    if session.req_header().headers.contains_key(EXPECT) {
+        // Answered here, because the decision has been made here; the SaaS is sent the body right away.
+        session.write_continue_response().await?;
+    }
     passage.forward(exchange, body_follows);
     Ok(())
 }
@@ -54,7 +58,6 @@ pub(super) fn outgoing(passage: &mut Passage, request: &mut RequestHeader) -> Re
         false => saas::outgoing(&request.headers, &app.map, *host, exchange.upgrade),
     };
     apply_to_request(edits, request)?;
-    // We answer `100 Continue` ourselves by reading the body; the SaaS is sent the body right away.
     request.remove_header(&EXPECT);
     Ok(())
 }

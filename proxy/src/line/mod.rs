@@ -57,7 +57,7 @@ impl ProxyHttp for Line {
         let exchange = facts::of_request(passage, session, routed);
         let verdict = judge::request(passage, &connection, &exchange);
         match record::intent(passage, session, &exchange, verdict).await {
-            Verdict::Forward => forward::prepare(passage, session, exchange).map(|()| false),
+            Verdict::Forward => forward::prepare(passage, session, exchange).await.map(|()| false),
             Verdict::BuiltIn(page) => sign_in::answer(passage, session, &exchange, page).await.map(|()| true),
             Verdict::Refuse(refusal) => sign_in::refuse(passage, session, &exchange, refusal).await.map(|()| true),
         }
