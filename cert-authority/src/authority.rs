@@ -1,7 +1,7 @@
 //! The certificate authority as it stands on disk, opened.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rcgen::{Issuer, KeyPair, PublicKeyData};
 use rustls_pki_types::pem::PemObject;
@@ -66,8 +66,8 @@ impl CertAuthority {
                 KeyPair::try_from(&key).map_err(|_| damaged("holds a key of a kind that is not ours"))
             })
             .collect::<Result<_>>()?;
-        let (devices, organisation, _) = load(dir.join(DEVICE_ROOT), dir.join(DEVICE_CA), &mut keys)?;
-        let (servers, _, domains) = load(dir.join(SERVER_ROOT), dir.join(SERVER_CA), &mut keys)?;
+        let (devices, organisation, _) = load(&dir.join(DEVICE_ROOT), &dir.join(DEVICE_CA), &mut keys)?;
+        let (servers, _, domains) = load(&dir.join(SERVER_ROOT), &dir.join(SERVER_CA), &mut keys)?;
         if domains.is_empty() {
             // Never sign with a CA that could sign anything.
             return Err(CertError::Damaged { path: dir.join(SERVER_CA), problem: "is not constrained to any domain" });
@@ -135,25 +135,25 @@ impl CertAuthority {
 }
 
 /// Reads one family and takes its key out of `keys`. Also returns the CA's organisation and DNS subtrees.
-fn load(root_path: PathBuf, ca_path: PathBuf, keys: &mut Vec<KeyPair>) -> Result<(Ca, String, Vec<String>)> {
-    let damaged = |path: &PathBuf, problem| CertError::Damaged { path: path.clone(), problem };
-    let certificate = |path: &PathBuf| {
+fn load(root_path: &Path, ca_path: &Path, keys: &mut Vec<KeyPair>) -> Result<(Ca, String, Vec<String>)> {
+    let damaged = |path: &Path, problem| CertError::Damaged { path: path.to_owned(), problem };
+    let certificate = |path: &Path| {
         CertificateDer::from_pem_slice(&read(path)?).map_err(|_| damaged(path, "holds no PEM certificate"))
     };
-    let (root_der, ca_der) = (certificate(&root_path)?, certificate(&ca_path)?);
-    let root = parse(&root_der).ok_or_else(|| damaged(&root_path, "holds no X.509 certificate"))?;
-    let ca = parse(&ca_der).ok_or_else(|| damaged(&ca_path, "holds no X.509 certificate"))?;
-    root.verify_signature(None).map_err(|_| damaged(&root_path, "is not a self-signed root"))?;
+    let (root_der, ca_der) = (certificate(root_path)?, certificate(ca_path)?);
+    let root = parse(&root_der).ok_or_else(|| damaged(root_path, "holds no X.509 certificate"))?;
+    let ca = parse(&ca_der).ok_or_else(|| damaged(ca_path, "holds no X.509 certificate"))?;
+    root.verify_signature(None).map_err(|_| damaged(root_path, "is not a self-signed root"))?;
     ca.verify_signature(Some(root.public_key()))
-        .map_err(|_| damaged(&ca_path, "was not signed by the root beside it"))?;
+        .map_err(|_| damaged(ca_path, "was not signed by the root beside it"))?;
     let position = keys
         .iter()
         .position(|key| key.subject_public_key_info() == ca.public_key().raw)
-        .ok_or_else(|| damaged(&ca_path, "has no key in the file of keys"))?;
+        .ok_or_else(|| damaged(ca_path, "has no key in the file of keys"))?;
     let key = keys.swap_remove(position);
 
     let organisation = ca.subject().iter_organization().find_map(|o| o.as_str().ok()).unwrap_or_default().to_owned();
-    let constraints = ca.name_constraints().map_err(|_| damaged(&ca_path, "has unreadable name constraints"))?;
+    let constraints = ca.name_constraints().map_err(|_| damaged(ca_path, "has unreadable name constraints"))?;
     let domains = constraints
         .and_then(|extension| extension.value.permitted_subtrees.as_ref())
         .into_iter()

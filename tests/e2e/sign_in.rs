@@ -18,8 +18,9 @@ fn a_deep_link_with_a_query_survives_signing_in() {
         // Every further request goes straight through, on each of the app's hosts.
         let again = sato.open(&gate.url("/echo")).await.unwrap();
         assert_eq!(again.status, 200);
-        let asset = sato.send(Method::GET, &gate.assets_url("/assets/app.css"), Mode::Bare, HeaderMap::new(), Bytes::new());
-        assert_eq!(asset.await.unwrap().status, 200);
+        let style = gate.assets_url("/assets/app.css");
+        let asset = sato.send(Method::GET, &style, Mode::Bare, HeaderMap::new(), Bytes::new()).await.unwrap();
+        assert_eq!(asset.status, 200);
     });
 }
 

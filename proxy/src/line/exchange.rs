@@ -19,7 +19,7 @@ pub(crate) enum Destination {
     /// One of an app's hosts, by position.
     App { app: Arc<App>, host: HostIndex },
     /// The one reserved path on an app's host.
-    Ticket { app: Arc<App>, host: HostIndex },
+    Ticket { app: Arc<App> },
     /// Our own sign-in pages.
     Login,
 }

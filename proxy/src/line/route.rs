@@ -28,7 +28,7 @@ fn destination(generation: &Generation, host: &str, server_name: Option<&str>, t
         (Named::App { app, host }, Some(Named::App { app: other, .. })) if app.id == other.id => {
             let path = target.split(|b| *b == b'?').next().unwrap_or_default();
             match path == apps::TICKET_PATH.as_bytes() {
-                true => Destination::Ticket { app: app.clone(), host: *host },
+                true => Destination::Ticket { app: app.clone() },
                 false => Destination::App { app: app.clone(), host: *host },
             }
         }
