@@ -130,7 +130,7 @@ fn an_unknown_host_gets_a_page_that_says_so() {
         let _ = stream.read_to_string(&mut answer).await;
         assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
         assert!(answer.contains("text/html"));
-        assert_eq!(gate.requests(&[]).pop().unwrap()["reason"], "no-app");
+        gate.recorded("no-app").await;
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Gate, HOME, run};
+use crate::harness::{Gate, HOME, run, saas_login};
 
 #[test]
 fn it_stops_quickly_and_cleanly_on_sigterm() {
@@ -10,6 +10,7 @@ fn it_stops_quickly_and_cleanly_on_sigterm() {
         let mut gate = Gate::usual().await;
         gate.add_staff("sato", &["staff"]);
         let mut sato = gate.signed_in("sato").await;
+        saas_login(&gate, &mut sato).await;
         let _socket = sato.websocket(&gate.url("/notices/ws").replacen("https", "wss", 1)).await.unwrap();
         let at = Instant::now();
         gate.signal("TERM");

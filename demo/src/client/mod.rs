@@ -314,7 +314,7 @@ impl Browser {
             put(HOST, authority);
         }
         put(http::header::ACCEPT_LANGUAGE, self.setup.language);
-        put(http::header::USER_AGENT, "sekisho-tour/1");
+        put(http::header::USER_AGENT, "tour/1");
         for (name, value) in fetch_metadata(mode) {
             put(HeaderName::from_static(name), value);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,8 +124,8 @@ impl Generation {
         let gateway = &settings.gateway;
         let mut hosts = HashMap::new();
         let mut apps_made = Vec::new();
-        for (group, settings_of_app) in (1..).zip(&settings.apps) {
-            let app = Arc::new(app(group, settings_of_app)?);
+        for settings_of_app in &settings.apps {
+            let app = Arc::new(app(settings_of_app)?);
             for (index, mapped) in app.map.iter() {
                 hosts.insert(mapped.our_host().to_owned(), Named::App { app: app.clone(), host: index });
             }
@@ -189,8 +190,9 @@ impl Generation {
     }
 }
 
-fn app(group: u64, settings: &config::App) -> Result<App, GenerationError> {
+fn app(settings: &config::App) -> Result<App, GenerationError> {
     let app = &settings.saas;
+    let group = pool(settings);
     let timeouts = Timeouts {
         connect: app.timeouts.connect,
         response: app.timeouts.response,
@@ -217,6 +219,17 @@ fn app(group: u64, settings: &config::App) -> Result<App, GenerationError> {
         tolerate: app.tolerate,
         upstreams,
     })
+}
+
+/// Connections are shared only among requests of one app, and only while what the SaaS is verified against stays:
+/// after a change of roots nothing goes over a connection that the old ones had vouched for.
+fn pool(settings: &config::App) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    settings.saas.id.hash(&mut hasher);
+    for root in &settings.roots {
+        root.as_ref().hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 fn login(settings: &Settings, core: &Core, apps_made: &[Arc<App>], origin: &str) -> apps::LoginApp {

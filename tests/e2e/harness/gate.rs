@@ -386,6 +386,11 @@ impl Gate {
         output.stdout.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect()
     }
 
+    /// The newest record of a request for this reason, once it is written.
+    pub(crate) async fn recorded(&self, reason: &str) -> Value {
+        super::eventually(reason, async || self.requests(&[]).into_iter().rfind(|r| r["reason"] == reason)).await
+    }
+
     /// What the metrics listener answers at a path: status line and body.
     pub(crate) async fn observe(&self, path: &str) -> (String, String) {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};

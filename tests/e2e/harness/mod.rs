@@ -42,6 +42,13 @@ pub(crate) async fn sign_in(browser: &mut Browser, url: &str, person: &str, pass
     fill_in(browser, &page, &[("login_id", person), ("password", password)]).await
 }
 
+/// Logs in to the SaaS itself, with its shared account.
+pub(crate) async fn saas_login(gate: &Gate, browser: &mut Browser) {
+    let fields = [("login_id", "sakura-kyoyo"), ("password", "Hidamari-1234")];
+    let home = browser.submit(&gate.url("/login"), &fields).await.unwrap();
+    assert_eq!(home.status, 200, "{}", home.text());
+}
+
 /// Sends the one form of a page, hidden fields included.
 pub(crate) async fn fill_in(browser: &mut Browser, page: &Response, fields: &[(&str, &str)]) -> Response {
     match browser.fill_in(page, fields).await {
