@@ -40,7 +40,16 @@ pub fn start(setting: &Setting) -> Result<Peer> {
     let program = sibling("sekisho")?;
     let run = |arguments: &[&str], input: &str| command(&program, &config, &folder, arguments, input);
     run(
-        &["ca", "init", "--organisation", "bench", "--root-out", "roots.age", "--root-passphrase-file", "root-passphrase"],
+        &[
+            "ca",
+            "init",
+            "--organisation",
+            "bench",
+            "--root-out",
+            "roots.age",
+            "--root-passphrase-file",
+            "root-passphrase",
+        ],
         "",
     )?;
     run(&["staff", "add", PERSON, "--name", "Bench", "--group", GROUP, "--password-stdin"], PASSWORD)?;

@@ -74,7 +74,10 @@ pub(crate) async fn failure(passage: &mut Passage, session: &mut Session, error:
     let mut page = refusal(passage, headers, reason, wants_page, None);
     if reason == Reason::UpstreamFailed {
         page.status = match error.etype() {
-            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::TLSHandshakeTimedout => 504,
+            ErrorType::ConnectTimedout
+            | ErrorType::ReadTimedout
+            | ErrorType::WriteTimedout
+            | ErrorType::TLSHandshakeTimedout => 504,
             _ if *error.esource() == ErrorSource::Downstream => 400,
             _ => 502,
         };

@@ -3,9 +3,9 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -96,7 +96,8 @@ impl Core {
     /// False while the clock stands more than five minutes before the newest record and nobody has said that
     /// this is as it should be.
     pub(crate) fn clock_is_right(&self) -> bool {
-        self.clock_accepted.load(Ordering::Relaxed) || self.now().secs_since(self.journal.newest()) >= -CLOCK_LEEWAY_SECS
+        self.clock_accepted.load(Ordering::Relaxed)
+            || self.now().secs_since(self.journal.newest()) >= -CLOCK_LEEWAY_SECS
     }
 
     /// Whether a stranger's request gets a record of its own, or is counted.

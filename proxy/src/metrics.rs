@@ -52,7 +52,8 @@ impl Metrics {
             Ok(made)
         };
         let requests = counters("sekisho_requests_total", "Requests judged", &["app", "decision", "reason"])?;
-        let handshakes = counters("sekisho_handshakes_total", "TLS connections by how the handshake ended", &["outcome"])?;
+        let handshakes =
+            counters("sekisho_handshakes_total", "TLS connections by how the handshake ended", &["outcome"])?;
         let cut = counters("sekisho_cut_total", "Connections cut while something was under way", &["reason"])?;
         let reloads = counters("sekisho_reloads_total", "Configuration reloads", &["result"])?;
         let refused_before_request = counter(
@@ -60,7 +61,8 @@ impl Metrics {
             "HTTP/1.1 connections that ended within a request that could not be read",
         )?;
         let journal_records = counter("sekisho_journal_records_total", "Records made durable")?;
-        let aggregated = counter("sekisho_aggregated_total", "Strangers' requests counted instead of recorded one by one")?;
+        let aggregated =
+            counter("sekisho_aggregated_total", "Strangers' requests counted instead of recorded one by one")?;
         let journal_ready = gauge("sekisho_journal_ready", "1 if records can be written")?;
         let connections = gauge("sekisho_connections", "Open TLS connections")?;
         let sessions = gauge("sekisho_sessions", "Sessions that have neither ended nor expired")?;

@@ -71,7 +71,8 @@ pub(crate) fn start_logging(settings: &Settings) {
     // Pingora's own lines say less than the record does, and its error lines hold paths with queries.
     let filter = EnvFilter::new(format!("{level},pingora=off,pingora_core=off,pingora_proxy=off,pingora_pool=off"));
     // Under test, or with `demo`, somebody may have set it up already.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
 }
 
 /// A gate that serves.
@@ -105,7 +106,13 @@ impl Running {
         let core = Arc::new(tokio::task::spawn_blocking(move || Core::open(&opening)).await??);
         report_recovery(&core);
         let metrics = Metrics::new().context("metrics could not be set up")?;
-        let bound = settings.gateway.listen.first().filter(|a| a.port() == 0).and_then(|_| addresses.first()).map(SocketAddr::port);
+        let bound = settings
+            .gateway
+            .listen
+            .first()
+            .filter(|a| a.port() == 0)
+            .and_then(|_| addresses.first())
+            .map(SocketAddr::port);
         let first = Generation::new(1, &settings, bound, &core, &metrics)?;
         let registry = Arc::new(listener::Registry::new());
         let gate = Arc::new(Gate::new(core, registry, metrics, Resolver::system()?, first));
@@ -113,11 +120,14 @@ impl Running {
         gate.metrics.started.set(gate.core.now().secs() as f64);
         gate.core
             .journal
-            .append(gate.core.now(), &Record::Start(Start {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                configuration: Some(digest(&config)?),
-                more: serde_json::Map::new(),
-            }))
+            .append(
+                gate.core.now(),
+                &Record::Start(Start {
+                    version: env!("CARGO_PKG_VERSION").to_owned(),
+                    configuration: Some(digest(&config)?),
+                    more: serde_json::Map::new(),
+                }),
+            )
             .await
             .context("the start could not be recorded")?;
 
@@ -132,9 +142,11 @@ impl Running {
         tokio::spawn(rejudge_regularly(gate.clone()));
         tokio::spawn(housekeeping(gate.clone()));
 
-        let reloading = Arc::new(Reloader { gate: gate.clone(), config: config.clone(), one_at_a_time: Mutex::new(()) });
+        let reloading =
+            Arc::new(Reloader { gate: gate.clone(), config: config.clone(), one_at_a_time: Mutex::new(()) });
         tokio::spawn(renew(reloading.clone()));
-        let socket = control::listen(&socket_path(&settings.gateway.data)).context("the control socket can't be made")?;
+        let socket =
+            control::listen(&socket_path(&settings.gateway.data)).context("the control socket can't be made")?;
         tokio::spawn(control::serve(socket, reloading.clone()));
         tracing::info!(address = %metrics_at, "metrics listening");
         for address in &addresses {
@@ -328,9 +340,10 @@ impl Reloader {
         let path = self.config.clone();
         let current = self.gate.generation();
         let port = current.bound_port;
-        let (next, digest) =
-            tokio::task::spawn_blocking(move || Ok::<_, anyhow::Error>((reload_file(&path, port)?.settings, digest(&path)?)))
-                .await??;
+        let (next, digest) = tokio::task::spawn_blocking(move || {
+            Ok::<_, anyhow::Error>((reload_file(&path, port)?.settings, digest(&path)?))
+        })
+        .await??;
         let fixed = current.settings.needs_restart(&next);
         if !fixed.is_empty() {
             bail!("{} can't change while the gate runs; restart it", fixed.join(", "));

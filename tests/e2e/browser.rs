@@ -34,7 +34,9 @@ impl Chromium {
         let port = lines
             .by_ref()
             .map_while(Result::ok)
-            .find_map(|line| line.rsplit_once("on port ")?.1.trim_end_matches('.').parse::<u16>().ok())
+            .find_map(|line| {
+                line.rsplit_once("on port ")?.1.trim_end_matches('.').parse::<u16>().ok().filter(|port| *port != 0)
+            })
             .expect("chromedriver told no port");
         std::thread::spawn(move || lines.for_each(drop));
         let arguments = [
@@ -138,7 +140,8 @@ fn trust(home: &Path, root: &Path) {
         vec!["-N", "-d", &database, "--empty-password"],
         vec!["-A", "-d", &database, "-t", "C,,", "-n", "gate", "-i", root.to_str().unwrap()],
     ] {
-        let done = Command::new("certutil").args(&arguments).output().expect("certutil is missing; `make test` installs it");
+        let done =
+            Command::new("certutil").args(&arguments).output().expect("certutil is missing; `make test` installs it");
         assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
     }
 }
@@ -157,14 +160,14 @@ fn somebody_signs_in_follows_a_deep_link_works_and_signs_out() {
         chromium.shot("sign-in-ja").await;
         chromium.fill("login_id", "sato").await;
         chromium.fill("password", "wrong-password-here").await;
-        chromium.press("button[type=submit]").await;
+        chromium.press("form button").await;
         chromium.find("[name=password]").await;
         chromium.shot("sign-in-wrong-ja").await;
         if chromium.find("[name=login_id]").await.prop("value").await.unwrap().unwrap_or_default().is_empty() {
             chromium.fill("login_id", "sato").await;
         }
         chromium.fill("password", PASSWORD).await;
-        chromium.press("button[type=submit]").await;
+        chromium.press("form button").await;
 
         // … and on to the SaaS, which asks for its own login and then shows what was asked for.
         chromium.until_text("ひだまりケア").await;
@@ -173,7 +176,7 @@ fn somebody_signs_in_follows_a_deep_link_works_and_signs_out() {
         chromium.shot("saas-login").await;
         chromium.fill("login_id", "sato").await;
         chromium.fill("password", "Himawari-2026").await;
-        chromium.press("form button[type=submit], form button").await;
+        chromium.press("form button").await;
         chromium.client.goto(&gate.url("/residents?q=203")).await.unwrap();
         chromium.until_url(&gate.url("/residents?q=203")).await;
         chromium.shot("residents").await;
@@ -195,7 +198,7 @@ fn somebody_signs_in_follows_a_deep_link_works_and_signs_out() {
         chromium.find("form button").await;
         chromium.shot("sign-out-ja").await;
         chromium.press("form button").await;
-        chromium.until_text("サインアウト").await;
+        chromium.until_text("ログアウトしました").await;
         chromium.shot("signed-out-ja").await;
         chromium.client.goto(&gate.url("/residents")).await.unwrap();
         chromium.find("[name=password]").await;

@@ -123,7 +123,10 @@ fn an_expired_certificate_reaches_a_page_that_says_so() {
         };
         let issued = gate.authority().issue_device(&request).unwrap();
         gate.kill();
-        Inventory::open(&store::Store::open(&gate.data().join("state.db")).unwrap()).unwrap().add(&issued.device).unwrap();
+        Inventory::open(&store::Store::open(&gate.data().join("state.db")).unwrap())
+            .unwrap()
+            .add(&issued.device)
+            .unwrap();
         gate.start().await;
         let mut phone = gate.browser(OUTSIDE);
         phone.present(Some(Certificate::from_p12(&issued.p12, &issued.password).unwrap()));
@@ -173,7 +176,15 @@ fn a_p12_file_opens_with_openssl_and_curl() {
             gate.json(&["device", "issue", "--owner", "suzuki", "--name", "phone", "--out", file.to_str().unwrap()]);
         let password = issued["password"].as_str().unwrap();
         let opened = std::process::Command::new("openssl")
-            .args(["pkcs12", "-legacy", "-nodes", "-in", file.to_str().unwrap(), "-passin", &format!("pass:{password}")])
+            .args([
+                "pkcs12",
+                "-legacy",
+                "-nodes",
+                "-in",
+                file.to_str().unwrap(),
+                "-passin",
+                &format!("pass:{password}"),
+            ])
             .output()
             .unwrap();
         assert!(opened.status.success(), "{}", String::from_utf8_lossy(&opened.stderr));

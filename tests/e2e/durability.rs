@@ -57,7 +57,13 @@ fn nothing_is_missing(gate: &Gate) -> usize {
         .collect();
     let seen = gate.saas.handle.seen();
     let missing: Vec<_> = seen.iter().filter(|s| s.marker.is_some() && !recorded.contains(&s.path)).collect();
-    assert!(missing.is_empty(), "{} of {} requests that the SaaS saw are in no record: {:?}", missing.len(), seen.len(), missing.first());
+    assert!(
+        missing.is_empty(),
+        "{} of {} requests that the SaaS saw are in no record: {:?}",
+        missing.len(),
+        seen.len(),
+        missing.first()
+    );
     seen.len()
 }
 
@@ -82,7 +88,10 @@ fn promise_1_kill_9_under_load_loses_no_record_of_what_the_saas_saw() {
                 .collect();
             let clients = load(browsers, gate.url("/echo-load"), &stop, &next);
             let reached = gate.saas.handle.seen_total();
-            eventually("requests pass", async || (gate.saas.handle.seen_total() > reached + 20 + round % 7).then_some(())).await;
+            eventually("requests pass", async || {
+                (gate.saas.handle.seen_total() > reached + 20 + round % 7).then_some(())
+            })
+            .await;
             gate.kill();
             stop.store(true, Ordering::Relaxed);
             for client in clients {
@@ -93,7 +102,11 @@ fn promise_1_kill_9_under_load_loses_no_record_of_what_the_saas_saw() {
         let seen = nothing_is_missing(&gate);
         assert!(seen > rounds as usize * 20, "only {seen} requests in all");
         // And the log reads on: what was under way when it died is told as such.
-        let unknown = gate.requests(&["--decision", "permit"]).iter().filter(|r| r["outcome"]["end"] == "outcome-unknown").count();
+        let unknown = gate
+            .requests(&["--decision", "permit"])
+            .iter()
+            .filter(|r| r["outcome"]["end"] == "outcome-unknown")
+            .count();
         assert!(unknown > 0, "a hundred kills under load, and no request was under way");
     });
 }
@@ -176,7 +189,11 @@ fn promise_1_a_disk_that_turns_read_only_or_breaks_refuses_and_recovers() {
     run(async {
         let folder = tempfile::tempdir().unwrap();
         let shim = Shim::build(folder.path());
-        let gate = Gate::builder().environment("LD_PRELOAD", shim.library()).environment("SHIM_CONTROL", shim.control()).start().await;
+        let gate = Gate::builder()
+            .environment("LD_PRELOAD", shim.library())
+            .environment("SHIM_CONTROL", shim.control())
+            .start()
+            .await;
         gate.add_staff("sato", &["staff"]);
         let mut sato = gate.signed_in("sato").await;
         for fault in ["EROFS", "EIO"] {
@@ -205,7 +222,11 @@ fn promise_1_a_disk_that_does_not_answer_refuses_in_time() {
     run(async {
         let folder = tempfile::tempdir().unwrap();
         let shim = Shim::build(folder.path());
-        let gate = Gate::builder().environment("LD_PRELOAD", shim.library()).environment("SHIM_CONTROL", shim.control()).start().await;
+        let gate = Gate::builder()
+            .environment("LD_PRELOAD", shim.library())
+            .environment("SHIM_CONTROL", shim.control())
+            .start()
+            .await;
         gate.add_staff("sato", &["staff"]);
         let mut sato = gate.signed_in("sato").await;
         shim.set("SLOW");
@@ -233,7 +254,12 @@ impl Shim {
     fn build(folder: &Path) -> Self {
         let (library, control) = (folder.join("faults.so"), folder.join("fault"));
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/faults.c");
-        let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).args(["-ldl"]).status();
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&library)
+            .arg(source)
+            .args(["-ldl"])
+            .status();
         assert!(built.is_ok_and(|s| s.success()), "cc could not build tests/faults.c");
         std::fs::write(&control, "").unwrap();
         Self { library, control }
@@ -267,7 +293,8 @@ fn promise_1_a_flood_of_strangers_neither_fills_the_disk_nor_hinders_known_peopl
                 let (mut stranger, url) = (gate.browser(OUTSIDE), gate.url("/flood"));
                 tokio::spawn(async move {
                     for _ in 0..floods / 4 {
-                        let answer = stranger.send(Method::GET, &url, Mode::Bare, HeaderMap::new(), Bytes::new()).await.unwrap();
+                        let answer =
+                            stranger.send(Method::GET, &url, Mode::Bare, HeaderMap::new(), Bytes::new()).await.unwrap();
                         assert_eq!(answer.status, 403);
                     }
                 })

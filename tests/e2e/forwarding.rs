@@ -34,7 +34,8 @@ fn promise_5_the_saas_sees_neither_our_cookies_nor_smuggled_identities() {
         for http2 in [false, true] {
             let cookies = sato.cookies("hidamari.gw.localhost");
             assert!(cookies.contains("__Host-sekisho="));
-            let mut browser = if http2 { gate.browser_h2(crate::harness::HOME) } else { gate.browser(crate::harness::HOME) };
+            let mut browser =
+                if http2 { gate.browser_h2(crate::harness::HOME) } else { gate.browser(crate::harness::HOME) };
             let sent = headers(&[
                 ("cookie", &format!("mine=1; {cookies}; other=2")),
                 ("x-forwarded-for", "6.6.6.6"),
@@ -85,8 +86,10 @@ fn a_page_of_another_site_can_do_nothing_here() {
         let (gate, mut sato) = staffed().await;
         for origin in ["https://evil.example", "https://other.gw.localhost", "null"] {
             let sent = headers(&[("origin", origin), ("content-type", "application/x-www-form-urlencoded")]);
-            let answer =
-                sato.send(Method::POST, &gate.url("/echo"), Mode::Bare, sent, Bytes::from_static(b"a=b")).await.unwrap();
+            let answer = sato
+                .send(Method::POST, &gate.url("/echo"), Mode::Bare, sent, Bytes::from_static(b"a=b"))
+                .await
+                .unwrap();
             assert_eq!(answer.status, 403, "{origin}");
             gate.recorded("cross-site").await;
         }
@@ -103,12 +106,16 @@ fn redirects_and_cookies_of_the_saas_are_ours_to_follow() {
         gate.add_staff("sato", &["staff"]);
         let mut sato = gate.signed_in("sato").await;
         // Not logged in to the SaaS: it redirects to its own login by an absolute address.
-        let asked = sato.send(Method::GET, &gate.url("/residents"), Mode::Navigate, HeaderMap::new(), Bytes::new()).await.unwrap();
+        let asked = sato
+            .send(Method::GET, &gate.url("/residents"), Mode::Navigate, HeaderMap::new(), Bytes::new())
+            .await
+            .unwrap();
         assert!(asked.status.is_redirection(), "{}", asked.status);
         let location = asked.headers["location"].to_str().unwrap();
         assert!(location.starts_with(&gate.url("/login")) || location.starts_with("/login"), "{location}");
         // Its login sets a session cookie and one with a Domain; both come back to it.
-        let home = sato.submit(&gate.url("/login"), &[("login_id", "sato"), ("password", "Himawari-2026")]).await.unwrap();
+        let home =
+            sato.submit(&gate.url("/login"), &[("login_id", "sato"), ("password", "Himawari-2026")]).await.unwrap();
         assert_eq!(home.status, 200);
         let list = sato.open(&gate.url("/residents")).await.unwrap();
         assert_eq!(list.status, 200, "{}", list.url);
@@ -121,7 +128,9 @@ fn promise_5_a_saas_can_set_none_of_our_cookies() {
     run(async {
         let (gate, mut sato) = staffed().await;
         let before = sato.cookies("hidamari.gw.localhost");
-        let url = gate.url("/reply?header=set-cookie:__Host-sekisho%3Dstolen%3B%20Path%3D%2F%3B%20Secure&header=set-cookie:fine%3D1");
+        let url = gate.url(
+            "/reply?header=set-cookie:__Host-sekisho%3Dstolen%3B%20Path%3D%2F%3B%20Secure&header=set-cookie:fine%3D1",
+        );
         let answer = sato.send(Method::GET, &url, Mode::Fetch, HeaderMap::new(), Bytes::new()).await.unwrap();
         let set: Vec<_> = answer.headers.get_all("set-cookie").iter().map(|v| v.to_str().unwrap().to_owned()).collect();
         assert!(set.iter().all(|c| !c.to_ascii_lowercase().contains("sekisho")), "{set:?}");
@@ -244,7 +253,9 @@ fn a_saas_that_is_down_gives_a_page_with_a_code_and_a_record() {
         let text = page.text();
         let code = text.split(|c: char| c.is_whitespace() || c == '<' || c == '>').find(|word| {
             let (boot, rest) = word.split_once('-').unwrap_or(("", ""));
-            !boot.is_empty() && rest.len() >= 4 && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-')
+            !boot.is_empty()
+                && rest.len() >= 4
+                && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-')
         });
         let found = gate.requests(&["--code", code.expect("no code on the page")]);
         assert_eq!(found.len(), 1);

@@ -45,7 +45,9 @@ fn promise_8_tls_1_2_is_refused_unless_the_operator_asks_for_it() {
         assert!(handshake(&gate, &client(&gate, &[&rustls::version::TLS12])).await.is_err());
         assert!(handshake(&gate, &client(&gate, &[&rustls::version::TLS13])).await.is_ok());
 
-        gate.rewrite(|text| text.replace("  domain: gw.localhost", "  domain: gw.localhost\n  tls: { min_version: \"1.2\" }"));
+        gate.rewrite(|text| {
+            text.replace("  domain: gw.localhost", "  domain: gw.localhost\n  tls: { min_version: \"1.2\" }")
+        });
         assert!(gate.cli(&["reload"]).status.success());
         let old = handshake(&gate, &client(&gate, &[&rustls::version::TLS12])).await.unwrap();
         let suite = format!("{:?}", old.get_ref().1.negotiated_cipher_suite().unwrap().suite());
@@ -62,7 +64,10 @@ fn promise_3_nothing_is_resumed() {
         for _ in 0..3 {
             let mut stream = handshake(&gate, &config).await.unwrap();
             assert_eq!(stream.get_ref().1.handshake_kind(), Some(HandshakeKind::Full));
-            stream.write_all(b"GET / HTTP/1.1\r\nHost: hidamari.gw.localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+            stream
+                .write_all(b"GET / HTTP/1.1\r\nHost: hidamari.gw.localhost\r\nConnection: close\r\n\r\n")
+                .await
+                .unwrap();
             let mut answer = Vec::new();
             let _ = stream.read_to_end(&mut answer).await;
             assert_eq!(stream.get_ref().1.tls13_tickets_received(), 0, "a ticket was sent");
@@ -74,10 +79,7 @@ fn promise_3_nothing_is_resumed() {
 #[test]
 fn promise_5_a_host_of_another_app_is_misdirected() {
     run(async {
-        let gate = Gate::builder()
-            .more("log: { level: info }\n")
-            .start()
-            .await;
+        let gate = Gate::builder().more("log: { level: info }\n").start().await;
         gate.rewrite(|text| {
             let port = gate.saas.port();
             text.replace(
@@ -218,9 +220,14 @@ fn certificates_are_replaced_without_dropping_a_connection() {
         let before = leaf(&sato).await;
         assert!(gate.cli(&["reload"]).status.success());
         let handshakes = gate.metric("sekisho_handshakes_total{outcome=\"ok\"}").await;
-        let kept = sato.send(Method::GET, &gate.url("/echo"), Mode::Fetch, HeaderMap::new(), Bytes::new()).await.unwrap();
+        let kept =
+            sato.send(Method::GET, &gate.url("/echo"), Mode::Fetch, HeaderMap::new(), Bytes::new()).await.unwrap();
         assert_eq!(kept.status, 200);
-        assert_eq!(gate.metric("sekisho_handshakes_total{outcome=\"ok\"}").await, handshakes, "a connection was dropped");
+        assert_eq!(
+            gate.metric("sekisho_handshakes_total{outcome=\"ok\"}").await,
+            handshakes,
+            "a connection was dropped"
+        );
         assert_ne!(leaf(&sato).await, before, "the certificate is still the old one");
     });
 }

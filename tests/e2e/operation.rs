@@ -62,7 +62,11 @@ fn two_gates_do_not_share_a_data_folder() {
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(2));
-        assert!(String::from_utf8_lossy(&output.stderr).contains("in use"), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains("in use"),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let mut browser = first.browser(HOME);
         assert_eq!(browser.open(&first.url("/")).await.unwrap().status, 200, "the first gate suffered");
     });

@@ -115,7 +115,8 @@ fn a_reload_changes_what_the_next_request_on_a_kept_connection_may_do() {
         gate.rewrite(|text| text.replace("groups: [staff]", "groups: [nobody]"));
         let reload = gate.cli(&["reload"]);
         assert!(reload.status.success(), "{}", String::from_utf8_lossy(&reload.stderr));
-        let after = sato.send(Method::GET, &gate.url("/echo"), Mode::Fetch, HeaderMap::new(), Bytes::new()).await.unwrap();
+        let after =
+            sato.send(Method::GET, &gate.url("/echo"), Mode::Fetch, HeaderMap::new(), Bytes::new()).await.unwrap();
         assert_eq!(after.status, 403);
         assert_eq!(after.json()["error"], "not-for-you");
     });

@@ -64,9 +64,11 @@ fn promise_4_secrets_are_never_recorded() {
     run(async {
         let gate = Gate::builder().more("log: { level: debug }\n").start().await;
         gate.add_staff("sato", &["staff"]);
-        let marks = ["Mark0Password", "Mark1Cookie", "Mark2Query", "Mark3Header", "Mark4Bearer", "Mark5Form", "Mark6Param"];
+        let marks =
+            ["Mark0Password", "Mark1Cookie", "Mark2Query", "Mark3Header", "Mark4Bearer", "Mark5Form", "Mark6Param"];
         let mut sato = gate.browser(HOME);
-        sign_in(&mut sato, &gate.url(&format!("/echo?deep={}", marks[2])), "sato", &format!("wrong-{}", marks[0])).await;
+        sign_in(&mut sato, &gate.url(&format!("/echo?deep={}", marks[2])), "sato", &format!("wrong-{}", marks[0]))
+            .await;
         sign_in(&mut sato, &gate.url("/echo"), marks[0], "typed-a-password-as-the-id").await;
         let mut sato = gate.signed_in("sato").await;
         let mut sent = HeaderMap::new();
@@ -75,7 +77,9 @@ fn promise_4_secrets_are_never_recorded() {
         sent.insert("content-type", HeaderValue::from_static("application/x-www-form-urlencoded"));
         sato.set_cookie("hidamari.gw.localhost", "saas=Mark1Cookie; Path=/");
         let url = gate.url("/echo;jsessionid=Mark6Param?token=Mark2Query");
-        sato.send(Method::POST, &url, Mode::Fetch, sent.clone(), Bytes::from_static(b"password=Mark5Form")).await.unwrap();
+        sato.send(Method::POST, &url, Mode::Fetch, sent.clone(), Bytes::from_static(b"password=Mark5Form"))
+            .await
+            .unwrap();
         // Errors too: a method nobody allows, a path that reads in two ways.
         sato.send(Method::DELETE, &gate.url("/x%2f?y=Mark2Query"), Mode::Fetch, sent, Bytes::new()).await.unwrap();
         let tokens: Vec<String> = ["hidamari.gw.localhost", "login.gw.localhost"]
@@ -87,7 +91,8 @@ fn promise_4_secrets_are_never_recorded() {
         assert!(!tokens.is_empty());
 
         let (_, metrics) = gate.observe("/metrics").await;
-        let mut places = vec![("log".to_owned(), gate.log().into_bytes()), ("metrics".to_owned(), metrics.into_bytes())];
+        let mut places =
+            vec![("log".to_owned(), gate.log().into_bytes()), ("metrics".to_owned(), metrics.into_bytes())];
         for entry in walk(gate.data()) {
             places.push((entry.display().to_string(), std::fs::read(&entry).unwrap_or_default()));
         }
@@ -122,16 +127,18 @@ fn changes_are_recorded_before_they_take_effect_with_who_made_them() {
         let (id, _) = gate.issue_device("suzuki");
         gate.cli(&["device", "revoke", &id, "--cause", "stolen"]);
         gate.cli(&["staff", "lock", "suzuki"]);
-        let entries: Vec<_> = audit::read(&gate.data().join("audit/journal"), &audit::Filter {
-            kind: Some("change".to_owned()),
-            ..audit::Filter::default()
-        })
+        let entries: Vec<_> = audit::read(
+            &gate.data().join("audit/journal"),
+            &audit::Filter { kind: Some("change".to_owned()), ..audit::Filter::default() },
+        )
         .unwrap()
         .collect();
         let changes: Vec<_> = entries
             .iter()
             .filter_map(|entry| match &entry.record {
-                audit::Record::Change(change) => Some((change.what.as_str(), change.subject.as_str(), change.by.as_str())),
+                audit::Record::Change(change) => {
+                    Some((change.what.as_str(), change.subject.as_str(), change.by.as_str()))
+                }
                 _ => None,
             })
             .collect();

@@ -90,7 +90,8 @@ fn signing_out_ends_the_session_on_every_host() {
         assert_eq!(ask.status, 200, "{}", ask.text());
         let done = fill_in(&mut sato, &ask, &[]).await;
         assert_eq!(done.status, 200);
-        let after = sato.send(Method::GET, &gate.url("/echo"), Mode::Fetch, HeaderMap::new(), Bytes::new()).await.unwrap();
+        let after =
+            sato.send(Method::GET, &gate.url("/echo"), Mode::Fetch, HeaderMap::new(), Bytes::new()).await.unwrap();
         assert_eq!(after.status, 401);
         assert_eq!(after.json()["error"], "sign-in-needed");
         assert!(gate.json(&["session", "list"]).as_array().unwrap().is_empty());
@@ -102,12 +103,15 @@ fn a_script_gets_json_and_never_a_redirect() {
     run(async {
         let gate = Gate::usual().await;
         let mut browser = gate.browser(HOME);
-        let answer =
-            browser.send(Method::GET, &gate.url("/api/summary"), Mode::Fetch, HeaderMap::new(), Bytes::new()).await.unwrap();
+        let answer = browser
+            .send(Method::GET, &gate.url("/api/summary"), Mode::Fetch, HeaderMap::new(), Bytes::new())
+            .await
+            .unwrap();
         assert_eq!(answer.status, 401);
         assert_eq!(answer.headers["content-type"], "application/json");
         assert_eq!(answer.json()["error"], "sign-in-needed");
-        let page = browser.send(Method::GET, &gate.url("/"), Mode::Navigate, HeaderMap::new(), Bytes::new()).await.unwrap();
+        let page =
+            browser.send(Method::GET, &gate.url("/"), Mode::Navigate, HeaderMap::new(), Bytes::new()).await.unwrap();
         assert!(page.status.is_redirection());
     });
 }
@@ -120,7 +124,8 @@ fn a_ticket_is_good_once_in_one_browser_on_one_host() {
         let mut sato = gate.signed_in("sato").await;
         // A second tab begins; the ticket it gets is caught on its way.
         sato.set_cookie("hidamari.gw.localhost", "__Host-sekisho=; Max-Age=0");
-        let begun = sato.send(Method::GET, &gate.url("/echo"), Mode::Navigate, HeaderMap::new(), Bytes::new()).await.unwrap();
+        let begun =
+            sato.send(Method::GET, &gate.url("/echo"), Mode::Navigate, HeaderMap::new(), Bytes::new()).await.unwrap();
         let login = begun.headers["location"].to_str().unwrap().to_owned();
         let minted = sato.send(Method::GET, &login, Mode::Navigate, HeaderMap::new(), Bytes::new()).await.unwrap();
         let ticket = minted.headers["location"].to_str().unwrap().to_owned();

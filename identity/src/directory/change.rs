@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 use super::password;
 use super::rows::{self, Credential};
 use super::{Directory, Factors, TotpEnrolment, TotpSecret};
-use crate::{IdentityError, Person};
 use crate::error::blocking;
+use crate::{IdentityError, Person};
 
 impl Directory {
     /// Sets a password: 13 characters or more, or 8 or more beside a second factor in force; not the person's

@@ -94,7 +94,10 @@ fn requests(args: &Requests) -> anyhow::Result<ExitCode> {
         }
     }
     if !args.json {
-        table(&["TIME", "PERSON", "APP", "ACTION", "DECISION", "REASON", "STATUS", "SOURCE", "DEVICE", "REQUEST"], &rows);
+        table(
+            &["TIME", "PERSON", "APP", "ACTION", "DECISION", "REASON", "STATUS", "SOURCE", "DEVICE", "REQUEST"],
+            &rows,
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

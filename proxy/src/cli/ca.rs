@@ -58,19 +58,25 @@ pub(crate) fn run(command: &CaCommand) -> anyhow::Result<ExitCode> {
                 .chain(settings.apps.iter().map(|a| a.saas.hosts.main().our_host().to_owned()))
                 .filter(|host| !host.ends_with(&format!(".{}", gateway.domain)))
                 .collect();
-            let report = CertAuthority::init(&dir, &Init {
-                organisation: organisation.clone(),
-                domain: gateway.domain.clone(),
-                other_domains: outside,
-                passphrase: issuing,
-                root_passphrase: root,
-                export_to: root_out.clone(),
-                now: SystemClock.now(),
-            })?;
+            let report = CertAuthority::init(
+                &dir,
+                &Init {
+                    organisation: organisation.clone(),
+                    domain: gateway.domain.clone(),
+                    other_domains: outside,
+                    passphrase: issuing,
+                    root_passphrase: root,
+                    export_to: root_out.clone(),
+                    now: SystemClock.now(),
+                },
+            )?;
             say(format_args!("Authority of {organisation} made in {}.", dir.display()));
             say(format_args!("Device root SHA-256: {}", report.root_fingerprint));
             say(format_args!("Server root SHA-256: {}", report.server_root_fingerprint));
-            say(format_args!("Offline roots: {}. Move them to a safe place; the gate runs without.", root_out.display()));
+            say(format_args!(
+                "Offline roots: {}. Move them to a safe place; the gate runs without.",
+                root_out.display()
+            ));
             Ok(ExitCode::SUCCESS)
         }
         CaCommand::ServerRoot(file) => {

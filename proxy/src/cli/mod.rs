@@ -1,7 +1,7 @@
 //! The command line: what can be said, and which file answers it.
 
-mod audit_log;
 mod ask;
+mod audit_log;
 mod ca;
 mod check;
 mod explain;

@@ -240,16 +240,12 @@ pub(crate) fn device(command: &DeviceCommand) -> anyhow::Result<ExitCode> {
     match command {
         DeviceCommand::Issue { owner, name, out, aes, output } => {
             // The file first: a certificate that can't be saved should not be issued.
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(out)
-                .with_context(|| format!("{} can't be created (an existing file is not overwritten)", out.display()))?;
-            let issued = carry_out(
-                &output.file,
-                Command::DeviceIssue { owner: owner.clone(), name: name.clone(), aes: *aes },
-            );
+            let mut file =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(out).with_context(|| {
+                    format!("{} can't be created (an existing file is not overwritten)", out.display())
+                })?;
+            let issued =
+                carry_out(&output.file, Command::DeviceIssue { owner: owner.clone(), name: name.clone(), aes: *aes });
             let value = match issued {
                 Ok(value) => value,
                 Err(error) => {
@@ -271,8 +267,15 @@ pub(crate) fn device(command: &DeviceCommand) -> anyhow::Result<ExitCode> {
                 object.insert("file".to_owned(), out.display().to_string().into());
             }
             told(output, &shown, || {
-                say(format_args!("Device {} of {owner}: {}", value["device"]["id"].as_str().unwrap_or_default(), out.display()));
-                say(format_args!("Password of the file (shown only now): {}", value["password"].as_str().unwrap_or_default()));
+                say(format_args!(
+                    "Device {} of {owner}: {}",
+                    value["device"]["id"].as_str().unwrap_or_default(),
+                    out.display()
+                ));
+                say(format_args!(
+                    "Password of the file (shown only now): {}",
+                    value["password"].as_str().unwrap_or_default()
+                ));
                 say(format_args!("Valid until {}", value["device"]["not_after"].as_str().unwrap_or_default()));
             })
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use audit::{Change, ClockAccepted, Record, SignOut};
-use cert_authority::{Device, DeviceKind, DeviceStanding, DeviceRequest, P12Cipher, RevocationCause};
+use cert_authority::{Device, DeviceKind, DeviceRequest, DeviceStanding, P12Cipher, RevocationCause};
 use identity::{EndCause, Ended, IdentityError, Person};
 use serde_json::{Map, Value, json};
 use vocabulary::{Date, DeviceId, PersonId};
@@ -248,7 +248,8 @@ async fn device_issue(
         cipher: if aes { P12Cipher::Aes256 } else { P12Cipher::default() },
     };
     let issuing = core.clone();
-    let made = tokio::task::spawn_blocking(move || issuing.authority.as_ref().map(|a| a.issue_device(&request))).await?;
+    let made =
+        tokio::task::spawn_blocking(move || issuing.authority.as_ref().map(|a| a.issue_device(&request))).await?;
     let Some(made) = made else { return Err(Refused::No("there is no certificate authority".to_owned())) };
     let issued = made.map_err(|e| Refused::No(e.to_string()))?;
     let device = &issued.device;
@@ -273,7 +274,8 @@ async fn device_revoke(core: &Arc<Core>, actor: &Actor, id: DeviceId, cause: Str
     if device.is_revoked() {
         return Err(Refused::No(format!("{id} is revoked already")));
     }
-    let cause: RevocationCause = cause.parse().map_err(|e: cert_authority::ParseWordError| Refused::No(e.to_string()))?;
+    let cause: RevocationCause =
+        cause.parse().map_err(|e: cert_authority::ParseWordError| Refused::No(e.to_string()))?;
     let details = Map::from_iter([("cause".to_owned(), cause.as_str().into())]);
     change(core, actor, "device-revoked", id.as_str(), details).await?;
     let (revoking, name, by) = (core.clone(), id.clone(), actor.0.clone());

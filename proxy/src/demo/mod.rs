@@ -75,7 +75,12 @@ What happened is in the record; a device is shut out with one command:
 
 Ctrl-C ends it. Metrics: http://{}/metrics
 ",
-        stage.people().iter().map(|p| format!("{} / {}   ({})", p.id, p.password, p.who)).collect::<Vec<_>>().join("\n                "),
+        stage
+            .people()
+            .iter()
+            .map(|p| format!("{} / {}   ({})", p.id, p.password, p.who))
+            .collect::<Vec<_>>()
+            .join("\n                "),
         stage.path("suzuki-phone.p12"),
         stage.phone().password,
         stage.phone().id,

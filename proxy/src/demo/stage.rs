@@ -167,15 +167,18 @@ async fn start_saas(path: &Path, absolute_links: bool) -> anyhow::Result<demo::H
     let (chain, key) = tokio::task::spawn_blocking(move || {
         let passphrase = Passphrase::random()?;
         let now = SystemClock.now();
-        CertAuthority::init(&dir, &Init {
-            organisation: "ひだまりケア株式会社".to_owned(),
-            domain: SAAS.to_owned(),
-            other_domains: Vec::new(),
-            passphrase: passphrase.clone(),
-            root_passphrase: Passphrase::random()?,
-            export_to: dir.with_extension("age"),
-            now,
-        })?;
+        CertAuthority::init(
+            &dir,
+            &Init {
+                organisation: "ひだまりケア株式会社".to_owned(),
+                domain: SAAS.to_owned(),
+                other_domains: Vec::new(),
+                passphrase: passphrase.clone(),
+                root_passphrase: Passphrase::random()?,
+                export_to: dir.with_extension("age"),
+                now,
+            },
+        )?;
         let authority = CertAuthority::open(&dir, &passphrase)?;
         std::fs::write(&roots, authority.server_root_pem())?;
         let made = authority.issue_server(&[SAAS.to_owned(), format!("assets.{SAAS}")], now, SERVER_VALIDITY)?;
@@ -251,15 +254,18 @@ ca:
 
 fn make_authority(path: &Path, settings: &config::Settings) -> anyhow::Result<()> {
     std::fs::create_dir_all(&settings.gateway.data)?;
-    CertAuthority::init(&crate::core::authority_path(&settings.gateway.data), &Init {
-        organisation: "さくら会".to_owned(),
-        domain: settings.gateway.domain.clone(),
-        other_domains: Vec::new(),
-        passphrase: Passphrase::from_file(&path.join("passphrase"))?,
-        root_passphrase: Passphrase::random()?,
-        export_to: path.join("offline-root.age"),
-        now: SystemClock.now(),
-    })?;
+    CertAuthority::init(
+        &crate::core::authority_path(&settings.gateway.data),
+        &Init {
+            organisation: "さくら会".to_owned(),
+            domain: settings.gateway.domain.clone(),
+            other_domains: Vec::new(),
+            passphrase: Passphrase::from_file(&path.join("passphrase"))?,
+            root_passphrase: Passphrase::random()?,
+            export_to: path.join("offline-root.age"),
+            now: SystemClock.now(),
+        },
+    )?;
     Ok(())
 }
 

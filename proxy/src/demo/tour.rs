@@ -53,7 +53,11 @@ async fn in_the_facility(stage: &Stage, tour: &mut Tour) -> anyhow::Result<()> {
     tour.tell(
         "Sato, in the facility, opens a resident list by its link",
         "the sign-in page",
-        if asked.url.starts_with(&stage.login_url("/")) && asked.status == 200 { "the sign-in page" } else { asked.status.as_str() },
+        if asked.url.starts_with(&stage.login_url("/")) && asked.status == 200 {
+            "the sign-in page"
+        } else {
+            asked.status.as_str()
+        },
     );
     let wrong = sign_in(&mut sato, &asked, "sato", "not-her-password").await?;
     tour.tell("She mistypes her password", "403", wrong.status.as_str());
@@ -84,7 +88,11 @@ async fn outside(stage: &Stage, tour: &mut Tour) -> anyhow::Result<Browser> {
     tour.tell(
         "Suzuki, outside, with her phone's certificate",
         "the sign-in page",
-        if asked.url.starts_with(&stage.login_url("/")) && asked.status == 200 { "the sign-in page" } else { asked.status.as_str() },
+        if asked.url.starts_with(&stage.login_url("/")) && asked.status == 200 {
+            "the sign-in page"
+        } else {
+            asked.status.as_str()
+        },
     );
     let stranger = sign_in(&mut phone, &asked, "sato", "himawari-no-hana").await?;
     tour.tell("Sato tries to sign in on Suzuki's phone, with her own right password", "403", stranger.status.as_str());
@@ -96,14 +104,19 @@ async fn outside(stage: &Stage, tour: &mut Tour) -> anyhow::Result<Browser> {
     let home = saas_login(&mut phone, stage, "suzuki", "Asagao-2026").await?;
     tour.tell("Suzuki signs in and logs in to the SaaS", "200", home.status.as_str());
     let csv = phone.open(&stage.app_url("/residents/export")).await?;
-    tour.tell("She tries to take the resident list with her: downloads are for the facility", "403", csv.status.as_str());
+    tour.tell(
+        "She tries to take the resident list with her: downloads are for the facility",
+        "403",
+        csv.status.as_str(),
+    );
     let delete = phone.submit(&stage.app_url("/residents/1/delete"), &[]).await?;
     tour.tell("She tries to delete a resident", "403", delete.status.as_str());
     Ok(phone)
 }
 
 async fn revoked(stage: &Stage, tour: &mut Tour, phone: &mut Browser) -> anyhow::Result<()> {
-    let mut socket = phone.websocket(&stage.app_url("/notices/ws").replacen("https", "wss", 1)).await.context("no WebSocket")?;
+    let mut socket =
+        phone.websocket(&stage.app_url("/notices/ws").replacen("https", "wss", 1)).await.context("no WebSocket")?;
     socket.send(Message::text("見えますか")).await?;
     let heard = tokio::time::timeout(Duration::from_secs(5), socket.next()).await;
     tour.tell(
@@ -122,10 +135,8 @@ async fn revoked(stage: &Stage, tour: &mut Tour, phone: &mut Browser) -> anyhow:
         .await
         .map_or_else(|_| "cut".to_owned(), |r| r.status.as_str().to_owned());
     tour.tell("The phone is lost; the operator revokes it. The next request on the same connection", "403", &after);
-    let cut = tokio::time::timeout(Duration::from_secs(5), async {
-        while let Some(Ok(_)) = socket.next().await {}
-    })
-    .await;
+    let cut =
+        tokio::time::timeout(Duration::from_secs(5), async { while let Some(Ok(_)) = socket.next().await {} }).await;
     tour.tell("And the WebSocket, within 5 s", "cut", if cut.is_ok() { "cut" } else { "still open" });
     Ok(())
 }
@@ -147,9 +158,9 @@ async fn show_the_record(stage: &Stage, tour: &mut Tour) -> anyhow::Result<()> {
     // Refusals of strangers reach the disk within a second; nobody waits for them, and here we do.
     for _ in 0..50 {
         entries = audit::read(&stage.journal(), &filter)?.collect::<Vec<_>>();
-        let there = entries.iter().any(|entry| {
-            matches!(&entry.record, Record::Request(r) if r.reason == vocabulary::Reason::DeviceRevoked)
-        });
+        let there = entries
+            .iter()
+            .any(|entry| matches!(&entry.record, Record::Request(r) if r.reason == vocabulary::Reason::DeviceRevoked));
         if there {
             break;
         }
@@ -173,6 +184,10 @@ async fn show_the_record(stage: &Stage, tour: &mut Tour) -> anyhow::Result<()> {
     say("\nThe record of it:\n");
     table(&["PERSON", "SOURCE", "DEVICE", "DECISION", "REASON", "REQUEST"], &rows);
     say("");
-    tour.tell("The record names the revoked device's attempt", "device-revoked", if lost { "device-revoked" } else { "nothing" });
+    tour.tell(
+        "The record names the revoked device's attempt",
+        "device-revoked",
+        if lost { "device-revoked" } else { "nothing" },
+    );
     Ok(())
 }

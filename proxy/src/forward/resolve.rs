@@ -59,11 +59,7 @@ impl Host {
         let bare = name.trim_start_matches('[').trim_end_matches(']');
         let known = bare.parse::<IpAddr>().ok().map(|ip| {
             let forever = Instant::now() + Duration::from_secs(100 * 365 * 86_400);
-            Arc::new(Known {
-                addresses: vec![SocketAddr::new(ip, port)],
-                fresh_until: forever,
-                usable_until: forever,
-            })
+            Arc::new(Known { addresses: vec![SocketAddr::new(ip, port)], fresh_until: forever, usable_until: forever })
         });
         Self { name: name.to_owned(), port, known: ArcSwapOption::new(known), asking: Mutex::new(()) }
     }

@@ -34,10 +34,12 @@ pub(super) async fn peer(passage: &mut Passage, _session: &Session) -> Result<Bo
         return Error::e_explain(ErrorType::InternalError, "a built-in page has no upstream");
     };
     let upstream = app.upstream(*host);
-    upstream.peer(&passage.gate.resolver, passage.attempt, exchange.upgrade, exchange.streaming).await.map_err(|error| {
-        tracing::warn!(app = %app.id, %error, "the SaaS's address is not known");
-        Error::explain(ErrorType::ConnectNoRoute, "name resolution").into_up()
-    })
+    upstream.peer(&passage.gate.resolver, passage.attempt, exchange.upgrade, exchange.streaming).await.map_err(
+        |error| {
+            tracing::warn!(app = %app.id, %error, "the SaaS's address is not known");
+            Error::explain(ErrorType::ConnectNoRoute, "name resolution").into_up()
+        },
+    )
 }
 
 /// The request's head on its way out.

@@ -237,11 +237,8 @@ fn login(settings: &Settings, core: &Core, apps_made: &[Arc<App>], origin: &str)
         .iter()
         .map(|app| apps::OfferedApp { id: app.id.clone(), url: format!("{}/", app.map.main().our_origin()) })
         .collect();
-    let settings_of_login = apps::LoginSettings {
-        host: settings.gateway.login_host.clone(),
-        origin: origin.to_owned(),
-        apps: offered,
-    };
+    let settings_of_login =
+        apps::LoginSettings { host: settings.gateway.login_host.clone(), origin: origin.to_owned(), apps: offered };
     let login = apps::LoginApp::new(core.identity.clone(), settings_of_login);
     match settings.identity.providers.first() {
         Some(provider) => login.with_id_label(provider.name.clone()),

@@ -98,11 +98,7 @@ pub(super) fn response(passage: &mut Passage, response: &ResponseHeader) -> Opti
 }
 
 /// Whether what lasts may go on, by what is known now and the configuration now in force.
-pub(super) fn still(
-    gate: &crate::gate::Gate,
-    connection: &Connection,
-    exchange: &Exchange,
-) -> Result<(), Reason> {
+pub(super) fn still(gate: &crate::gate::Gate, connection: &Connection, exchange: &Exchange) -> Result<(), Reason> {
     let generation = gate.generation();
     let known = Known::look_up(gate, &generation, connection, exchange, gate.core.now());
     match generation.policy.decide(&known.facts(exchange, exchange.guess.action)) {

@@ -18,7 +18,7 @@ use vocabulary::Timestamp;
 /// The certificate a connection's client proved to hold the key of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Presented {
-        pub(crate) serial: Serial,
+    pub(crate) serial: Serial,
     /// The same in hex, as records write it.
     pub(crate) serial_hex: String,
     pub(crate) not_after: Timestamp,
@@ -32,7 +32,12 @@ impl Presented {
         let parsed = parse_client_certificate(leaf).ok()?;
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, leaf).as_ref());
-        Some(Self { serial: parsed.serial, serial_hex: parsed.serial.to_string(), not_after: parsed.not_after, fingerprint })
+        Some(Self {
+            serial: parsed.serial,
+            serial_hex: parsed.serial.to_string(),
+            not_after: parsed.not_after,
+            fingerprint,
+        })
     }
 }
 
@@ -80,9 +85,9 @@ impl ClientCertVerifier for DeviceVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let expired = match self.inner.verify_client_cert(end_entity, intermediates, now) {
-            Err(error @ Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. })) => {
-                error
-            }
+            Err(
+                error @ Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }),
+            ) => error,
             other => return other,
         };
         // Everything but its age must hold: verify once more as of its last second.

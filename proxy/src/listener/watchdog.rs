@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::connection::{Phase, Progress};
 use super::Registry;
+use super::connection::{Phase, Progress};
 
 const PERIOD: Duration = Duration::from_millis(500);
 

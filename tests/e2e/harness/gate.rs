@@ -208,7 +208,9 @@ impl Gate {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let plain: String = strip_colour(&line);
                 for (what, which) in [("metrics listening", 1), ("listening", 0)] {
-                    if plain.contains(what) && let Some(port) = port_of(&plain) {
+                    if plain.contains(what)
+                        && let Some(port) = port_of(&plain)
+                    {
                         let _ = told.send((which, port));
                         break;
                     }
@@ -383,7 +385,12 @@ impl Gate {
         arguments.extend(filter);
         let output = self.cli(&arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        output.stdout.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect()
+        output
+            .stdout
+            .split(|b| *b == b'\n')
+            .filter(|l| !l.is_empty())
+            .map(|l| serde_json::from_slice(l).unwrap())
+            .collect()
     }
 
     /// The newest record of a request for this reason, once it is written.
@@ -418,15 +425,18 @@ fn copy_authority(to: &Path) {
     static MADE: OnceLock<TempDir> = OnceLock::new();
     let made = MADE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        CertAuthority::init(&folder.path().join("ca"), &Init {
-            organisation: "さくら会".to_owned(),
-            domain: "gw.localhost".to_owned(),
-            other_domains: Vec::new(),
-            passphrase: Passphrase::new(PASSPHRASE),
-            root_passphrase: Passphrase::new("another passphrase, for the roots"),
-            export_to: folder.path().join("roots.age"),
-            now: SystemClock.now(),
-        })
+        CertAuthority::init(
+            &folder.path().join("ca"),
+            &Init {
+                organisation: "さくら会".to_owned(),
+                domain: "gw.localhost".to_owned(),
+                other_domains: Vec::new(),
+                passphrase: Passphrase::new(PASSPHRASE),
+                root_passphrase: Passphrase::new("another passphrase, for the roots"),
+                export_to: folder.path().join("roots.age"),
+                now: SystemClock.now(),
+            },
+        )
         .unwrap();
         folder
     });
