@@ -23,7 +23,7 @@ bench: setup-bench
 
 # Minutes-long forms of the crash and flood tests, which `make test` runs in short.
 soak: setup-test
-	SEKISHO_SOAK=1 $(CARGO) test --package sekisho-tests --no-fail-fast -- --nocapture
+	SEKISHO_SOAK=1 $(CARGO) test --package sekisho --test e2e --no-fail-fast -- --nocapture durability
 
 setup-build:
 	@deploy/setup.sh build

@@ -92,7 +92,7 @@ fn rule(number: usize, count: usize) -> Result<RuleDocument> {
         from: Some(From { networks: vec![name(&format!("network-{network}"))?], ..From::default() }),
         when: Some(When { days: Some("mon-sun".to_owned()), hours: Some("06:00-22:00".to_owned()), ..When::default() }),
         methods: Vec::new(),
-        paths: if number % 5 == 0 { vec!["/residents/**".to_owned()] } else { Vec::new() },
+        paths: if number.is_multiple_of(5) { vec!["/residents/**".to_owned()] } else { Vec::new() },
         allow: vec![Action::View, Action::Edit],
         deny: Vec::new(),
     })

@@ -31,14 +31,22 @@ pub struct Settings {
 impl Settings {
     /// The keys in which `new` differs and that a running gate can't take over: they need a restart.
     pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        // Settings of parts that are opened once, compared as they are shown: none of them shows a secret.
+        let differs = |old: &dyn fmt::Debug, new: &dyn fmt::Debug| format!("{old:?}") != format!("{new:?}");
+        let parts = [
+            ("audit", differs(&self.audit, &new.audit)),
+            ("ca", differs(&self.ca, &new.ca)),
+            ("log", differs(&self.log, &new.log)),
+        ];
         let (old, new) = (&self.gateway, &new.gateway);
         let changed = [
+            ("gateway.time_zone", old.time_zone != new.time_zone),
             ("gateway.listen", old.listen != new.listen),
             ("gateway.data", old.data != new.data),
             ("gateway.metrics_listen", old.metrics_listen != new.metrics_listen),
             ("gateway.workers", old.workers != new.workers),
         ];
-        changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+        changed.into_iter().chain(parts).filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The SaaS as its users' browsers see it: over TLS, under its own names.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

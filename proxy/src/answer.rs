@@ -38,11 +38,11 @@ pub(crate) fn refusal(
     headers: &HeaderMap,
     reason: Reason,
     wants_page: bool,
-    sign_in: Option<String>,
+    sign_in: Option<&str>,
 ) -> apps::Page {
     let lang = apps::Lang::from_accept_language(headers);
     let code = code(passage.position());
-    let deny = apps::Deny { reason, code: code.as_deref(), sign_in: sign_in.as_deref(), app: passage.app_name() };
+    let deny = apps::Deny { reason, code: code.as_deref(), sign_in, app: passage.app_name() };
     match wants_page {
         true => apps::deny_page(&deny, lang),
         false => apps::deny_json(&deny, lang),

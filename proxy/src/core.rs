@@ -142,9 +142,8 @@ impl Core {
             Err(error) => tracing::error!(%error, "sessions could not be kept"),
         }
         let core = self.clone();
-        match tokio::task::spawn_blocking(move || core.inventory.flush_last_seen()).await {
-            Ok(Err(error)) => tracing::error!(%error, "when devices were last seen could not be kept"),
-            Ok(Ok(_)) | Err(_) => {}
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || core.inventory.flush_last_seen()).await {
+            tracing::error!(%error, "when devices were last seen could not be kept");
         }
     }
 
@@ -174,7 +173,7 @@ pub(crate) fn passphrase(settings: &Settings) -> anyhow::Result<Passphrase> {
 }
 
 /// Only the gate's own user may look inside.
-fn create_private(dir: &Path) -> anyhow::Result<()> {
+pub(crate) fn create_private(dir: &Path) -> anyhow::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

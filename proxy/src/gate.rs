@@ -65,6 +65,8 @@ impl Gate {
 
     pub(crate) fn refresh_gauges(&self) {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let recorded = self.core.journal.stats().frames;
+        self.metrics.journal_records.inc_by(recorded.saturating_sub(self.metrics.journal_records.get()));
         self.metrics.connections.set(count(self.registry.len()));
         self.metrics.sessions.set(count(self.core.identity.sessions().len()));
         self.metrics.journal_ready.set(i64::from(self.core.journal.ready()));

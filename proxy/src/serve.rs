@@ -131,6 +131,8 @@ impl Running {
             .await
             .context("the start could not be recorded")?;
 
+        let socket =
+            control::listen(&socket_path(&settings.gateway.data)).context("the control socket can't be made")?;
         let (shutdown, stopping) = watch::channel(false);
         let proxy = proxy(&gate, &settings);
         for socket in listeners {
@@ -145,8 +147,6 @@ impl Running {
         let reloading =
             Arc::new(Reloader { gate: gate.clone(), config: config.clone(), one_at_a_time: Mutex::new(()) });
         tokio::spawn(renew(reloading.clone()));
-        let socket =
-            control::listen(&socket_path(&settings.gateway.data)).context("the control socket can't be made")?;
         tokio::spawn(control::serve(socket, reloading.clone()));
         tracing::info!(address = %metrics_at, "metrics listening");
         for address in &addresses {

@@ -22,14 +22,14 @@ fn long() -> bool {
 /// Requests with numbered paths until told to stop; what the client saw answered.
 fn load(
     browsers: Vec<Browser>,
-    url: String,
+    url: &str,
     stop: &Arc<AtomicBool>,
     next: &Arc<AtomicU64>,
 ) -> Vec<tokio::task::JoinHandle<()>> {
     browsers
         .into_iter()
         .map(|mut browser| {
-            let (url, stop, next) = (url.clone(), stop.clone(), next.clone());
+            let (url, stop, next) = (url.to_owned(), stop.clone(), next.clone());
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     let number = next.fetch_add(1, Ordering::Relaxed);
@@ -86,7 +86,7 @@ fn promise_1_kill_9_under_load_loses_no_record_of_what_the_saas_saw() {
                     browser
                 })
                 .collect();
-            let clients = load(browsers, gate.url("/echo-load"), &stop, &next);
+            let clients = load(browsers, &gate.url("/echo-load"), &stop, &next);
             let reached = gate.saas.handle.seen_total();
             eventually("requests pass", async || {
                 (gate.saas.handle.seen_total() > reached + 20 + round % 7).then_some(())

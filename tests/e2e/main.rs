@@ -11,7 +11,9 @@
 //! | `durability.rs` | kill, full and read-only disks, floods (promise 1) |
 //! | `operation.rs` | start, stop, reload, metrics, the command line |
 //! | `browser.rs` | headless Chromium signs in, works, signs out |
-//! | `demo.rs` | `sekisho demo --tour` |
+//! | `demo_tour.rs` | `sekisho demo --tour` |
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic: that is how it fails")]
 
 mod browser;
 mod demo_tour;

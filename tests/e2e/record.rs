@@ -136,7 +136,7 @@ fn changes_are_recorded_before_they_take_effect_with_who_made_them() {
         let changes: Vec<_> = entries
             .iter()
             .filter_map(|entry| match &entry.record {
-                audit::Record::Change(change) => {
+                audit::Record::Change(change) if change.channel == "control-socket" => {
                     Some((change.what.as_str(), change.subject.as_str(), change.by.as_str()))
                 }
                 _ => None,

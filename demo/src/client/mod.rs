@@ -278,7 +278,7 @@ impl Browser {
             Some(sender) => sender,
             None => connect::http(&self.setup, &host).await?,
         };
-        let request = self.request(method, &host, &authority, &target, mode, headers, body, sender.is_http2())?;
+        let request = self.request(method, &host, &authority, &target, mode, &headers, body, sender.is_http2())?;
         let response = sender.send(request).await?;
         self.connections.insert(authority, sender);
         let (head, body) = response.into_parts();
@@ -298,7 +298,7 @@ impl Browser {
         authority: &str,
         target: &str,
         mode: Mode,
-        headers: HeaderMap,
+        headers: &HeaderMap,
         body: Bytes,
         http2: bool,
     ) -> Result<Request<Full<Bytes>>, ClientError> {
@@ -322,7 +322,7 @@ impl Browser {
         if !cookies.is_empty() {
             put(COOKIE, &cookies);
         }
-        for (name, value) in &headers {
+        for (name, value) in headers {
             sent.insert(name, value.clone());
         }
         Ok(request)

@@ -22,7 +22,7 @@ pub(crate) fn carry_out(file: &ConfigFile, command: Command) -> anyhow::Result<V
         Ok(Reply::Failed(why)) => anyhow::bail!("{why}"),
         Err(ClientError::NotRunning) => {
             let core = Arc::new(Core::open(&settings)?);
-            let actor = Actor::user(rustix::process::geteuid().as_raw());
+            let actor = Actor::offline(rustix::process::geteuid().as_raw());
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let done = runtime.block_on(control::execute(&core, &actor, command));
             core.journal.clone().close()?;

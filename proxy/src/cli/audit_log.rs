@@ -109,12 +109,17 @@ fn row(entry: &Entry, zone: &Zone) -> Vec<String> {
     let reason = outcome.and_then(|o| o.reason).unwrap_or(request.reason);
     let action = outcome.and_then(|o| o.action).unwrap_or(request.action);
     let source: IpAddr = request.source;
+    // Judged twice: a download that was refused on the response's head was refused.
+    let decision = match outcome.map(|o| o.end) {
+        Some(audit::End::DeniedResponse) => audit::Decision::Deny.as_str(),
+        _ => request.decision.as_str(),
+    };
     vec![
         zone.display(entry.at),
         or_dash(request.person.as_ref().map(PersonId::as_str)),
         or_dash(request.app.as_ref().map(AppId::as_str)),
         if request.guessed { format!("{action}?") } else { action.to_string() },
-        request.decision.as_str().to_owned(),
+        decision.to_owned(),
         reason.to_string(),
         outcome.and_then(|o| o.status).map_or_else(|| "-".to_owned(), |s| s.to_string()),
         source.to_string(),

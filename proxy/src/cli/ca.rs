@@ -4,13 +4,12 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use cert_authority::{CertAuthority, Init, Passphrase};
 use clap::Subcommand;
 use vocabulary::{Clock, SystemClock};
 
 use super::{ConfigFile, NO, complain, say, settings};
-use crate::core::{authority_path, passphrase};
+use crate::core::{authority_path, create_private, passphrase};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CaCommand {
@@ -52,8 +51,7 @@ pub(crate) fn run(command: &CaCommand) -> anyhow::Result<ExitCode> {
                 }
             };
             let gateway = &settings.gateway;
-            std::fs::create_dir_all(&gateway.data)
-                .with_context(|| format!("{} can't be created", gateway.data.display()))?;
+            create_private(&gateway.data)?;
             let outside: Vec<String> = std::iter::once(gateway.login_host.clone())
                 .chain(settings.apps.iter().map(|a| a.saas.hosts.main().our_host().to_owned()))
                 .filter(|host| !host.ends_with(&format!(".{}", gateway.domain)))

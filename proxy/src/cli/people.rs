@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -13,7 +13,7 @@ use vocabulary::{Date, DeviceId, GroupName, PersonId, SessionId};
 
 use super::ask::carry_out;
 use super::{ConfigFile, say, table};
-use crate::control::{Command, NewPerson};
+use crate::control::{self, Command, NewPerson, Reply};
 
 #[derive(Debug, Args)]
 pub(crate) struct Output {
@@ -253,7 +253,7 @@ pub(crate) fn device(command: &DeviceCommand) -> anyhow::Result<ExitCode> {
                     return Err(error);
                 }
             };
-            let p12 = crate::control::bytes_from_json(&value["p12"]).context("the answer held no certificate")?;
+            let p12 = control::bytes_from_json(&value["p12"]).context("the answer held no certificate")?;
             file.write_all(&p12).and_then(|()| file.sync_all()).with_context(|| {
                 format!(
                     "{} can't be written; revoke the device with `sekisho device revoke {}`",
@@ -301,20 +301,30 @@ pub(crate) fn clock(command: &ClockCommand) -> anyhow::Result<ExitCode> {
 }
 
 pub(crate) fn reload(file: &ConfigFile) -> anyhow::Result<ExitCode> {
-    // Not through `carry_out`: a broken file must reach the gate, so that its log and metrics say so as well.
-    let socket = super::settings(&file.config).map(|l| crate::core::socket_path(&l.settings.gateway.data));
-    match socket {
-        Ok(_) => {
-            let value = carry_out(file, Command::Reload)?;
+    // A broken file must reach the gate as well, so that its log, metrics and record say so; all that is needed
+    // of it here is where the gate's data lies.
+    let data = match super::settings(&file.config) {
+        Ok(loaded) => loaded.settings.gateway.data,
+        Err(report) => data_folder(&file.config).ok_or(report)?,
+    };
+    match control::ask(&crate::core::socket_path(&data), &Command::Reload)? {
+        Reply::Done(value) => {
             say(format_args!("Configuration {} is in force.", value["generation"]));
             Ok(ExitCode::SUCCESS)
         }
-        Err(report) => {
-            super::complain(format_args!("{report}"));
-            super::complain("The running gate keeps its configuration.");
+        Reply::Refused(why) | Reply::Failed(why) => {
+            super::complain(why);
             Ok(ExitCode::from(super::NO))
         }
     }
+}
+
+/// `gateway.data` of a file that is not valid otherwise.
+fn data_folder(config: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(config).ok()?;
+    let tree: serde_yaml::Value = serde_yaml::from_str(&text).ok()?;
+    let data = tree.get("gateway")?.get("data")?.as_str()?;
+    Some(config.parent().unwrap_or(Path::new("")).join(data))
 }
 
 fn password_from_stdin() -> anyhow::Result<String> {

@@ -47,13 +47,21 @@ pub(crate) enum Reply {
     Failed(String),
 }
 
-/// Who says a command, as the operating system knows them.
+/// Who says a command, and through what.
 #[derive(Clone, Debug)]
-pub(crate) struct Actor(pub(crate) String);
+pub(crate) struct Actor {
+    /// `os:0`: the operating system's numeric user.
+    pub(crate) who: String,
+    pub(crate) channel: &'static str,
+}
 
 impl Actor {
-    /// `os:0`, the numeric user.
-    pub(crate) fn user(uid: u32) -> Self {
-        Self(format!("os:{uid}"))
+    pub(crate) fn over_socket(uid: u32) -> Self {
+        Self { who: format!("os:{uid}"), channel: "control-socket" }
+    }
+
+    /// With no gate running.
+    pub(crate) fn offline(uid: u32) -> Self {
+        Self { who: format!("os:{uid}"), channel: "offline" }
     }
 }

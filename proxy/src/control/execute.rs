@@ -52,6 +52,9 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
         Command::StaffPassword { person, password } => {
             known(core, &person)?;
             let (password, made) = given_or_made(password)?;
+            if let Some(entry) = core.identity.roster().get(&person) {
+                directory.check_password(entry, &password).map_err(say_no)?;
+            }
             change(core, actor, "password-set", person.as_str(), Map::new()).await?;
             directory.set_password(&person, &password, now).await.map_err(say_no)?;
             let ended = sessions.end_person(&person, EndCause::Credential).await?;
@@ -66,7 +69,7 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
         }
         Command::StaffTotpConfirm { person, code } => {
             known(core, &person)?;
-            change(core, actor, "totp-confirmed", person.as_str(), Map::new()).await?;
+            change(core, actor, "totp-confirmation-tried", person.as_str(), Map::new()).await?;
             directory.totp_confirm(&person, &code, now).await.map_err(say_no)?;
             Ok(json!({ "person": person }))
         }
@@ -91,7 +94,7 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
         Command::DeviceRevoke { device, cause } => device_revoke(core, actor, device, cause).await,
         Command::ClockAccept => {
             let newest = core.journal.newest();
-            let accepted = ClockAccepted { by: actor.0.clone(), newest, more: Map::new() };
+            let accepted = ClockAccepted { by: actor.who.clone(), newest, more: Map::new() };
             core.journal.append(now, &Record::ClockAccepted(accepted)).await?;
             core.accept_clock();
             Ok(json!({ "newest": newest.to_string() }))
@@ -133,8 +136,8 @@ async fn change(
     details: Map<String, Value>,
 ) -> Result<(), Refused> {
     let change = Change {
-        by: actor.0.clone(),
-        channel: "control-socket".to_owned(),
+        by: actor.who.clone(),
+        channel: actor.channel.to_owned(),
         what: what.to_owned(),
         subject: subject.to_owned(),
         details,
@@ -278,7 +281,7 @@ async fn device_revoke(core: &Arc<Core>, actor: &Actor, id: DeviceId, cause: Str
         cause.parse().map_err(|e: cert_authority::ParseWordError| Refused::No(e.to_string()))?;
     let details = Map::from_iter([("cause".to_owned(), cause.as_str().into())]);
     change(core, actor, "device-revoked", id.as_str(), details).await?;
-    let (revoking, name, by) = (core.clone(), id.clone(), actor.0.clone());
+    let (revoking, name, by) = (core.clone(), id.clone(), actor.who.clone());
     blocking(move || revoking.inventory.revoke(&name, revoking.now(), &by, cause)).await?;
     let ended = core.identity.sessions().end_device(&id, EndCause::Device).await?;
     record_ends(core, &ended).await?;

@@ -61,7 +61,7 @@ async fn converse(stream: UnixStream, carry_out: &impl AsyncCommand) -> io::Resu
         let mut line = String::new();
         BufReader::new(read.take(LONGEST)).read_line(&mut line).await?;
         match serde_json::from_str(&line) {
-            Ok(command) => carry_out.carry_out(Actor::user(peer.uid()), command).await,
+            Ok(command) => carry_out.carry_out(Actor::over_socket(peer.uid()), command).await,
             Err(error) => Reply::Failed(format!("not a command of this version: {error}")),
         }
     } else {

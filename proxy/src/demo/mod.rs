@@ -47,7 +47,6 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
 
 fn describe(stage: &Stage) {
     let app = stage.app_url("/");
-    let port = stage.port();
     let root = stage.path("server-root.pem");
     say(format_args!(
         "
@@ -61,17 +60,17 @@ fn describe(stage: &Stage) {
 
 127.0.0.1 is the facility's network; 127.0.0.2 stands for the world outside. With curl:
 
-  # in the facility, nobody signed in: sent to the sign-in page (302)
+  # in the facility, nobody signed in: asked to sign in (401; a browser is led to the sign-in page)
   curl -si --cacert {root} {app} | head -n 1
   # outside, without a device: refused (403)
   curl -si --interface 127.0.0.2 --cacert {root} {app} | head -n 1
-  # outside, with suzuki's phone: sent to the sign-in page (302)
+  # outside, with suzuki's phone: asked to sign in (401)
   curl -si --interface 127.0.0.2 --cacert {root} --cert-type P12 --cert {}:{} {app} | head -n 1
 
 What happened is in the record; a device is shut out with one command:
 
-  sekisho audit requests --config {config}
-  sekisho device revoke {} --config {config}
+  {program} audit requests --config {config}
+  {program} device revoke {} --config {config}
 
 Ctrl-C ends it. Metrics: http://{}/metrics
 ",
@@ -86,6 +85,11 @@ Ctrl-C ends it. Metrics: http://{}/metrics
         stage.phone().id,
         stage.metrics(),
         config = stage.path("sekisho.yaml"),
+        program = program(),
     ));
-    let _ = port;
+}
+
+/// How the reader started us, so that the lines can be pasted.
+fn program() -> String {
+    std::env::current_exe().map_or_else(|_| "sekisho".to_owned(), |path| path.display().to_string())
 }

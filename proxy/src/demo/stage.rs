@@ -253,7 +253,7 @@ ca:
 }
 
 fn make_authority(path: &Path, settings: &config::Settings) -> anyhow::Result<()> {
-    std::fs::create_dir_all(&settings.gateway.data)?;
+    crate::core::create_private(&settings.gateway.data)?;
     CertAuthority::init(
         &crate::core::authority_path(&settings.gateway.data),
         &Init {
@@ -271,7 +271,7 @@ fn make_authority(path: &Path, settings: &config::Settings) -> anyhow::Result<()
 
 /// The roster and the nurse's phone, made as an operator would make them.
 async fn populate(core: &Arc<crate::core::Core>) -> anyhow::Result<(String, Phone, Vec<u8>)> {
-    let actor = Actor("demo".to_owned());
+    let actor = Actor { who: "demo".to_owned(), channel: "demo" };
     let run = async |command| {
         control::execute(core, &actor, command).await.map_err(|refused| match refused {
             Refused::No(why) => anyhow!(why),

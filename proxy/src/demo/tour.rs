@@ -176,7 +176,10 @@ async fn show_the_record(stage: &Stage, tour: &mut Tour) -> anyhow::Result<()> {
             request.person.as_ref().map_or("-", |p| p.as_str()).to_owned(),
             request.source.to_string(),
             request.device.as_ref().map_or("-", |d| d.as_str()).to_owned(),
-            request.decision.as_str().to_owned(),
+            match entry.outcome.as_ref().map(|o| o.end) {
+                Some(audit::End::DeniedResponse) => "deny".to_owned(),
+                _ => request.decision.as_str().to_owned(),
+            },
             reason.to_string(),
             format!("{} {} {}", request.method, request.app.as_ref().map_or("-", |a| a.as_str()), request.path),
         ]);

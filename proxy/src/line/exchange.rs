@@ -1,7 +1,6 @@
 //! One request as it was asked: what stays the same however often it is judged.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use identity::Session;
 use saas::{Ambiguity, Guess, HostIndex};
@@ -41,7 +40,6 @@ impl Destination {
 /// judged, because they may change while it lasts.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    pub(crate) began: Instant,
     pub(crate) destination: Destination,
     /// The host name asked for, lower case, without port; bounded.
     pub(crate) host: String,

@@ -60,7 +60,6 @@ pub(super) fn of_request(passage: &Passage, session: &Session, routed: Routed) -
         sessions.touch(session, passage.now);
     }
     Arc::new(Exchange {
-        began: passage.arrived,
         method: method.clone(),
         path,
         masked,

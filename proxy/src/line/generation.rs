@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit::Decision;
+use audit::{Change, Decision, Record};
 use config::Settings;
 use policy::Policy;
 use prometheus::{Histogram, IntCounter};
@@ -33,7 +33,9 @@ pub(crate) enum GenerationError {
     )]
     NoCertificate(String),
     #[error("the bundled authority could not make a certificate for {host}: {cause}")]
-    Issue { host: String, cause: cert_authority::CertError },
+    Issue { host: String, cause: Box<cert_authority::CertError> },
+    #[error("the making of a certificate could not be recorded, so none is used: {0}")]
+    Record(#[from] audit::Unavailable),
     #[error("{0}")]
     Name(#[from] vocabulary::IdError),
 }
@@ -51,7 +53,6 @@ pub(crate) struct Generation {
     pub(crate) settings: Settings,
     /// The port the system chose, where the configuration leaves it to the system.
     pub(crate) bound_port: Option<u16>,
-    pub(crate) login_host: String,
     /// What people's browsers call the sign-in host: `https://login.gw.example[:port]`.
     pub(crate) login_origin: String,
     pub(crate) login: apps::LoginApp,
@@ -151,7 +152,6 @@ impl Generation {
             provider: settings.identity.providers.first().map(|p| p.id.clone()).unwrap_or_default(),
             settings: settings.clone(),
             bound_port,
-            login_host: gateway.login_host.clone(),
             login_origin,
             tls,
             renew_at,
@@ -291,7 +291,16 @@ fn certificate(
         (None, Some(authority)) => {
             let made = authority
                 .issue_server(hosts, core.now(), core.server_validity)
-                .map_err(|cause| GenerationError::Issue { host: first.to_owned(), cause })?;
+                .map_err(|cause| GenerationError::Issue { host: first.to_owned(), cause: Box::new(cause) })?;
+            let issued = Change {
+                by: "gate".to_owned(),
+                channel: "gate".to_owned(),
+                what: "server-certificate-issued".to_owned(),
+                subject: name.to_owned(),
+                details: serde_json::Map::from_iter([("hosts".to_owned(), hosts.iter().map(String::as_str).collect())]),
+                more: serde_json::Map::new(),
+            };
+            core.journal.append_blocking(core.now(), &Record::Change(issued))?;
             let renew_at = made.renew_at();
             (made.chain_der, made.key_der, made.not_after, Some(renew_at))
         }

@@ -29,7 +29,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
 pub(crate) use exchange::Exchange;
-pub(crate) use generation::{Generation, GenerationError};
+pub(crate) use generation::Generation;
 pub(crate) use passage::Passage;
 pub(crate) use rejudge::{rejudge, rejudge_regularly};
 

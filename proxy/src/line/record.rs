@@ -51,6 +51,16 @@ pub(super) async fn intent(
         }
     }
 
+    // A preflight of a stranger goes to the SaaS, so it needs a record of its own; beyond the rate it does not go.
+    if reason == Reason::Preflight
+        && known.is_stranger()
+        && passage.gate.core.admit_stranger(connection.ip(), passage.now) == Admit::Counted
+    {
+        passage.gate.metrics.aggregated.inc();
+        passage.permit = None;
+        return Verdict::Refuse(Refusal { reason: Reason::TooMany, rule: None, action: exchange.guess.action });
+    }
+
     let headers = &session.req_header().headers;
     let person = known.person.as_ref();
     let device = known.device.device();
@@ -87,7 +97,9 @@ pub(super) async fn intent(
     };
     match recorded {
         Ok(position) => {
-            generation.timers.commit.observe(began.elapsed().as_secs_f64());
+            if !countable {
+                generation.timers.commit.observe(began.elapsed().as_secs_f64());
+            }
             passage.position = Some(position);
             verdict
         }

@@ -57,11 +57,11 @@ pub(super) async fn refuse(
             apps::Page::redirect(url, [cookie])
         }
         Some((url, cookie)) => {
-            answer::refusal(passage, headers, refusal.reason, true, Some(url)).with_cookies([cookie])
+            answer::refusal(passage, headers, refusal.reason, true, Some(&url)).with_cookies([cookie])
         }
         None => {
             let sign_in = helped.then(|| format!("{}/", passage.generation.login_origin));
-            answer::refusal(passage, headers, refusal.reason, exchange.wants_page, sign_in)
+            answer::refusal(passage, headers, refusal.reason, exchange.wants_page, sign_in.as_deref())
         }
     };
     answer::write(session, passage, page).await

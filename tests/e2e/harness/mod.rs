@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use demo::client::{Browser, Response};
 
-pub(crate) use gate::{Gate, GateBuilder, HOME, OUTSIDE};
+pub(crate) use gate::{Gate, HOME, OUTSIDE};
 pub(crate) use saas::{SAAS_HOST, Saas, certificate};
 
 /// Passwords long enough for the rules.

@@ -1,6 +1,5 @@
 //! The care SaaS behind the gate, with a certificate of an authority that is not ours.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -47,18 +46,4 @@ pub(crate) fn certificate(hosts: &[&str]) -> (String, Vec<CertificateDer<'static
     let leaf = leaf.signed_by(&key, &issuer).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     (root_certificate.pem(), vec![leaf.der().clone()], key)
-}
-
-/// The same as PEM files: chain and key.
-pub(crate) fn certificate_files(folder: &Path, name: &str, hosts: &[&str]) -> String {
-    let (root, chain, key) = certificate(hosts);
-    let pem = |label: &str, der: &[u8]| {
-        use base64::Engine as _;
-        let text = base64::engine::general_purpose::STANDARD.encode(der);
-        let lines: Vec<&str> = text.as_bytes().chunks(64).map(|l| std::str::from_utf8(l).unwrap()).collect();
-        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
-    };
-    std::fs::write(folder.join(format!("{name}.pem")), pem("CERTIFICATE", &chain[0])).unwrap();
-    std::fs::write(folder.join(format!("{name}.key")), pem("PRIVATE KEY", key.secret_der())).unwrap();
-    root
 }
