@@ -14,7 +14,7 @@ use vocabulary::{Clock as _, SystemClock, Timestamp};
 
 use crate::durable::{Disk, FileSystem, Lock};
 use crate::frame::FrameKind;
-use crate::queue::{Position, Reply, Shared, Urgency, Verdict};
+use crate::queue::{Position, Reply, Shared, Told, Urgency, Verdict};
 use crate::segments::Segments;
 use crate::{
     AuditError, Durability, End, Outcome, Record, Recovery, RequestIntent, Stats, Unavailable, json, recovery, watch,
@@ -138,7 +138,7 @@ impl Journal {
             |bytes| shared.push(FrameKind::Record, intent.at, bytes, urgency),
         ))?;
         let mut unclaimed = Unclaimed { journal: self, position: Some(position) };
-        confirmed.await.unwrap_or(Err(Unavailable::Closed))?;
+        told(confirmed).await?;
         unclaimed.position = None;
         Ok(position)
     }
@@ -179,7 +179,7 @@ impl Journal {
     pub async fn append(&self, at: Timestamp, record: &Record) -> Result<Position, Unavailable> {
         let (reply, confirmed) = oneshot::channel();
         let position = self.push(at, record, Urgency::Synced(Reply::Task(reply)))?;
-        confirmed.await.unwrap_or(Err(Unavailable::Closed))?;
+        told(confirmed).await?;
         Ok(position)
     }
 
@@ -274,6 +274,13 @@ impl Drop for Inner {
             tracing::error!("the journal could not write everything that was queued when it was closed");
         }
     }
+}
+
+/// Waits for the writer's word, and passes it on to who waited for the same batch.
+async fn told(confirmed: oneshot::Receiver<Told>) -> Verdict {
+    let Ok(Told { verdict, others }) = confirmed.await else { return Err(Unavailable::Closed) };
+    drop(others);
+    verdict
 }
 
 /// A record that nobody has been allowed to act on. If that stays so, the journal says so: history must not

@@ -41,7 +41,7 @@ pub(crate) type Verdict = Result<(), Unavailable>;
 /// Who is told that a record is on disk.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    Task(oneshot::Sender<Verdict>),
+    Task(oneshot::Sender<Told>),
     Thread(std::sync::mpsc::Sender<Verdict>),
 }
 
@@ -49,8 +49,41 @@ impl Reply {
     /// Nobody listens any more? Then whoever stopped listening has seen to it.
     pub(crate) fn tell(self, verdict: Verdict) {
         match self {
-            Self::Task(sender) => drop(sender.send(verdict)),
+            Self::Task(sender) => drop(sender.send(Told { verdict, others: Others::default() })),
             Self::Thread(sender) => drop(sender.send(verdict)),
+        }
+    }
+}
+
+/// What a waiting task is told.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) verdict: Verdict,
+    /// Let go of, it tells them.
+    pub(crate) others: Others,
+}
+
+/// Tasks whose records went to disk in the same batch. The writer wakes one task, which wakes these: a task that
+/// another one wakes costs no system call, while each one woken from the writer's thread may cost two switches.
+#[derive(Debug, Default)]
+pub(crate) struct Others(Vec<oneshot::Sender<Told>>);
+
+impl Drop for Others {
+    fn drop(&mut self) {
+        for sender in self.0.drain(..) {
+            drop(sender.send(Told { verdict: Ok(()), others: Self::default() }));
+        }
+    }
+}
+
+impl Others {
+    /// Tells all of them through the first that still listens.
+    fn tell(mut self) {
+        while let Some(first) = self.0.pop() {
+            match first.send(Told { verdict: Ok(()), others: Self(std::mem::take(&mut self.0)) }) {
+                Ok(()) => return,
+                Err(mut unheard) => std::mem::swap(&mut self, &mut unheard.others),
+            }
         }
     }
 }
@@ -248,9 +281,14 @@ impl Shared {
         let behind = queue.waiters.len();
         drop(queue);
         let confirmed = told.len() as u64;
+        let mut tasks = Others::default();
         for reply in told.drain(..) {
-            reply.tell(Ok(()));
+            match reply {
+                Reply::Task(sender) => tasks.0.push(sender),
+                Reply::Thread(_) => reply.tell(Ok(())),
+            }
         }
+        tasks.tell();
         (confirmed, behind)
     }
 
@@ -335,5 +373,52 @@ impl Shared {
 
     pub(crate) fn newest(&self) -> Timestamp {
         Timestamp(self.newest.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(shared: &Shared, many: usize) -> Vec<oneshot::Receiver<Told>> {
+        let wait = |_| {
+            let (sender, receiver) = oneshot::channel();
+            shared.push(FrameKind::Record, Timestamp(1), b"{}", Urgency::Awaited(Reply::Task(sender))).unwrap();
+            receiver
+        };
+        (0..many).map(wait).collect()
+    }
+
+    /// Whoever of a batch has gone away meanwhile, told or not: the others hear that their records are on disk.
+    #[test]
+    fn everybody_of_a_batch_is_told_whoever_has_gone() {
+        const MANY: usize = 4;
+        for gone in 0..MANY {
+            for heard in [true, false] {
+                let shared = Shared::new(Options::default(), 1, Timestamp(0));
+                let mut waiting = waiting(&shared, MANY);
+                let mut leaves = Some(waiting.remove(gone));
+                if !heard {
+                    leaves = None;
+                }
+                let told = shared.confirm(MANY as u64, &mut Vec::new()).0;
+                assert_eq!(told, MANY as u64);
+                drop(leaves);
+                // Tasks run until each has what it waited for; those not told yet are told by those that were.
+                let mut left = waiting;
+                while !left.is_empty() {
+                    let before = left.len();
+                    left.retain_mut(|receiver| match receiver.try_recv() {
+                        Ok(told) => {
+                            assert_eq!(told.verdict, Ok(()));
+                            false
+                        }
+                        Err(oneshot::error::TryRecvError::Empty) => true,
+                        Err(oneshot::error::TryRecvError::Closed) => panic!("somebody was forgotten"),
+                    });
+                    assert!(left.len() < before, "nobody tells the rest ({gone} gone, heard: {heard})");
+                }
+            }
+        }
     }
 }

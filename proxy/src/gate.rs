@@ -65,8 +65,12 @@ impl Gate {
 
     pub(crate) fn refresh_gauges(&self) {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        let recorded = self.core.journal.stats().frames;
-        self.metrics.journal_records.inc_by(recorded.saturating_sub(self.metrics.journal_records.get()));
+        let stats = self.core.journal.stats();
+        let catch_up = |counter: &prometheus::IntCounter, now: u64| counter.inc_by(now.saturating_sub(counter.get()));
+        catch_up(&self.metrics.journal_records, stats.frames);
+        catch_up(&self.metrics.journal_failures, stats.failures);
+        catch_up(&self.metrics.lost_outcomes, stats.lost_outcomes);
+        self.metrics.journal_free.set(stats.free_bytes.map_or(-1, |free| i64::try_from(free).unwrap_or(i64::MAX)));
         self.metrics.connections.set(count(self.registry.len()));
         self.metrics.sessions.set(count(self.core.identity.sessions().len()));
         self.metrics.journal_ready.set(i64::from(self.core.journal.ready()));

@@ -15,6 +15,10 @@ mod metrics;
 mod observe;
 mod serve;
 
+/// See `Cargo.toml` for what it is worth.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     cli::run()
 }

@@ -16,6 +16,11 @@ pub(crate) struct Metrics {
     pub(crate) journal_commit: Histogram,
     pub(crate) journal_ready: IntGauge,
     pub(crate) journal_records: IntCounter,
+    pub(crate) journal_failures: IntCounter,
+    pub(crate) journal_free: IntGauge,
+    pub(crate) lost_outcomes: IntCounter,
+    pub(crate) refused_responses: IntCounterVec,
+    pub(crate) upstream_failures: IntCounterVec,
     pub(crate) aggregated: IntCounter,
     pub(crate) cut: IntCounterVec,
     pub(crate) connections: IntGauge,
@@ -61,6 +66,23 @@ impl Metrics {
             "HTTP/1.1 connections that ended within a request that could not be read",
         )?;
         let journal_records = counter("sekisho_journal_records_total", "Records made durable")?;
+        let journal_failures =
+            counter("sekisho_journal_failures_total", "Writes and synchronisations of the journal that failed")?;
+        let lost_outcomes = counter(
+            "sekisho_journal_lost_outcomes_total",
+            "Outcomes dropped because the disk took nothing for long; readers show outcome-unknown",
+        )?;
+        let journal_free = gauge("sekisho_journal_free_bytes", "Free space where the journal lies; -1: not known yet")?;
+        let refused_responses = counters(
+            "sekisho_refused_responses_total",
+            "Permitted requests whose response was refused, such as downloads",
+            &["app", "reason"],
+        )?;
+        let upstream_failures = counters(
+            "sekisho_upstream_failures_total",
+            "Permitted requests that the SaaS did not answer, or broke off",
+            &["app"],
+        )?;
         let aggregated =
             counter("sekisho_aggregated_total", "Strangers' requests counted instead of recorded one by one")?;
         let journal_ready = gauge("sekisho_journal_ready", "1 if records can be written")?;
@@ -94,6 +116,11 @@ impl Metrics {
             journal_commit,
             journal_ready,
             journal_records,
+            journal_failures,
+            journal_free,
+            lost_outcomes,
+            refused_responses,
+            upstream_failures,
             aggregated,
             cut,
             connections,

@@ -46,6 +46,9 @@ fn health_and_metrics_answer_on_loopback() {
             "sekisho_sessions 1",
             "sekisho_connections",
             "sekisho_certificate_expiry_timestamp_seconds{certificate=\"hidamari\"}",
+            "sekisho_certificate_expiry_timestamp_seconds{certificate=\"device-authority\"}",
+            "sekisho_journal_failures_total 0",
+            "sekisho_journal_free_bytes",
             "sekisho_configuration_generation 1",
         ] {
             assert!(text.contains(metric), "{metric} is missing:\n{text}");

@@ -1,15 +1,17 @@
 //! `sekisho ca`: making the bundled authority, and handing out what may be handed out.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
+use audit::{Change, Record};
 use cert_authority::{CertAuthority, Init, Passphrase};
 use clap::Subcommand;
-use vocabulary::{Clock, SystemClock};
 
 use super::{ConfigFile, NO, complain, say, settings};
-use crate::core::{authority_path, create_private, passphrase};
+use crate::control::Actor;
+use crate::core::{Core, authority_path, passphrase};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CaCommand {
@@ -34,48 +36,7 @@ pub(crate) enum CaCommand {
 pub(crate) fn run(command: &CaCommand) -> anyhow::Result<ExitCode> {
     match command {
         CaCommand::Init { file, organisation, root_out, root_passphrase_file } => {
-            let settings = settings(&file.config)?.settings;
-            let dir = authority_path(&settings.gateway.data);
-            if CertAuthority::exists(&dir) {
-                complain(format_args!("sekisho: there is an authority in {} already", dir.display()));
-                return Ok(ExitCode::from(NO));
-            }
-            let issuing = passphrase(&settings)?;
-            let root = match root_passphrase_file {
-                Some(path) => Passphrase::from_file(path)?,
-                None => {
-                    complain("Passphrase for the offline root, on standard input:");
-                    let mut text = String::new();
-                    std::io::stdin().take(4096).read_to_string(&mut text)?;
-                    Passphrase::new(text.trim_end_matches(['\r', '\n']))
-                }
-            };
-            let gateway = &settings.gateway;
-            create_private(&gateway.data)?;
-            let outside: Vec<String> = std::iter::once(gateway.login_host.clone())
-                .chain(settings.apps.iter().map(|a| a.saas.hosts.main().our_host().to_owned()))
-                .filter(|host| !host.ends_with(&format!(".{}", gateway.domain)))
-                .collect();
-            let report = CertAuthority::init(
-                &dir,
-                &Init {
-                    organisation: organisation.clone(),
-                    domain: gateway.domain.clone(),
-                    other_domains: outside,
-                    passphrase: issuing,
-                    root_passphrase: root,
-                    export_to: root_out.clone(),
-                    now: SystemClock.now(),
-                },
-            )?;
-            say(format_args!("Authority of {organisation} made in {}.", dir.display()));
-            say(format_args!("Device root SHA-256: {}", report.root_fingerprint));
-            say(format_args!("Server root SHA-256: {}", report.server_root_fingerprint));
-            say(format_args!(
-                "Offline roots: {}. Move them to a safe place; the gate runs without.",
-                root_out.display()
-            ));
-            Ok(ExitCode::SUCCESS)
+            init(file, organisation, root_out, root_passphrase_file.as_deref())
         }
         CaCommand::ServerRoot(file) => {
             let settings = settings(&file.config)?.settings;
@@ -83,5 +44,68 @@ pub(crate) fn run(command: &CaCommand) -> anyhow::Result<ExitCode> {
             say(authority.server_root_pem().trim_end());
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+fn init(
+    file: &ConfigFile,
+    organisation: &str,
+    root_out: &Path,
+    root_passphrase_file: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
+    let settings = settings(&file.config)?.settings;
+    let dir = authority_path(&settings.gateway.data);
+    if CertAuthority::exists(&dir) {
+        complain(format_args!("sekisho: there is an authority in {} already", dir.display()));
+        return Ok(ExitCode::from(NO));
+    }
+    let issuing = passphrase(&settings)?;
+    let root = match root_passphrase_file {
+        Some(path) => Passphrase::from_file(path)?,
+        None => {
+            complain("Passphrase for the offline root, on standard input:");
+            let mut text = String::new();
+            std::io::stdin().take(4096).read_to_string(&mut text)?;
+            Passphrase::new(text.trim_end_matches(['\r', '\n']))
+        }
+    };
+    let gateway = &settings.gateway;
+    let outside: Vec<String> = std::iter::once(gateway.login_host.clone())
+        .chain(settings.apps.iter().map(|a| a.saas.hosts.main().our_host().to_owned()))
+        .filter(|host| !host.ends_with(&format!(".{}", gateway.domain)))
+        .collect();
+    // A running gate would not take the authority over, and holds the journal in which this is to stand.
+    let core = Core::open(&settings).context("stop the gate first: it takes an authority over when it starts")?;
+    core.journal.append_blocking(core.now(), &Record::Change(made(organisation)))?;
+    let report = CertAuthority::init(
+        &dir,
+        &Init {
+            organisation: organisation.to_owned(),
+            domain: gateway.domain.clone(),
+            other_domains: outside,
+            passphrase: issuing,
+            root_passphrase: root,
+            export_to: root_out.to_owned(),
+            now: core.now(),
+        },
+    )?;
+    core.journal.clone().close()?;
+    say(format_args!("Authority of {organisation} made in {}.", dir.display()));
+    say(format_args!("Device root SHA-256: {}", report.root_fingerprint));
+    say(format_args!("Server root SHA-256: {}", report.server_root_fingerprint));
+    say(format_args!("Offline roots: {}. Move them to a safe place; the gate runs without.", root_out.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the record says before it happens (promise 7).
+fn made(organisation: &str) -> Change {
+    let Actor { who, channel } = Actor::offline(rustix::process::geteuid().as_raw());
+    Change {
+        by: who,
+        channel: channel.to_owned(),
+        what: "authority-made".to_owned(),
+        subject: organisation.to_owned(),
+        details: serde_json::Map::new(),
+        more: serde_json::Map::new(),
     }
 }

@@ -122,7 +122,12 @@ async fn revoked(stage: &Stage, tour: &mut Tour, phone: &mut Browser) -> anyhow:
     tour.tell(
         "She has the notices open, a WebSocket",
         "a message",
-        if matches!(heard, Ok(Some(Ok(_)))) { "a message" } else { "silence" },
+        &match heard {
+            Ok(Some(Ok(_))) => "a message".to_owned(),
+            Ok(Some(Err(error))) => error.to_string(),
+            Ok(None) => "a closed connection".to_owned(),
+            Err(_) => "silence".to_owned(),
+        },
     );
     let fine = phone.open(&stage.app_url("/residents")).await?;
     tour.tell("She works on a kept-alive connection", "200", fine.status.as_str());

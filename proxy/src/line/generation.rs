@@ -134,6 +134,10 @@ impl Generation {
         }
         hosts.insert(gateway.login_host.clone(), Named::Login);
 
+        if let Some(authority) = &core.authority {
+            expires(metrics, "device-authority", authority.device_ca_not_after());
+            expires(metrics, "server-authority", authority.server_ca_not_after());
+        }
         let (certificates, renew_at) = certificates(settings, core, metrics, &apps_made)?;
         let anchors: Vec<_> = core.authority.as_ref().map(|a| a.device_ca_der().clone()).into_iter().collect();
         let tls = server_config(TlsOptions { allow_tls12: gateway.tls.allow_tls12 }, certificates, &anchors)?;
@@ -306,7 +310,11 @@ fn certificate(
         }
         (None, None) => return Err(GenerationError::NoCertificate(first.to_owned())),
     };
-    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double exactly")]
-    metrics.certificate_expiry.with_label_values(&[name]).set(not_after.secs() as f64);
+    expires(metrics, name, not_after);
     Ok((certified_key(first, chain, key)?, renew_at))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double exactly")]
+fn expires(metrics: &Metrics, certificate: &str, at: Timestamp) {
+    metrics.certificate_expiry.with_label_values(&[certificate]).set(at.secs() as f64);
 }

@@ -197,10 +197,9 @@ impl Passage {
     /// Records the outcome that is owed, once.
     pub(super) fn conclude(&mut self) {
         self.received();
-        if let Some(connection) = &self.connection
-            && let Some(exchange) = self.exchange.take()
-        {
-            connection.exchange_ends(&exchange);
+        let exchange = self.exchange.take();
+        if let (Some(connection), Some(exchange)) = (&self.connection, &exchange) {
+            connection.exchange_ends(exchange);
         }
         let Some(position) = self.position.take() else { return };
         let total = self.arrived.elapsed();
@@ -214,6 +213,9 @@ impl Passage {
             None => End::Aborted,
         };
         let refused = self.refused_response.as_ref();
+        if let Some(app) = exchange.as_ref().and_then(|exchange| exchange.destination.app_id()) {
+            self.count(app.as_str(), end, refused);
+        }
         self.gate.core.journal.outcome(
             position,
             &Outcome {
@@ -234,6 +236,20 @@ impl Passage {
             let timers = &self.generation.timers;
             timers.upstream.observe(upstream.unwrap_or_default().as_secs_f64());
             timers.own.observe(self.own_time.as_secs_f64());
+        }
+    }
+}
+
+impl Passage {
+    /// What a permitted request met on its way back, where that is not its answer.
+    fn count(&self, app: &str, end: End, refused: Option<&Refusal>) {
+        match (refused, end) {
+            (Some(refusal), _) => {
+                let labels = [app, refusal.reason.as_str()];
+                self.gate.metrics.refused_responses.with_label_values(&labels).inc();
+            }
+            (None, End::UpstreamFailed) => self.gate.metrics.upstream_failures.with_label_values(&[app]).inc(),
+            (None, _) => {}
         }
     }
 }

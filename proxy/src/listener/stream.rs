@@ -1,12 +1,15 @@
 //! What pingora reads from and writes to: a TLS stream that reports its progress to the watchdog and carries
 //! its [`Connection`] along to every request on it.
+//!
+//! A response's head is written apart from its body. It is held back until the body, or a flush, comes, so that both
+//! leave in one TLS record and one system call.
 
 use std::fmt;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use pingora_core::listeners::ALPN;
 use pingora_core::protocols::raw_connect::ProxyDigest;
@@ -20,8 +23,13 @@ use tokio_rustls::server::TlsStream;
 
 use super::Connection;
 
+/// What is longer is not held back. Pingora's own streams hold back as much, so whatever it writes it also flushes.
+const HELD_BACK: usize = 1460;
+
 pub(super) struct GateStream {
     tls: Box<TlsStream<TcpStream>>,
+    /// Taken from pingora, not yet given to TLS. Has no capacity while it is empty: idle connections are many.
+    held: Vec<u8>,
     connection: Arc<Connection>,
     /// Pingora hands this to every HTTP session that it makes of the stream; [`Connection::of`] reads it back.
     digest: Arc<ProxyDigest>,
@@ -29,7 +37,7 @@ pub(super) struct GateStream {
 
 impl GateStream {
     pub(super) fn new(tls: TlsStream<TcpStream>, connection: Arc<Connection>, digest: Arc<ProxyDigest>) -> Self {
-        Self { tls: Box::new(tls), connection, digest }
+        Self { tls: Box::new(tls), held: Vec::new(), connection, digest }
     }
 }
 
@@ -52,18 +60,47 @@ impl AsyncRead for GateStream {
 }
 
 impl GateStream {
-    fn wrote(&self, polled: &Poll<io::Result<usize>>) {
+    fn wrote<T>(&self, polled: &Poll<io::Result<T>>, bytes: impl FnOnce(&T) -> usize) {
         match polled {
             Poll::Pending => self.connection.progress.write_waits(),
-            Poll::Ready(written) => self.connection.progress.wrote(written.as_ref().map_or(0, |n| *n)),
+            Poll::Ready(written) => self.connection.progress.wrote(written.as_ref().map_or(0, bytes)),
         }
+    }
+
+    /// Gives TLS what is held back and, behind it, `more`. Returns how much of `more` it took.
+    fn poll_pass_on(&mut self, cx: &mut Context<'_>, more: &[u8]) -> Poll<io::Result<usize>> {
+        while !self.held.is_empty() {
+            let both = [io::IoSlice::new(&self.held), io::IoSlice::new(more)];
+            let taken = ready!(Pin::new(&mut *self.tls).poll_write_vectored(cx, &both))?;
+            if taken == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            if taken < self.held.len() {
+                self.held.drain(..taken);
+                continue;
+            }
+            let beyond = taken - self.held.len();
+            self.held = Vec::new();
+            if beyond > 0 {
+                return Poll::Ready(Ok(beyond));
+            }
+        }
+        if more.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        Pin::new(&mut *self.tls).poll_write(cx, more)
     }
 }
 
 impl AsyncWrite for GateStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut *self.tls).poll_write(cx, buf);
-        self.wrote(&polled);
+        if self.held.len() + buf.len() <= HELD_BACK {
+            self.held.extend_from_slice(buf);
+            self.connection.progress.wrote(buf.len());
+            return Poll::Ready(Ok(buf.len()));
+        }
+        let polled = self.poll_pass_on(cx, buf);
+        self.wrote(&polled, |n| *n);
         polled
     }
 
@@ -72,9 +109,13 @@ impl AsyncWrite for GateStream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut *self.tls).poll_write_vectored(cx, bufs);
-        self.wrote(&polled);
-        polled
+        if self.held.is_empty() {
+            let polled = Pin::new(&mut *self.tls).poll_write_vectored(cx, bufs);
+            self.wrote(&polled, |n| *n);
+            return polled;
+        }
+        let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
+        self.poll_write(cx, first)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -82,15 +123,17 @@ impl AsyncWrite for GateStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut *self.tls).poll_flush(cx);
-        match &polled {
-            Poll::Pending => self.connection.progress.write_waits(),
-            Poll::Ready(_) => self.connection.progress.wrote(0),
-        }
+        let polled = match self.poll_pass_on(cx, &[]) {
+            Poll::Ready(Ok(_)) => Pin::new(&mut *self.tls).poll_flush(cx),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        };
+        self.wrote(&polled, |()| 0);
         polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_pass_on(cx, &[]))?;
         Pin::new(&mut *self.tls).poll_shutdown(cx)
     }
 }
@@ -99,7 +142,7 @@ impl AsyncWrite for GateStream {
 impl Shutdown for GateStream {
     async fn shutdown(&mut self) {
         // The peer may be gone already; closing a closed connection is no error.
-        let _ = self.tls.shutdown().await;
+        let _ = AsyncWriteExt::shutdown(self).await;
     }
 }
 
