@@ -4,6 +4,7 @@
 //! `saas`. Nothing is forwarded without a [`policy::Permit`].
 
 mod resolve;
+mod upgrade;
 mod upstream;
 
 pub(crate) use resolve::{ResolveError, Resolver};

@@ -10,6 +10,7 @@ use pingora_core::utils::tls::{WrappedX509, parse_x509};
 use rustls_pki_types::CertificateDer;
 
 use super::resolve::Host;
+use super::upgrade::Yielding;
 use super::{ResolveError, Resolver};
 
 /// A root of the configuration is no certificate that TLS towards the SaaS could use.
@@ -94,6 +95,11 @@ impl Upstream {
         options.write_timeout = Some(self.timeouts.send);
         options.idle_timeout = Some(self.timeouts.keep);
         options.ca.clone_from(&self.roots);
+        if upgrade {
+            options.custom_l4 = Some(Arc::new(Yielding));
+            // Never one that was made otherwise: the pool does not tell them apart by itself.
+            peer.group_key = self.group.wrapping_add(1);
+        }
         options.max_h2_streams = 100;
         options.alpn = match self.protocol {
             _ if upgrade => ALPN::H1,
