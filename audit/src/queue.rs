@@ -55,6 +55,18 @@ impl Reply {
     }
 }
 
+/// Tells everybody that their records are on disk.
+pub(crate) fn tell_all(told: &mut Vec<Reply>) {
+    let mut tasks = Others::default();
+    for reply in told.drain(..) {
+        match reply {
+            Reply::Task(sender) => tasks.0.push(sender),
+            Reply::Thread(_) => reply.tell(Ok(())),
+        }
+    }
+    tasks.tell();
+}
+
 /// What a waiting task is told.
 #[derive(Debug)]
 pub(crate) struct Told {
@@ -271,25 +283,14 @@ impl Shared {
         true
     }
 
-    /// Tells everybody who waits for a frame up to `seq` that it is on disk. Returns how many were told, and how many
-    /// wait already for later ones.
-    pub(crate) fn confirm(&self, seq: u64, told: &mut Vec<Reply>) -> (u64, usize) {
+    /// Moves to `told` everybody who waits for a frame up to `seq`, to be told that it is on disk. Returns how many wait
+    /// already for later ones.
+    pub(crate) fn confirmed(&self, seq: u64, told: &mut Vec<Reply>) -> usize {
         let mut queue = self.lock();
         while queue.waiters.front().is_some_and(|waiter| waiter.seq <= seq) {
             told.extend(queue.waiters.pop_front().map(|waiter| waiter.reply));
         }
-        let behind = queue.waiters.len();
-        drop(queue);
-        let confirmed = told.len() as u64;
-        let mut tasks = Others::default();
-        for reply in told.drain(..) {
-            match reply {
-                Reply::Task(sender) => tasks.0.push(sender),
-                Reply::Thread(_) => reply.tell(Ok(())),
-            }
-        }
-        tasks.tell();
-        (confirmed, behind)
+        queue.waiters.len()
     }
 
     /// Refuses whoever has waited longer than `longest`. From then on the journal is not ready, until the writer
@@ -397,12 +398,11 @@ mod tests {
             for heard in [true, false] {
                 let shared = Shared::new(Options::default(), 1, Timestamp(0));
                 let mut waiting = waiting(&shared, MANY);
-                let mut leaves = Some(waiting.remove(gone));
-                if !heard {
-                    leaves = None;
-                }
-                let told = shared.confirm(MANY as u64, &mut Vec::new()).0;
-                assert_eq!(told, MANY as u64);
+                let leaves = Some(waiting.remove(gone)).filter(|_| heard);
+                let mut told = Vec::new();
+                shared.confirmed(MANY as u64, &mut told);
+                assert_eq!(told.len(), MANY);
+                tell_all(&mut told);
                 drop(leaves);
                 // Tasks run until each has what it waited for; those not told yet are told by those that were.
                 let mut left = waiting;

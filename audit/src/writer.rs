@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::frame::{self, FrameKind};
-use crate::queue::{Batch, Reply, Shared, Verdict};
+use crate::queue::{self, Batch, Reply, Shared, Verdict};
 use crate::segments::{Segment, Segments};
 use crate::{Durability, Unavailable};
 
@@ -69,9 +69,11 @@ impl Writer<'_> {
                     }
                     self.shared.set_ready(true);
                     if part.frames > 0 {
-                        let confirmed;
-                        (confirmed, behind) = self.shared.confirm(part.last, &mut self.told);
-                        self.shared.counters.committed(part.frames, confirmed, part.bytes as u64, started.elapsed());
+                        behind = self.shared.confirmed(part.last, &mut self.told);
+                        let (confirmed, bytes) = (self.told.len() as u64, part.bytes as u64);
+                        // Counted first, so that whoever has been told is in the figures.
+                        self.shared.counters.committed(part.frames, confirmed, bytes, started.elapsed());
+                        queue::tell_all(&mut self.told);
                     }
                     rest = &mut rest[part.bytes..];
                     if rest.is_empty() {

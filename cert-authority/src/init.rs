@@ -45,6 +45,14 @@ pub struct InitReport {
 }
 
 impl CertAuthority {
+    /// Whether [`CertAuthority::init`] would accept `init`, as far as it can be told beforehand. Makes nothing.
+    ///
+    /// # Errors
+    /// `dir` holds something, or `init` is not acceptable.
+    pub fn check_init(dir: &Path, init: &Init) -> Result<()> {
+        check(dir, init).map(drop)
+    }
+
     /// Makes a new certificate authority in `dir`. Takes a second or two, and blocks.
     ///
     /// # Errors

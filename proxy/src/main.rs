@@ -15,7 +15,7 @@ mod metrics;
 mod observe;
 mod serve;
 
-/// See `Cargo.toml` for what it is worth.
+/// Why not the system's: see the workspace's `Cargo.toml`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -201,6 +201,8 @@ fn a_download_is_judged_by_the_responses_head() {
             // In the facility it would be allowed, so that is what she is told.
             assert_eq!(last["outcome"]["reason"], "unknown-network");
         }
+        let refused = "sekisho_refused_responses_total{app=\"hidamari\",reason=\"unknown-network\"}";
+        assert_eq!(gate.metric(refused).await, 2.0);
         let mut inside = gate.signed_in("suzuki").await;
         inside.submit(&gate.url("/login"), &[("login_id", "suzuki"), ("password", "Asagao-2026")]).await.unwrap();
         let export = inside.open(&gate.url("/residents/export")).await.unwrap();
@@ -249,6 +251,7 @@ fn a_saas_that_is_down_gives_a_page_with_a_code_and_a_record() {
         })
         .await;
         assert_eq!(record["outcome"]["end"], "upstream-failed");
+        assert!(gate.metric("sekisho_upstream_failures_total{app=\"hidamari\"}").await >= 1.0);
         // The code on the page leads to the record.
         let text = page.text();
         let code = text.split(|c: char| c.is_whitespace() || c == '<' || c == '>').find(|word| {

@@ -90,6 +90,35 @@ fn commands_work_the_same_with_no_gate_running() {
     });
 }
 
+/// Promise 7: issuing anything is recorded before it takes effect, the authority itself included.
+#[test]
+fn promise_7_making_the_authority_is_recorded_before_it_is_made() {
+    run(async {
+        let mut gate = Gate::usual().await;
+        std::fs::remove_dir_all(gate.data().join("ca")).unwrap();
+        let root = gate.path("roots.age");
+        let init = ["ca", "init", "--organisation", "あおい会", "--root-out", root.to_str().unwrap()];
+        let recorded = |gate: &Gate| {
+            let journal = audit::read(&gate.data().join("audit/journal"), &audit::Filter::default()).unwrap();
+            journal
+                .filter(|entry| matches!(&entry.record, audit::Record::Change(change) if change.what == "authority-made"))
+                .count()
+        };
+        let running = gate.cli_with_input(&init, "a passphrase for the roots");
+        assert_eq!(running.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&running.stderr).contains("stop the gate first"));
+        gate.kill();
+        // What could not be made anyway is no record.
+        assert!(!gate.cli_with_input(&init, "short").status.success());
+        assert_eq!(recorded(&gate), 0);
+        let made = gate.cli_with_input(&init, "a passphrase for the roots");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        assert_eq!(recorded(&gate), 1);
+        assert!(root.exists() && gate.data().join("ca").exists());
+        gate.start().await;
+    });
+}
+
 #[test]
 fn refusals_of_the_command_line_say_what_to_do() {
     run(async {

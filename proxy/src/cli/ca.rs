@@ -76,19 +76,18 @@ fn init(
         .collect();
     // A running gate would not take the authority over, and holds the journal in which this is to stand.
     let core = Core::open(&settings).context("stop the gate first: it takes an authority over when it starts")?;
+    let init = Init {
+        organisation: organisation.to_owned(),
+        domain: gateway.domain.clone(),
+        other_domains: outside,
+        passphrase: issuing,
+        root_passphrase: root,
+        export_to: root_out.to_owned(),
+        now: core.now(),
+    };
+    CertAuthority::check_init(&dir, &init)?;
     core.journal.append_blocking(core.now(), &Record::Change(made(organisation)))?;
-    let report = CertAuthority::init(
-        &dir,
-        &Init {
-            organisation: organisation.to_owned(),
-            domain: gateway.domain.clone(),
-            other_domains: outside,
-            passphrase: issuing,
-            root_passphrase: root,
-            export_to: root_out.to_owned(),
-            now: core.now(),
-        },
-    )?;
+    let report = CertAuthority::init(&dir, &init)?;
     core.journal.clone().close()?;
     say(format_args!("Authority of {organisation} made in {}.", dir.display()));
     say(format_args!("Device root SHA-256: {}", report.root_fingerprint));

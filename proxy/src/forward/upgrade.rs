@@ -2,8 +2,8 @@
 //!
 //! Pingora 0.9.1 (`proxy_handle_upstream`) waits for two things at once: the response, and the note that an upgrade
 //! request has no body. It takes one of those that are ready, by chance, and takes a note that comes after the 101 for
-//! the end of the WebSocket. A SaaS near by answers before the note is looked at, and one WebSocket in five was closed
-//! as it began. Here reading yields once after each write, so that the note is always taken first.
+//! the end of the WebSocket. A SaaS on the same machine can answer before the note is looked at; on a busy machine every
+//! few WebSockets to the demo's SaaS were closed as they began. Here reading yields once after each write, so that the note is always taken first.
 
 use std::io;
 use std::pin::Pin;
@@ -50,7 +50,7 @@ impl VirtualSocket for YieldingStream {
     fn set_socket_option(&self, option: VirtualSockOpt) -> io::Result<()> {
         match option {
             VirtualSockOpt::NoDelay => self.tcp.set_nodelay(true),
-            // The gate judges open WebSockets every second, and the SaaS's own pings tell whether it is still there.
+            // Nothing else is asked for: see the options in `upstream.rs`.
             _ => Ok(()),
         }
     }

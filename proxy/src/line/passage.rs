@@ -238,9 +238,7 @@ impl Passage {
             timers.own.observe(self.own_time.as_secs_f64());
         }
     }
-}
 
-impl Passage {
     /// What a permitted request met on its way back, where that is not its answer.
     fn count(&self, app: &str, end: End, refused: Option<&Refusal>) {
         match (refused, end) {
