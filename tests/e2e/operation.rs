@@ -101,7 +101,9 @@ fn promise_7_making_the_authority_is_recorded_before_it_is_made() {
         let recorded = |gate: &Gate| {
             let journal = audit::read(&gate.data().join("audit/journal"), &audit::Filter::default()).unwrap();
             journal
-                .filter(|entry| matches!(&entry.record, audit::Record::Change(change) if change.what == "authority-made"))
+                .filter(
+                    |entry| matches!(&entry.record, audit::Record::Change(change) if change.what == "authority-made"),
+                )
                 .count()
         };
         let running = gate.cli_with_input(&init, "a passphrase for the roots");

@@ -274,12 +274,24 @@ impl Browser {
         {
             kept = None;
         }
-        let mut sender = match kept {
-            Some(sender) => sender,
-            None => connect::http(&self.setup, &host).await?,
+        let ask = |http2| {
+            let (method, body) = (method.clone(), body.clone());
+            self.request(method, &host, &authority, &target, mode, &headers, body, http2)
         };
-        let request = self.request(method, &host, &authority, &target, mode, &headers, body, sender.is_http2())?;
-        let response = sender.send(request).await?;
+        let over_kept = match &mut kept {
+            Some(sender) => sender.send(ask(sender.is_http2())?).await.ok(),
+            None => None,
+        };
+        let (sender, response) = match (kept, over_kept) {
+            (Some(sender), Some(response)) => (sender, response),
+            // A server may close a kept connection at any time, also while the next request is on its way to it
+            // (RFC 9112, 9.3.1). As browsers do, ask again on a new one.
+            _ => {
+                let mut sender = connect::http(&self.setup, &host).await?;
+                let response = sender.send(ask(sender.is_http2())?).await?;
+                (sender, response)
+            }
+        };
         self.connections.insert(authority, sender);
         let (head, body) = response.into_parts();
         for value in head.headers.get_all(SET_COOKIE) {
