@@ -24,7 +24,7 @@ pub struct Deny<'a> {
 /// the rest (RFC 9110).
 pub const fn status(reason: Reason) -> u16 {
     match reason {
-        Reason::SignInNeeded | Reason::SessionElsewhere => 401,
+        Reason::SignInNeeded | Reason::SessionElsewhere | Reason::TokenNeeded => 401,
         Reason::RecordUnavailable | Reason::Clock => 503,
         Reason::NoApp => 404,
         Reason::Misdirected => 421,
@@ -34,6 +34,7 @@ pub const fn status(reason: Reason) -> u16 {
         // Permits are here for completeness: who shows a refusal for one has made a mistake, and 403 is the safe one.
         Reason::Rule | Reason::BuiltIn | Reason::Ticket | Reason::Preflight | Reason::Static => 403,
         Reason::CrossSite
+        | Reason::TokenScope
         | Reason::DeviceRevoked
         | Reason::DeviceUnknown
         | Reason::NotOnRoster

@@ -29,6 +29,7 @@ pub(crate) fn request(out: &mut Vec<u8>, intent: &RequestIntent<'_>) -> Result<(
     optional(out, "person", intent.person.map(AsRef::as_ref));
     optional(out, "session", intent.session.map(AsRef::as_ref));
     optional(out, "device", intent.device.map(AsRef::as_ref));
+    optional(out, "client", intent.client);
     optional(out, "serial", intent.serial);
     address(out, "source", intent.source);
     if let Some((first, others)) = intent.networks.split_first() {
@@ -322,6 +323,7 @@ mod tests {
                 at: Timestamp(at), app: app.as_ref(), host: &host, method: &method, path: &path, action, guessed,
                 decision: if permit { Decision::Permit } else { Decision::Deny }, reason, rule: rule.as_ref(),
                 person: person.as_ref(), session: session.as_ref(), device: device.as_ref(), serial: ids.as_deref(),
+                client: ids.as_deref(),
                 source, networks: &networks, inside, tls, http: "1.1", user_agent: agent.as_deref(), navigation,
             };
             let owned = Record::Request(Box::new(Request::from(&intent)));

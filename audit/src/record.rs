@@ -64,6 +64,8 @@ pub struct RequestIntent<'a> {
     pub person: Option<&'a PersonId>,
     pub session: Option<&'a SessionId>,
     pub device: Option<&'a DeviceId>,
+    /// The machine client whose token was good, such as `scim:k3f9x2ab`.
+    pub client: Option<&'a str>,
     /// Serial number of the client certificate, in hex, whether or not the inventory knows it.
     pub serial: Option<&'a str>,
     pub source: IpAddr,
@@ -82,9 +84,10 @@ pub struct RequestIntent<'a> {
 }
 
 impl RequestIntent<'_> {
-    /// Nobody signed in and no device of ours: who can't be told, and has no claim on reserved disk space.
+    /// Nobody signed in, no device and no machine client of ours: who can't be told, and has no claim on reserved
+    /// disk space.
     pub const fn is_stranger(&self) -> bool {
-        self.person.is_none() && self.device.is_none()
+        self.person.is_none() && self.device.is_none() && self.client.is_none()
     }
 
     pub(crate) fn host(&self) -> &str {
@@ -134,6 +137,8 @@ pub struct Request {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub serial: Option<String>,
     pub source: IpAddr,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -166,6 +171,7 @@ impl From<&RequestIntent<'_>> for Request {
             person: intent.person.cloned(),
             session: intent.session.cloned(),
             device: intent.device.cloned(),
+            client: intent.client.map(str::to_owned),
             serial: intent.serial.map(str::to_owned),
             source: intent.source,
             networks: intent.networks.to_vec(),

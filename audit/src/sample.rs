@@ -30,6 +30,7 @@ pub(crate) fn request(path: &str) -> RequestIntent<'_> {
         person: Some(&PERSON),
         session: None,
         device: None,
+        client: None,
         serial: None,
         source: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 10)),
         networks: &[],

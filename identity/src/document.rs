@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{DocumentError, PathStep, Span};
 
+use crate::scim::{ScimDocument, ScimSettings};
+
 /// Who may vouch for people, and how long a sign-in lasts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -14,6 +16,8 @@ pub struct IdentityDocument {
     /// Where people sign in. Default: the built-in directory alone.
     pub providers: Vec<ProviderDocument>,
     pub session: SessionDocument,
+    /// SCIM 2.0, for identity providers that push people and groups. Default: not served.
+    pub scim: Option<ScimDocument>,
 }
 
 /// One place where people sign in.
@@ -67,6 +71,8 @@ pub struct Settings {
     /// How many passwords are hashed at once, for people coming from where they came from before and as many
     /// again for everybody else. Each takes 19 MiB while it lasts. Default 2.
     pub hashing: usize,
+    /// None: not served.
+    pub scim: Option<ScimSettings>,
 }
 
 /// One place where people sign in.
@@ -87,6 +93,7 @@ impl Default for Settings {
             absolute: session.absolute.0,
             issuer: "Sekisho".into(),
             hashing: 2,
+            scim: None,
         }
     }
 }
@@ -103,6 +110,7 @@ impl IdentityDocument {
         let mut errors = Vec::new();
         let providers = self.providers(&mut errors);
         self.session.check(&mut errors);
+        let scim = self.scim.as_ref().and_then(|scim| scim.resolve(issuer, &mut errors));
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -110,6 +118,7 @@ impl IdentityDocument {
             idle: self.session.idle.0,
             absolute: self.session.absolute.0,
             issuer: issuer.to_owned(),
+            scim,
             ..Settings::default()
         };
         if !providers.is_empty() {

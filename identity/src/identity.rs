@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use store::Store;
+use store::{Store, Transaction};
 use vocabulary::PersonId;
 
-use crate::{Directory, IdentityError, Person, Roster, Sessions, Settings, SignIns, roster, schema};
+use crate::{Directory, IdentityError, Person, Roster, Scim, Sessions, Settings, SignIns, roster, schema};
 
 /// Roster, directory, sessions and sign-ins under way. Clones share all of it.
 #[derive(Clone, Debug)]
@@ -20,6 +20,7 @@ pub struct Identity {
     directory: Directory,
     sessions: Sessions,
     sign_ins: SignIns,
+    scim: Scim,
 }
 
 impl Identity {
@@ -29,11 +30,15 @@ impl Identity {
     /// The state database fails or holds what this version can't read.
     pub fn open(store: Store, settings: &Settings) -> Result<Self, IdentityError> {
         store.migrate(schema::OWNER, schema::MIGRATIONS)?;
-        let roster = Arc::new(ArcSwap::from_pointee(store.transaction(roster::load)?));
+        let mut roster = store.transaction(roster::load)?;
+        let scim = Scim::open(&store, settings.scim.clone())?;
+        roster.deactivate(&scim.deactivated());
+        let roster = Arc::new(ArcSwap::from_pointee(roster));
         Ok(Self {
             directory: Directory::open(store.clone(), Arc::clone(&roster), settings)?,
             sessions: Sessions::open(store.clone(), settings)?,
             sign_ins: SignIns::new()?,
+            scim,
             generation: Arc::default(),
             changes: Arc::default(),
             roster,
@@ -45,6 +50,7 @@ impl Identity {
     pub fn apply(&self, settings: &Settings) {
         self.sessions.apply(settings);
         self.directory.apply(settings);
+        self.scim.apply(settings.scim.clone());
     }
 
     /// The roster as it is now; from memory, without a lock.
@@ -67,6 +73,11 @@ impl Identity {
 
     pub fn sign_ins(&self) -> &SignIns {
         &self.sign_ins
+    }
+
+    /// What identity providers push.
+    pub fn scim(&self) -> &Scim {
+        &self.scim
     }
 
     /// Puts somebody on the roster. Blocks.
@@ -122,13 +133,30 @@ impl Identity {
     ) -> Result<Arc<Person>, IdentityError> {
         let _one_at_a_time = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut roster = Roster::clone(&self.roster.load());
-        let person = Arc::new(change(roster.get(id).map(Arc::as_ref))?);
+        let known = roster.get(id).map(Arc::as_ref);
+        // Only SCIM takes back what SCIM said.
+        let deactivated = known.is_some_and(|person| person.deactivated);
+        let person = Arc::new(Person { deactivated, ..change(known)? });
         person.check()?;
         self.store.transaction(|tx| roster::save(tx, &person))?;
         roster.people.insert(id.clone(), Arc::clone(&person));
         self.roster.store(Arc::new(roster));
         self.generation.fetch_add(1, Ordering::Release);
         Ok(person)
+    }
+
+    /// As [`Self::change`], for several entries and other tables in one transaction. `work` changes a roster that
+    /// requests see only once all of it is stored.
+    pub(crate) fn change_many<T>(
+        &self,
+        work: impl FnOnce(&mut Transaction<'_>, &mut Roster) -> Result<T, IdentityError>,
+    ) -> Result<T, IdentityError> {
+        let _one_at_a_time = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut roster = Roster::clone(&self.roster.load());
+        let done = self.store.transaction(|tx| work(tx, &mut roster))?;
+        self.roster.store(Arc::new(roster));
+        self.generation.fetch_add(1, Ordering::Release);
+        Ok(done)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Who people are: the roster, the built-in directory of passwords and second factors, sessions, and the way
 //! from an app to the sign-in page and back.
 //!
-//! What lives here: [`Identity`] and its parts [`Roster`], [`Directory`], [`Sessions`] and [`SignIns`], and the
-//! tables behind them. What does not: the pages (`apps`), what a person may do (`policy`), devices
+//! What lives here: [`Identity`] and its parts [`Roster`], [`Directory`], [`Sessions`], [`SignIns`] and [`Scim`], and
+//! the tables behind them. What does not: the pages (`apps`), what a person may do (`policy`), devices
 //! (`cert-authority`), and recording. Whoever calls something with an effect here has recorded it before.
 //!
 //! Reads on the request path ([`Identity::roster`], [`Sessions::lookup`]) come from memory and take no lock.
@@ -15,6 +15,7 @@ mod flow;
 mod identity;
 mod roster;
 mod schema;
+pub mod scim;
 mod secret;
 mod session;
 mod source;
@@ -25,5 +26,6 @@ pub use error::IdentityError;
 pub use flow::{Begin, Bind, Pending, Redeem, Redeemed, SignIns, Started, TicketError};
 pub use identity::Identity;
 pub use roster::{Person, Roster, Standing};
+pub use scim::Scim;
 pub use secret::Token;
 pub use session::{BeginSession, EndCause, Ended, Session, SessionSummary, Sessions};

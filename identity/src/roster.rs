@@ -27,6 +27,9 @@ pub struct Person {
     #[serde(serialize_with = "written")]
     pub last_day: Option<Date>,
     pub locked: bool,
+    /// An identity provider that pushes people keeps this one out. Only SCIM says so and takes it back; it is stored
+    /// with the provider's entry, not here.
+    pub deactivated: bool,
 }
 
 /// Whether a person may come in at all, whatever the rules say.
@@ -55,13 +58,14 @@ impl Person {
             first_day: None,
             last_day: None,
             locked: false,
+            deactivated: false,
         }
     }
 
     /// How the person stands on `today`, the date in the gateway's time zone. A lock is told first: somebody
     /// did it on purpose.
     pub fn standing(&self, today: Date) -> Standing {
-        if self.locked {
+        if self.locked || self.deactivated {
             Standing::Locked
         } else if self.last_day.is_some_and(|last| today > last) {
             Standing::Retired
@@ -124,6 +128,28 @@ impl Roster {
         people
     }
 
+    /// Those whom a provider keeps out, as the roster is read.
+    pub(crate) fn deactivate(&mut self, people: &[PersonId]) {
+        for id in people {
+            if let Some(person) = self.people.get_mut(id) {
+                Arc::make_mut(person).deactivated = true;
+            }
+        }
+    }
+
+    /// Everybody, in no order.
+    pub(crate) fn everybody(&self) -> impl Iterator<Item = &Arc<Person>> {
+        self.people.values()
+    }
+
+    /// Stores an entry and shows it in this roster, which nobody sees yet.
+    pub(crate) fn put(&mut self, tx: &mut Transaction<'_>, person: Person) -> Result<(), IdentityError> {
+        person.check()?;
+        save(tx, &person)?;
+        self.people.insert(person.id.clone(), Arc::new(person));
+        Ok(())
+    }
+
     pub fn len(&self) -> usize {
         self.people.len()
     }
@@ -184,6 +210,7 @@ fn read(row: &Row) -> Result<Person, IdentityError> {
         first_day: date(6)?,
         last_day: date(7)?,
         locked: row.int(8)? != 0,
+        deactivated: false,
     })
 }
 

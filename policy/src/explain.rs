@@ -74,7 +74,9 @@ impl Policy {
         let app = match facts.route {
             Route::App(app) | Route::BuiltIn(BuiltIn::Ticket(app)) => Some(app.index),
             Route::BuiltIn(BuiltIn::Console) => self.console,
-            Route::BuiltIn(BuiltIn::Login | BuiltIn::Enroll) | Route::UnknownHost | Route::Misdirected => None,
+            Route::BuiltIn(BuiltIn::Login | BuiltIn::Enroll | BuiltIn::Scim(_))
+            | Route::UnknownHost
+            | Route::Misdirected => None,
         };
         let Some(set) = self.networks.sets().get(facts.network.set as usize) else { return Vec::new() };
         let seen = Seen { sure: &set.sure, unsure: &set.unsure, enrolled: facts.device.is_enrolled() };

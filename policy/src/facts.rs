@@ -62,6 +62,26 @@ pub enum BuiltIn {
     Enroll,
     /// The reserved path on this app's host where a one-time ticket is redeemed.
     Ticket(AppIndex),
+    /// Where identity providers push people, by SCIM.
+    Scim(MachineFact),
+}
+
+/// What is known of a program that comes without a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MachineFact {
+    /// It comes from where the configuration lets it come from.
+    pub place: bool,
+    pub token: TokenFact,
+}
+
+/// What the bearer token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenFact {
+    /// None, or one that is unknown, revoked or expired: to a stranger these are the same.
+    None,
+    /// Good, but not for this request.
+    Narrow,
+    Good,
 }
 
 /// What the client certificate says.

@@ -8,7 +8,7 @@ use vocabulary::{Action, Reason};
 use crate::closest::Closest;
 use crate::criteria::Criterion;
 use crate::decision::{Decision, Denial, Permit};
-use crate::facts::{BuiltIn, DeviceFact, Facts, PersonFact, Route, Standing};
+use crate::facts::{BuiltIn, DeviceFact, Facts, MachineFact, PersonFact, Route, Standing, TokenFact};
 use crate::names::AppIndex;
 use crate::policy::Policy;
 
@@ -108,6 +108,7 @@ impl Policy {
             Route::BuiltIn(BuiltIn::Enroll) => return permit(Rung::BuiltIn, Reason::BuiltIn, None),
             Route::BuiltIn(BuiltIn::Login) => return self.judge_login(facts),
             Route::BuiltIn(BuiltIn::Ticket(app)) => return self.judge_ticket(app, facts),
+            Route::BuiltIn(BuiltIn::Scim(machine)) => return judge_machine(machine, facts.device),
             Route::BuiltIn(BuiltIn::Console) => self.console,
             Route::App(app) => Some(app.index),
             Route::UnknownHost | Route::Misdirected => None,
@@ -213,6 +214,19 @@ fn permit(rung: Rung, reason: Reason, app: Option<AppIndex>) -> (Rung, Decision)
 
 fn deny(rung: Rung, reason: Reason) -> (Rung, Decision) {
     (rung, Decision::Deny(Denial { reason, rule: None }))
+}
+
+/// A program: where it comes from, then its token. Who is signed in means nothing to it, and no rule is asked.
+fn judge_machine(machine: MachineFact, device: DeviceFact<'_>) -> (Rung, Decision) {
+    if let Some(reason) = refused_device(device) {
+        return deny(Rung::Device, reason);
+    }
+    match machine {
+        MachineFact { place: false, .. } => deny(Rung::BuiltIn, Reason::UnknownNetwork),
+        MachineFact { token: TokenFact::None, .. } => deny(Rung::BuiltIn, Reason::TokenNeeded),
+        MachineFact { token: TokenFact::Narrow, .. } => deny(Rung::BuiltIn, Reason::TokenScope),
+        MachineFact { token: TokenFact::Good, .. } => permit(Rung::BuiltIn, Reason::BuiltIn, None),
+    }
 }
 
 fn refused_device(device: DeviceFact<'_>) -> Option<Reason> {

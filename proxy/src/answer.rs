@@ -17,7 +17,10 @@ pub(crate) async fn write(session: &mut Session, passage: &mut Passage, page: ap
     for (name, value) in page.headers {
         head.append_header(name, value)?;
     }
-    head.insert_header(http::header::CONTENT_LENGTH, body.len().to_string())?;
+    // These two have no body by definition (RFC 9110, 8.6).
+    if !matches!(page.status, 204 | 304) {
+        head.insert_header(http::header::CONTENT_LENGTH, body.len().to_string())?;
+    }
     let bodyless = session.req_header().method == http::Method::HEAD || body.is_empty();
     passage.answered_here(page.status, if bodyless { 0 } else { body.len() });
     session.write_response_header(Box::new(head), bodyless).await?;

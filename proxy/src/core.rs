@@ -145,6 +145,10 @@ impl Core {
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || core.inventory.flush_last_seen()).await {
             tracing::error!(%error, "when devices were last seen could not be kept");
         }
+        let tokens = self.identity.scim().tokens().clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || tokens.flush()).await {
+            tracing::error!(%error, "when SCIM tokens were last used could not be kept");
+        }
     }
 
     fn strangers(&self) -> MutexGuard<'_, Strangers> {

@@ -20,7 +20,7 @@ use crate::control::{self, Actor, Command, Refused, Reply};
 use crate::core::{Core, socket_path};
 use crate::forward::Resolver;
 use crate::gate::Gate;
-use crate::line::{Generation, Line, rejudge, rejudge_regularly};
+use crate::line::{Generation, Line, reconcile, rejudge, rejudge_regularly};
 use crate::metrics::Metrics;
 use crate::{listener, observe};
 
@@ -130,6 +130,7 @@ impl Running {
             )
             .await
             .context("the start could not be recorded")?;
+        reconcile(&gate.core).await;
 
         let socket =
             control::listen(&socket_path(&settings.gateway.data)).context("the control socket can't be made")?;
@@ -357,6 +358,7 @@ impl Reloader {
         })
         .await??;
         self.gate.swap(next);
+        reconcile(&self.gate.core).await;
         Ok((number, digest))
     }
 }

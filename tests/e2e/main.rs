@@ -10,6 +10,7 @@
 //! | `record.rs` | what is in the record, and what never is (promise 4) |
 //! | `durability.rs` | kill, full and read-only disks, floods (promise 1) |
 //! | `operation.rs` | start, stop, reload, metrics, the command line |
+//! | `scim.rs` | an identity provider pushes people and groups; an independent suite checks the protocol |
 //! | `browser.rs` | headless Chromium signs in, works, signs out |
 //! | `demo_tour.rs` | `sekisho demo --tour` |
 
@@ -25,4 +26,5 @@ mod listener;
 mod operation;
 mod policy;
 mod record;
+mod scim;
 mod sign_in;

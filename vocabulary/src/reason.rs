@@ -53,6 +53,10 @@ reasons! {
     Ambiguous => "ambiguous",
     /// A page of another site or app made this request.
     CrossSite => "cross-site",
+    /// A machine client showed no token that is good now.
+    TokenNeeded => "token-needed",
+    /// The machine client's token is not good for this.
+    TokenScope => "token-scope",
     /// The device's certificate was revoked.
     DeviceRevoked => "device-revoked",
     /// The certificate is not in the inventory.

@@ -80,6 +80,28 @@ pub const fn of_reason(reason: Reason) -> Notice {
                 "Start again from the service's front page. If you did nothing of the kind, tell your administrator.",
             ),
         ),
+        Reason::TokenNeeded => notice(
+            text("アクセスキーが必要です", "An access token is needed"),
+            text(
+                "このアドレスは、ほかのシステムが職員の情報を送るためのものです。有効なアクセスキーがありません。",
+                "This address is for other systems that send staff data. No valid access token was shown.",
+            ),
+            text(
+                "送る側のシステムの設定を、管理者に確認してください。",
+                "Ask your administrator to check the settings of the system that sends.",
+            ),
+        ),
+        Reason::TokenScope => notice(
+            text("このアクセスキーでは行えません", "Not with this access token"),
+            text(
+                "このアクセスキーには、この操作の権限がありません。",
+                "This access token is not good for this request.",
+            ),
+            text(
+                "必要な権限のあるアクセスキーを、管理者に発行してもらってください。",
+                "Ask your administrator for a token with the scope that is needed.",
+            ),
+        ),
         Reason::DeviceRevoked => notice(
             text("この端末は利用できません", "This device may not be used"),
             text("この端末の証明書は、無効になっています。", "This device's certificate has been revoked."),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use cert_authority::{CaSettings, PassphraseSource};
 use policy::{Catalog, NetworkDocument, Policy, RuleDocument};
-use vocabulary::{AppId, DocumentError, NetworkName};
+use vocabulary::{AppId, DocumentError, NetworkName, PathStep};
 
 use crate::settings::{App, Audit, Certificate, Gateway, Log, Settings};
 use crate::written::{GatewayDocument, LogDocument};
@@ -43,9 +43,11 @@ pub(crate) fn resolve(
     let gateway = parts.gateway.as_ref().and_then(|written| gateway::resolve(written, bound, &mut findings));
     // Without a usable gateway the other parts are still checked, under a domain that no document can name.
     let domain = gateway.as_ref().map_or("gateway.invalid", |gateway| gateway.domain.as_str());
-    let apps = apps(parts, gateway.as_ref(), domain, &mut findings);
-    let policy = policy(parts, names, &mut findings);
     let identity = findings.keep(parts.identity.resolve(domain));
+    let scim = identity.as_ref().and_then(|identity| identity.scim.as_ref());
+    scim_fits(scim, gateway.as_ref(), names, &mut findings);
+    let apps = apps(parts, gateway.as_ref(), scim, domain, &mut findings);
+    let policy = policy(parts, names, &mut findings);
     let audit = findings.keep(parts.audit.resolve());
     let ca = ca(parts, &mut findings);
     let settings = || {
@@ -94,11 +96,44 @@ impl Findings<'_> {
     }
 }
 
-fn apps(parts: &Parts, gateway: Option<&Gateway>, domain: &str, findings: &mut Findings<'_>) -> Option<Vec<App>> {
+/// What `identity.scim` says of other parts.
+fn scim_fits(
+    scim: Option<&identity::scim::ScimSettings>,
+    gateway: Option<&Gateway>,
+    names: &Names,
+    findings: &mut Findings<'_>,
+) {
+    let Some(scim) = scim else { return };
+    let at = |steps: &[PathStep]| ["identity".into(), "scim".into()].into_iter().chain(steps.iter().cloned()).collect();
+    let path: Vec<PathStep> = at(&["host".into()]);
+    if gateway.is_some_and(|gateway| gateway.login_host == scim.host) {
+        findings.error(DocumentError::new(path, &scim.host, "is the host of the sign-in pages; choose another one"));
+    }
+    let Some(networks) = &names.networks else { return };
+    for (index, network) in scim.from.iter().enumerate() {
+        if !networks.iter().any(|name| name == network.as_str()) {
+            let path: Vec<PathStep> = at(&["from".into(), index.into()]);
+            let error = DocumentError::new(path, network.as_str(), "is not a network of `networks`");
+            findings.error(error.candidates(networks.iter().cloned()));
+        }
+    }
+}
+
+fn apps(
+    parts: &Parts,
+    gateway: Option<&Gateway>,
+    scim: Option<&identity::scim::ScimSettings>,
+    domain: &str,
+    findings: &mut Findings<'_>,
+) -> Option<Vec<App>> {
     let context = saas::Gateway {
         domain: domain.to_owned(),
         port: gateway.map_or(443, |gateway| gateway.public_port),
-        own_hosts: gateway.map(|gateway| gateway.login_host.clone()).into_iter().collect(),
+        own_hosts: gateway
+            .map(|gateway| gateway.login_host.clone())
+            .into_iter()
+            .chain(scim.map(|s| s.host.clone()))
+            .collect(),
     };
     let compiled = findings.keep(saas::compile(&parts.apps, &context));
     let files: Vec<_> = parts.apps.iter().enumerate().map(|(index, app)| app_files(index, app, findings)).collect();
@@ -179,6 +214,9 @@ fn warn_of_uncovered_hosts(settings: &Settings, findings: &mut Findings<'_>) {
     let login = &settings.gateway.login_host;
     if !gateway_covers(login) {
         findings.warning(DocumentError::new(["gateway".into(), "certificates".into()], "", problem(login)));
+    }
+    if let Some(scim) = settings.identity.scim.as_ref().filter(|scim| !gateway_covers(&scim.host)) {
+        findings.warning(DocumentError::new(["gateway".into(), "certificates".into()], "", problem(&scim.host)));
     }
     for (index, app) in settings.apps.iter().enumerate() {
         for (_, host) in app.saas.hosts.iter() {

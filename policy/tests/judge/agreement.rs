@@ -1,5 +1,5 @@
 use policy::document::{From, Who};
-use policy::{Effect, RuleDocument, Standing, Verdict};
+use policy::{Effect, MachineFact, RuleDocument, Standing, TokenFact, Verdict};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use vocabulary::{Action, AppId, GroupName, LocalTime, NetworkName, PersonId, Reason, RuleName};
@@ -88,6 +88,8 @@ fn some_request() -> impl Strategy<Value = Request> {
         10 => select(vec![To::App("kaipoke"), To::App("records")]),
         6 => select(vec![To::Login, To::Console, To::Ticket("kaipoke"), To::Ticket("records")]),
         1 => select(vec![To::UnknownHost, To::Misdirected, To::Enroll]),
+        1 => (any::<bool>(), select(vec![TokenFact::None, TokenFact::Narrow, TokenFact::Good]))
+            .prop_map(|(place, token)| To::Scim(MachineFact { place, token })),
     ];
     let device = prop_oneof![
         4 => select(vec![Device::None, Device::Expired, Device::Shared]),

@@ -1,5 +1,5 @@
 use policy::document::Who;
-use policy::{Decision, Policy, RuleDocument, Standing};
+use policy::{Decision, MachineFact, Policy, RuleDocument, Standing, TokenFact};
 use vocabulary::{Action, Reason};
 
 use crate::world::*;
@@ -44,6 +44,10 @@ fn person(change: impl FnOnce(&mut Person)) -> Option<Person> {
 
 fn standing(standing: Standing) -> Option<Person> {
     person(|p| p.standing = standing)
+}
+
+fn scim(place: bool, token: TokenFact) -> To {
+    To::Scim(MachineFact { place, token })
 }
 
 #[test]
@@ -141,6 +145,36 @@ fn each_rung_decides_in_its_turn() {
             "who is signed in may sign out from anywhere",
             Request { to: To::Login, address: OUTSIDE, ..request() },
             Reason::BuiltIn,
+            None,
+        ),
+        (
+            "a provider's good token is good from where it may come, whoever is signed in or not",
+            Request { to: scim(true, TokenFact::Good), address: OUTSIDE, ..stranger() },
+            Reason::BuiltIn,
+            None,
+        ),
+        (
+            "from elsewhere it is worth nothing",
+            Request { to: scim(false, TokenFact::Good), ..request() },
+            Reason::UnknownNetwork,
+            None,
+        ),
+        (
+            "without a token a signed-in manager pushes nobody",
+            Request { to: scim(true, TokenFact::None), ..request() },
+            Reason::TokenNeeded,
+            None,
+        ),
+        (
+            "a token for one thing is not good for another",
+            Request { to: scim(true, TokenFact::Narrow), ..stranger() },
+            Reason::TokenScope,
+            None,
+        ),
+        (
+            "nor with a revoked certificate in hand",
+            Request { to: scim(true, TokenFact::Good), device: Device::Revoked, ..stranger() },
+            Reason::DeviceRevoked,
             None,
         ),
         (

@@ -1,7 +1,7 @@
 //! The decision once more: slow, plain, straight from the documents, sharing no code with the crate.
 
 use policy::document::{From, When};
-use policy::{RuleDocument, Standing};
+use policy::{RuleDocument, Standing, TokenFact};
 use vocabulary::{LocalTime, Reason};
 
 use crate::world::*;
@@ -204,7 +204,7 @@ pub(crate) fn decide(rules: &[RuleDocument], request: &Request) -> Outcome {
         To::Misdirected => return deny(Reason::Misdirected),
         To::App(app) | To::Ticket(app) => app,
         To::Console => "console",
-        To::Login | To::Enroll => "",
+        To::Login | To::Enroll | To::Scim(_) => "",
     };
     if request.ambiguous {
         return deny(Reason::Ambiguous);
@@ -230,6 +230,12 @@ pub(crate) fn decide(rules: &[RuleDocument], request: &Request) -> Outcome {
         To::Login => return closest(rules, request, &APPS, place),
         To::Ticket(app) if could_allow(rules, request, app) => return permit(Reason::Ticket),
         To::Ticket(app) => return closest(rules, request, &[app], place),
+        To::Scim(machine) if !machine.place => return deny(Reason::UnknownNetwork),
+        To::Scim(machine) => match machine.token {
+            TokenFact::None => return deny(Reason::TokenNeeded),
+            TokenFact::Narrow => return deny(Reason::TokenScope),
+            TokenFact::Good => return permit(Reason::BuiltIn),
+        },
         _ => {}
     }
     let Some(person) = &request.person else {

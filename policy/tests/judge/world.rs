@@ -2,7 +2,8 @@ use std::net::IpAddr;
 
 use policy::document::{DeviceRequirement, From, When, Who};
 use policy::{
-    BuiltIn, Catalog, Decision, DeviceFact, Facts, NetworkDocument, PersonFact, Policy, Route, RuleDocument, Standing,
+    BuiltIn, Catalog, Decision, DeviceFact, Facts, MachineFact, NetworkDocument, PersonFact, Policy, Route,
+    RuleDocument, Standing,
 };
 use vocabulary::{Action, AppId, Date, GroupName, LocalTime, NetworkName, PersonId, Reason, RuleName};
 
@@ -31,6 +32,7 @@ pub(crate) enum To {
     Login,
     Console,
     Enroll,
+    Scim(MachineFact),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -165,6 +167,7 @@ pub(crate) fn with_facts<R>(policy: &Policy, request: &Request, then: impl FnOnc
         To::Login => Route::BuiltIn(BuiltIn::Login),
         To::Console => Route::BuiltIn(BuiltIn::Console),
         To::Enroll => Route::BuiltIn(BuiltIn::Enroll),
+        To::Scim(machine) => Route::BuiltIn(BuiltIn::Scim(machine)),
     };
     let owner = match request.device {
         Device::Of(owner) => Some(PersonId::new(owner).unwrap()),

@@ -6,6 +6,7 @@ mod ca;
 mod check;
 mod explain;
 mod people;
+mod scim;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -60,6 +61,9 @@ enum Command {
     /// Who is signed in
     #[command(subcommand)]
     Session(people::SessionCommand),
+    /// Identity providers that push people and groups
+    #[command(subcommand)]
+    Scim(scim::ScimCommand),
     /// The record of every request
     #[command(subcommand)]
     Audit(audit_log::AuditCommand),
@@ -80,6 +84,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Device(command) => people::device(&command),
         Command::Staff(command) => people::staff(&command),
         Command::Session(command) => people::session(&command),
+        Command::Scim(command) => scim::run(&command),
         Command::Audit(command) => audit_log::run(&command),
         Command::Clock(command) => people::clock(&command),
     };

@@ -18,7 +18,7 @@ use crate::control::{self, Command, NewPerson, Reply};
 #[derive(Debug, Args)]
 pub(crate) struct Output {
     #[command(flatten)]
-    file: ConfigFile,
+    pub(super) file: ConfigFile,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -190,7 +190,17 @@ pub(crate) fn staff(command: &StaffCommand) -> anyhow::Result<ExitCode> {
         }
         StaffCommand::Unlock(one) => {
             let value = carry_out(&one.output.file, Command::StaffUnlock { person: one.person.clone() })?;
-            told(&one.output, &value, || say(format_args!("{} may sign in again.", one.person)))
+            told(&one.output, &value, || {
+                if value["deactivated"] == true {
+                    say(format_args!(
+                        "{0} has no lock of yours any more, but the identity provider keeps {0} out. It has to let them in \
+                         again; or take the person out of its hands: sekisho scim release {0}",
+                        one.person
+                    ));
+                } else {
+                    say(format_args!("{} may sign in again.", one.person));
+                }
+            })
         }
         StaffCommand::Password(args) => {
             let password = args.stdin.then(password_from_stdin).transpose()?;
@@ -333,7 +343,7 @@ fn password_from_stdin() -> anyhow::Result<String> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-fn told(output: &Output, value: &Value, words: impl FnOnce()) -> anyhow::Result<ExitCode> {
+pub(super) fn told(output: &Output, value: &Value, words: impl FnOnce()) -> anyhow::Result<ExitCode> {
     if output.json {
         say(serde_json::to_string_pretty(value)?);
     } else {
@@ -342,7 +352,7 @@ fn told(output: &Output, value: &Value, words: impl FnOnce()) -> anyhow::Result<
     Ok(ExitCode::SUCCESS)
 }
 
-fn listed(output: &Output, value: &Value, columns: &[&str]) -> anyhow::Result<ExitCode> {
+pub(super) fn listed(output: &Output, value: &Value, columns: &[&str]) -> anyhow::Result<ExitCode> {
     if output.json {
         say(serde_json::to_string_pretty(value)?);
         return Ok(ExitCode::SUCCESS);

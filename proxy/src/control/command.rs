@@ -19,6 +19,10 @@ pub(crate) enum Command {
     DeviceIssue { owner: PersonId, name: String, aes: bool },
     DeviceList,
     DeviceRevoke { device: DeviceId, cause: String },
+    ScimTokenAdd(NewScimToken),
+    ScimTokenList,
+    ScimTokenRevoke { token: String },
+    ScimRelease { person: PersonId },
     ClockAccept,
     Reload,
 }
@@ -36,6 +40,15 @@ pub(crate) struct NewPerson {
     pub(crate) last_day: Option<String>,
     /// `None`: one is made and told once.
     pub(crate) password: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct NewScimToken {
+    pub(crate) name: String,
+    /// Whose people and groups it sees; a name of the operator's choice.
+    pub(crate) provider: String,
+    pub(crate) scopes: identity::scim::Scopes,
+    pub(crate) expires: vocabulary::Span,
 }
 
 /// The answer: what was done or asked for, or why not.

@@ -46,8 +46,8 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
             known(core, &person)?;
             change(core, actor, "staff-unlocked", person.as_str(), Map::new()).await?;
             let (identity, id) = (core.identity.clone(), person.clone());
-            blocking(move || identity.unlock(&id)).await?;
-            Ok(json!({ "person": person }))
+            let entry = blocking(move || identity.unlock(&id)).await?;
+            Ok(json!({ "person": person, "deactivated": entry.deactivated }))
         }
         Command::StaffPassword { person, password } => {
             known(core, &person)?;
@@ -92,6 +92,10 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
         Command::DeviceIssue { owner, name, aes } => device_issue(core, actor, owner, name, aes).await,
         Command::DeviceList => Ok(device_list(core)),
         Command::DeviceRevoke { device, cause } => device_revoke(core, actor, device, cause).await,
+        Command::ScimTokenAdd(new) => super::scim::token_add(core, actor, new).await,
+        Command::ScimTokenList => Ok(super::scim::token_list(core)),
+        Command::ScimTokenRevoke { token } => super::scim::token_revoke(core, actor, &token).await,
+        Command::ScimRelease { person } => super::scim::release(core, actor, person).await,
         Command::ClockAccept => {
             let newest = core.journal.newest();
             let accepted = ClockAccepted { by: actor.who.clone(), newest, more: Map::new() };
@@ -104,14 +108,14 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
 }
 
 /// An error of the person who said the command, told in the words of the crate that found it.
-fn say_no(error: IdentityError) -> Refused {
+pub(super) fn say_no(error: IdentityError) -> Refused {
     match error {
         IdentityError::Store(_) => Refused::Failed(error.into()),
         other => Refused::No(other.to_string()),
     }
 }
 
-async fn blocking<T: Send + 'static, E: Into<anyhow::Error> + Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static, E: Into<anyhow::Error> + Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, Refused> {
     Ok(tokio::task::spawn_blocking(work).await?.map_err(Into::into)?)
@@ -128,7 +132,7 @@ fn of_person(person: &PersonId) -> Map<String, Value> {
     Map::from_iter([("person".to_owned(), person.as_str().into())])
 }
 
-async fn change(
+pub(super) async fn change(
     core: &Core,
     actor: &Actor,
     what: &str,

@@ -4,10 +4,11 @@
 mod client;
 mod command;
 mod execute;
+mod scim;
 mod server;
 
 pub(crate) use client::{ClientError, ask};
-pub(crate) use command::{Actor, Command, NewPerson, Reply};
+pub(crate) use command::{Actor, Command, NewPerson, NewScimToken, Reply};
 pub(crate) use execute::{Refused, execute, sign_out};
 pub(crate) use server::{AsyncCommand, listen, serve};
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use identity::Session;
+use identity::scim::ScimToken;
 use saas::{Ambiguity, Guess, HostIndex};
 use vocabulary::AppId;
 
@@ -21,6 +22,8 @@ pub(crate) enum Destination {
     Ticket { app: Arc<App> },
     /// Our own sign-in pages.
     Login,
+    /// Where identity providers push people.
+    Scim,
 }
 
 impl Destination {
@@ -61,4 +64,6 @@ pub(crate) struct Exchange {
     pub(crate) streaming: bool,
     pub(crate) guess: Guess,
     pub(crate) session: Option<Arc<Session>>,
+    /// The machine client whose token came along, on the one host where tokens count.
+    pub(crate) client: Option<Arc<ScimToken>>,
 }

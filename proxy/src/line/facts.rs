@@ -13,10 +13,10 @@ use policy::{AppIndex, BuiltIn, DeviceFact, Facts, GroupSet, NetworkFact, Person
 use saas::{Guess, Target, origin};
 use vocabulary::{Action, LocalTime, PersonId, Timestamp};
 
-use super::Passage;
 use super::exchange::{Destination, Exchange};
 use super::generation::Generation;
 use super::route::Routed;
+use super::{Passage, scim};
 use crate::gate::Gate;
 use crate::listener::Connection;
 
@@ -72,6 +72,7 @@ pub(super) fn of_request(passage: &Passage, session: &Session, routed: Routed) -
         streaming: super::forward::is_streaming(headers),
         guess,
         session: session_now,
+        client: scim::client(passage, headers, &destination),
         host,
         destination,
     })
@@ -95,6 +96,8 @@ pub(super) struct Known {
     pub(super) device: DeviceState,
     pub(super) person: Option<PersonState>,
     local: LocalTime,
+    /// A machine client showed a token that is good now.
+    pub(super) client: bool,
 }
 
 /// What stands behind the client certificate.
@@ -159,6 +162,9 @@ impl Known {
             Destination::Nowhere => Route::UnknownHost,
             Destination::Misdirected => Route::Misdirected,
             Destination::Login => Route::BuiltIn(BuiltIn::Login),
+            Destination::Scim => {
+                Route::BuiltIn(BuiltIn::Scim(scim::facts(core, generation, connection.ip(), exchange, now)))
+            }
             Destination::App { app: asked, .. } => app(&asked.id).map_or(Route::UnknownHost, Route::App),
             Destination::Ticket { app: asked, .. } => {
                 app(&asked.id).map_or(Route::UnknownHost, |index| Route::BuiltIn(BuiltIn::Ticket(index)))
@@ -185,6 +191,7 @@ impl Known {
             device,
             person,
             local,
+            client: exchange.client.as_ref().is_some_and(|token| core.identity.scim().tokens().is_live(token, now)),
         }
     }
 
@@ -218,9 +225,9 @@ impl Known {
         Facts { route: Route::App(app), path: "/", method: "GET", ..self.facts(exchange, Action::View) }
     }
 
-    /// Neither signed in nor on an enrolled device: promise 1 lets such requests be counted instead of recorded.
+    /// Neither signed in, nor on an enrolled device, nor a machine client: promise 1 lets such requests be counted instead of recorded.
     pub(super) fn is_stranger(&self) -> bool {
-        self.person.is_none() && !matches!(self.device, DeviceState::Enrolled(_))
+        self.person.is_none() && !self.client && !matches!(self.device, DeviceState::Enrolled(_))
     }
 }
 

@@ -47,6 +47,7 @@ pub(crate) struct Generation {
     pub(crate) hosts: HashMap<String, Named>,
     pub(crate) apps: Vec<Arc<App>>,
     pub(crate) login_id: AppId,
+    pub(crate) scim_id: AppId,
     /// The identity provider's id, for records.
     pub(crate) provider: String,
     /// What it was made from, to be held against what comes after it.
@@ -76,6 +77,7 @@ impl fmt::Debug for Generation {
 #[derive(Clone, Debug)]
 pub(crate) enum Named {
     Login,
+    Scim,
     App { app: Arc<App>, host: HostIndex },
 }
 
@@ -133,6 +135,7 @@ impl Generation {
             apps_made.push(app);
         }
         hosts.insert(gateway.login_host.clone(), Named::Login);
+        hosts.extend(settings.identity.scim.iter().map(|scim| (scim.host.clone(), Named::Scim)));
 
         if let Some(authority) = &core.authority {
             expires(metrics, "device-authority", authority.device_ca_not_after());
@@ -153,6 +156,7 @@ impl Generation {
             login: login(settings, core, &apps_made, &login_origin),
             hosts,
             login_id: AppId::new("login")?,
+            scim_id: AppId::new("scim")?,
             provider: settings.identity.providers.first().map(|p| p.id.clone()).unwrap_or_default(),
             settings: settings.clone(),
             bound_port,
@@ -179,6 +183,15 @@ impl Generation {
             },
             apps: apps_made,
         })
+    }
+
+    /// `https://scim.gw.example[:port]`, if providers can push.
+    pub(super) fn scim_origin(&self) -> String {
+        let host = self.settings.identity.scim.as_ref().map_or("", |scim| scim.host.as_str());
+        match self.settings.gateway.public_port {
+            443 => format!("https://{host}"),
+            port => format!("https://{host}:{port}"),
+        }
     }
 
     /// Counts a judged request.
@@ -274,6 +287,12 @@ fn certificates(
     let (own, renew) = certificate(covering(settings, &hosts), core, metrics, "login", &hosts)?;
     earliest(renew);
     by_host.insert(login, own.clone());
+    if let Some(scim) = &settings.identity.scim {
+        let hosts = [scim.host.clone()];
+        let (key, renew) = certificate(covering(settings, &hosts), core, metrics, "scim", &hosts)?;
+        earliest(renew);
+        by_host.insert(scim.host.clone(), key);
+    }
     Ok((Certificates { by_host, own }, renew_at))
 }
 

@@ -27,6 +27,7 @@ pub(super) enum Verdict {
 pub(super) enum Page {
     Login,
     Ticket,
+    Scim,
 }
 
 /// Why not.
@@ -66,6 +67,7 @@ fn permitted(passage: &mut Passage, exchange: &Exchange, permit: Permit) -> Verd
         }
         Destination::Ticket { .. } => Verdict::BuiltIn(Page::Ticket),
         Destination::Login => Verdict::BuiltIn(Page::Login),
+        Destination::Scim => Verdict::BuiltIn(Page::Scim),
         // The policy permits nothing there; if it ever did, there would be nowhere to go.
         Destination::Nowhere | Destination::Misdirected => {
             Verdict::Refuse(Refusal { reason: Reason::NoApp, rule: None, action: exchange.guess.action })

@@ -17,6 +17,7 @@ mod passage;
 mod record;
 mod rejudge;
 mod route;
+mod scim;
 mod sign_in;
 
 use std::sync::Arc;
@@ -32,10 +33,11 @@ pub(crate) use exchange::Exchange;
 pub(crate) use generation::Generation;
 pub(crate) use passage::Passage;
 pub(crate) use rejudge::{rejudge, rejudge_regularly};
+pub(crate) use scim::reconcile;
 
 use crate::answer;
 use crate::gate::Gate;
-use judge::Verdict;
+use judge::{Page, Verdict};
 
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -58,6 +60,7 @@ impl ProxyHttp for Line {
         let verdict = judge::request(passage, &connection, &exchange);
         match record::intent(passage, session, &exchange, verdict).await {
             Verdict::Forward => forward::prepare(passage, session, exchange).await.map(|()| false),
+            Verdict::BuiltIn(Page::Scim) => scim::answer(passage, session, &exchange).await.map(|()| true),
             Verdict::BuiltIn(page) => sign_in::answer(passage, session, &exchange, page).await.map(|()| true),
             Verdict::Refuse(refusal) => sign_in::refuse(passage, session, &exchange, refusal).await.map(|()| true),
         }

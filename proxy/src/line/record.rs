@@ -64,6 +64,7 @@ pub(super) async fn intent(
     let headers = &session.req_header().headers;
     let person = known.person.as_ref();
     let device = known.device.device();
+    let client = exchange.client.as_ref().filter(|_| known.client).map(|token| super::scim::actor(token));
     let serial = connection.certificate.as_ref().map(|c| c.serial_hex.as_str());
     let networks = generation.policy.networks().sure(known.network);
     let intent = RequestIntent {
@@ -80,6 +81,7 @@ pub(super) async fn intent(
         person: person.map(|p| &p.id),
         session: exchange.session.as_ref().filter(|_| person.is_some()).map(|s| s.id()),
         device: device.map(|d| &d.id),
+        client: client.as_deref(),
         serial,
         source: connection.ip(),
         networks,
@@ -123,6 +125,7 @@ fn unavailable(exchange: &Exchange) -> Verdict {
 fn app_id<'a>(generation: &'a Generation, destination: &'a Destination) -> Option<&'a vocabulary::AppId> {
     match destination {
         Destination::Login => Some(&generation.login_id),
+        Destination::Scim => Some(&generation.scim_id),
         other => other.app_id(),
     }
 }

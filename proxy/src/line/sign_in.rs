@@ -26,7 +26,8 @@ pub(super) async fn answer(
 ) -> Result<()> {
     let page = match page {
         Page::Ticket => ticket(passage, session, exchange).await,
-        Page::Login => login(passage, session, exchange).await?,
+        // The line asks `scim` itself for its own; nothing of it comes here.
+        Page::Login | Page::Scim => login(passage, session, exchange).await?,
     };
     answer::write(session, passage, page).await
 }
@@ -39,6 +40,9 @@ pub(super) async fn refuse(
     refusal: Refusal,
 ) -> Result<()> {
     passage.refused(exchange.clone());
+    if matches!(exchange.destination, Destination::Scim) {
+        return super::scim::refuse(passage, session, refusal.reason).await;
+    }
     let headers = &session.req_header().headers;
     let helped = matches!(refusal.reason, Reason::SignInNeeded | Reason::SessionElsewhere);
     let begun = match &exchange.destination {
