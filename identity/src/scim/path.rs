@@ -47,7 +47,7 @@ pub(crate) enum Aim {
 }
 
 pub(crate) fn aim(kind: &'static ResourceType, text: &str) -> Result<Aim, Problem> {
-    let (path, filter) = filter::parse_path(text).map_err(|error| Problem::path(error.to_string()))?;
+    let (path, filter) = filter::patch_path(text).map_err(|error| Problem::path(error.to_string()))?;
     if let Some(extension) = kind.extension.filter(|e| e.id.eq_ignore_ascii_case(text.trim())) {
         return Ok(Aim::Extension(extension));
     }

@@ -115,7 +115,7 @@ proptest! {
     fn no_text_makes_the_parser_panic(text in "[a-z\"\\\\\\[\\]().: あ0-9]{0,60}", any in ".{0,60}") {
         let _ = Filter::parse(&text);
         let _ = Filter::parse(&any);
-        let _ = parse_path(&text);
+        let _ = patch_path(&text);
         let _ = AttributePath::parse(&any);
     }
 }
