@@ -48,7 +48,10 @@ impl Provider {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {}", self.token)).unwrap());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/scim+json"));
-        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
+        let body = match body {
+            Value::Null => Bytes::new(),
+            body => body.to_string().into(),
+        };
         self.browser.send(method, url, Mode::Bare, headers, body).await.unwrap()
     }
 
@@ -61,7 +64,9 @@ impl Provider {
 }
 
 fn patch(operations: Value) -> Value {
-    json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations })
+    let mut body = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"] });
+    body["Operations"] = operations;
+    body
 }
 
 /// Everything in the journal, as it stands on disk.

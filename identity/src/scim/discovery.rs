@@ -52,13 +52,13 @@ fn resource_type(kind: &ResourceType, origin: &str) -> Value {
 
 pub(crate) fn schemas(origin: &str) -> Vec<Value> {
     let ours = [&USER, &ENTERPRISE, &GROUP].into_iter().map(|schema| {
-        let attributes = schema.attributes.iter().map(attribute).collect();
-        document(schema.id, schema.name, schema.description, attributes, origin)
+        let attributes: Vec<_> = schema.attributes.iter().map(attribute).collect();
+        document(schema.id, schema.name, schema.description, &attributes, origin)
     });
     ours.chain(of_ourselves(origin)).collect()
 }
 
-fn document(id: &str, name: &str, description: &str, attributes: Vec<Value>, origin: &str) -> Value {
+fn document(id: &str, name: &str, description: &str, attributes: &[Value], origin: &str) -> Value {
     json!({
         "schemas": [SCHEMA],
         "id": id,
@@ -166,9 +166,9 @@ fn of_ourselves(origin: &str) -> Vec<Value> {
         field("attributes", "complex", true, &characteristics),
     ];
     vec![
-        document(CONFIG, "ServiceProviderConfig", "What this service can do", config, origin),
-        document(RESOURCE_TYPE, "ResourceType", "A kind of resource that is served", kind, origin),
-        document(SCHEMA, "Schema", "The attributes of a resource", schema, origin),
+        document(CONFIG, "ServiceProviderConfig", "What this service can do", &config, origin),
+        document(RESOURCE_TYPE, "ResourceType", "A kind of resource that is served", &kind, origin),
+        document(SCHEMA, "Schema", "The attributes of a resource", &schema, origin),
     ]
 }
 

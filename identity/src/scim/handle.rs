@@ -51,9 +51,9 @@ impl Scim {
         match (&segments[..], request.method) {
             (["ServiceProviderConfig"], "GET") => found(context.discovery()?, discovery::config(request.origin)),
             (["ResourceTypes"], "GET") => {
-                found(context.discovery()?, document_list(discovery::resource_types(request.origin)))
+                found(context.discovery()?, document_list(&discovery::resource_types(request.origin)))
             }
-            (["Schemas"], "GET") => found(context.discovery()?, document_list(discovery::schemas(request.origin))),
+            (["Schemas"], "GET") => found(context.discovery()?, document_list(&discovery::schemas(request.origin))),
             (["ResourceTypes", id], "GET") => one(discovery::resource_types(request.origin), id, "resource type"),
             (["Schemas", id], "GET") => one(discovery::schemas(request.origin), id, "schema"),
             (["ServiceProviderConfig"] | ["ResourceTypes", ..] | ["Schemas", ..], _) => not_allowed("GET"),
@@ -84,7 +84,7 @@ fn one(documents: Vec<Value>, id: &str, what: &str) -> Result<Handled, Problem> 
     found(200, document)
 }
 
-fn document_list(documents: Vec<Value>) -> Value {
+fn document_list(documents: &[Value]) -> Value {
     json!({
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"],
         "totalResults": documents.len(), "startIndex": 1, "itemsPerPage": documents.len(), "Resources": documents,

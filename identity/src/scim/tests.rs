@@ -16,7 +16,7 @@ struct World {
     token: ScimToken,
 }
 
-fn settings(document: ScimDocument) -> Settings {
+fn settings(document: &ScimDocument) -> Settings {
     let mut errors = Vec::new();
     Settings { scim: document.resolve("gw.example", &mut errors), ..Settings::default() }
 }
@@ -39,7 +39,7 @@ fn today() -> Date {
 type Said = (u16, Value, Vec<&'static str>);
 
 impl World {
-    fn new(document: ScimDocument) -> Self {
+    fn new(document: &ScimDocument) -> Self {
         let store = Store::in_memory().unwrap();
         let identity = Identity::open(store.clone(), &settings(document)).unwrap();
         Self { identity, store, token: token("entra") }
@@ -51,7 +51,10 @@ impl World {
 
     async fn ask_as(&self, token: &ScimToken, method: &str, target: &str, body: Value, if_match: Option<&str>) -> Said {
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-        let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(&body).unwrap() };
+        let body = match body {
+            Value::Null => Vec::new(),
+            body => serde_json::to_vec(&body).unwrap(),
+        };
         let request = ScimRequest {
             token,
             method,
@@ -104,13 +107,15 @@ fn user(user_name: &str) -> Value {
 }
 
 fn patch_of(operations: Value) -> Value {
-    json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations })
+    let mut body = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"] });
+    body["Operations"] = operations;
+    body
 }
 
 /// RFC 7643, 8.2 and 8.3: the full and the enterprise user.
 #[tokio::test]
 async fn the_users_of_the_rfc_become_people_of_the_roster() {
-    let world = World::new(nurses());
+    let world = World::new(&nurses());
     let full = json!({
         "schemas": [schema::USER.id, schema::ENTERPRISE.id],
         "id": "2819c223-7f76-453a-919d-413861904646",
@@ -156,7 +161,7 @@ async fn the_users_of_the_rfc_become_people_of_the_roster() {
 
 #[tokio::test]
 async fn inactive_is_out_and_what_an_operator_locked_stays_locked() {
-    let world = World::new(nurses());
+    let world = World::new(&nurses());
     let id = world.make("sato@x.example").await;
     let (status, shown, records) = world
         .ask(
@@ -172,7 +177,7 @@ async fn inactive_is_out_and_what_an_operator_locked_stays_locked() {
     world.identity.unlock(&"sato".parse().unwrap()).unwrap();
     world.identity.update(Person::new("sato".parse().unwrap(), "佐藤")).unwrap();
     assert_eq!(world.person("sato").standing(today()), Standing::Locked);
-    let again = Identity::open(world.store.clone(), &settings(nurses())).unwrap();
+    let again = Identity::open(world.store.clone(), &settings(&nurses())).unwrap();
     assert_eq!(again.roster().standing(&"sato".parse().unwrap(), today()), Standing::Locked);
 
     // And the other way round.
@@ -187,7 +192,7 @@ async fn inactive_is_out_and_what_an_operator_locked_stays_locked() {
 
 #[tokio::test]
 async fn leaving_active_out_of_a_replacement_lets_nobody_in_again() {
-    let world = World::new(nurses());
+    let world = World::new(&nurses());
     let id = world.make("sato@x.example").await;
     let off = json!({ "schemas": [schema::USER.id], "userName": "sato@x.example", "active": false });
     assert_eq!(world.ask("PUT", &format!("/Users/{id}"), off).await.0, 200);
@@ -205,7 +210,7 @@ async fn leaving_active_out_of_a_replacement_lets_nobody_in_again() {
 
 #[tokio::test]
 async fn who_is_deleted_stays_on_the_roster_and_returns_as_the_same_person() {
-    let world = World::new(nurses());
+    let world = World::new(&nurses());
     let id = world.make("sato@x.example").await;
     let group = world.group("Visiting Nurses", &[&id]).await;
     assert_eq!(world.groups_of("sato"), ["visiting-nurses"]);
@@ -227,7 +232,7 @@ async fn who_is_deleted_stays_on_the_roster_and_returns_as_the_same_person() {
 
 #[tokio::test]
 async fn a_group_gives_what_the_configuration_lists_and_nothing_else() {
-    let world = World::new(nurses());
+    let world = World::new(&nurses());
     let (a, b) = (world.make("a@x.example").await, world.make("b@x.example").await);
     let listed = world.group("visiting nurses", &[&a]).await;
     world.group("staff", &[&a, &b]).await;
@@ -253,7 +258,7 @@ async fn a_group_gives_what_the_configuration_lists_and_nothing_else() {
 
 #[tokio::test]
 async fn what_an_operator_gave_a_provider_can_not_take() {
-    let world = World::new(ScimDocument { adopt: true, ..nurses() });
+    let world = World::new(&ScimDocument { adopt: true, ..nurses() });
     let mut made = Person::new("sato".parse().unwrap(), "佐藤");
     made.mail = Some("sato@x.example".into());
     made.groups = vec!["visiting-nurses".parse().unwrap(), "managers".parse().unwrap()];
@@ -267,7 +272,7 @@ async fn what_an_operator_gave_a_provider_can_not_take() {
 
 #[tokio::test]
 async fn an_entry_that_an_operator_made_is_not_taken_over_unless_allowed() {
-    let world = World::new(nurses());
+    let world = World::new(&nurses());
     let mut made = Person::new("sato".parse().unwrap(), "佐藤");
     made.mail = Some("Sato@x.example".into());
     world.identity.add(made).unwrap();
@@ -288,7 +293,7 @@ async fn an_entry_that_an_operator_made_is_not_taken_over_unless_allowed() {
 
 #[tokio::test]
 async fn a_provider_sees_its_own_people_only() {
-    let world = World::new(nurses());
+    let world = World::new(&nurses());
     let id = world.make("sato@x.example").await;
     let other = token("okta");
     let target = format!("/Users/{id}");
@@ -304,7 +309,7 @@ async fn a_provider_sees_its_own_people_only() {
 
 #[tokio::test]
 async fn lists_are_filtered_paged_and_projected() {
-    let world = World::new(nurses());
+    let world = World::new(&nurses());
     for n in 0..7 {
         let mut body = user(&format!("user{n}@x.example"));
         body["externalId"] = format!("E{n}").into();
@@ -366,7 +371,7 @@ async fn lists_are_filtered_paged_and_projected() {
 
 #[tokio::test]
 async fn a_version_that_is_no_longer_there_is_not_changed() {
-    let world = World::new(nurses());
+    let world = World::new(&nurses());
     let id = world.make("sato@x.example").await;
     let target = format!("/Users/{id}");
     let before = world.ask("GET", &target, Value::Null).await.1["meta"]["version"].as_str().unwrap().to_owned();
@@ -378,11 +383,11 @@ async fn a_version_that_is_no_longer_there_is_not_changed() {
 
 #[tokio::test]
 async fn another_configuration_gives_other_groups_and_a_released_person_is_the_operators() {
-    let world = World::new(nurses());
+    let world = World::new(&nurses());
     let id = world.make("sato@x.example").await;
     world.group("Visiting Nurses", &[&id]).await;
     let elsewhere = [("Visiting Nurses".to_owned(), "nurses-west".parse().unwrap())].into();
-    world.identity.apply(&settings(ScimDocument { groups: elsewhere, ..ScimDocument::default() }));
+    world.identity.apply(&settings(&ScimDocument { groups: elsewhere, ..ScimDocument::default() }));
     let scim = world.identity.scim().clone();
     let writing = scim.writing().await;
     let change = scim.reconcile(&world.identity.roster(), &writing).unwrap();
@@ -403,7 +408,7 @@ async fn another_configuration_gives_other_groups_and_a_released_person_is_the_o
 
 #[tokio::test]
 async fn what_is_wrong_is_said_in_the_protocols_form() {
-    let world = World::new(nurses());
+    let world = World::new(&nurses());
     for (method, target, body, status, word) in [
         ("POST", "/Users", json!({ "userName": "x" }), 400, Some("invalidSyntax")),
         ("POST", "/Users", json!({ "schemas": [schema::USER.id] }), 400, Some("invalidValue")),
@@ -479,7 +484,7 @@ fn a_scope_is_needed_for_each_thing_and_writing_includes_reading() {
 #[test]
 fn a_token_is_good_until_it_expires_or_is_revoked_and_is_stored_as_a_hash() -> Result<(), IdentityError> {
     let store = Store::in_memory()?;
-    let identity = Identity::open(store.clone(), &settings(nurses()))?;
+    let identity = Identity::open(store.clone(), &settings(&nurses()))?;
     let tokens = identity.scim().tokens();
     let here = "203.0.113.9".parse().unwrap();
     let made = NewToken::make("entra".into(), "entra".into(), Scope::UsersRead.into(), NOW.plus_secs(10), NOW)?;
@@ -496,7 +501,7 @@ fn a_token_is_good_until_it_expires_or_is_revoked_and_is_stored_as_a_hash() -> R
     let rows = store.transaction(|tx| tx.query("SELECT * FROM scim_token", &[]))?;
     assert!(!format!("{rows:?} {made:?} {:?}", made.token).contains(&secret["sekisho_scim_".len()..]));
 
-    let again = Identity::open(store, &settings(nurses()))?;
+    let again = Identity::open(store, &settings(&nurses()))?;
     let seen = again.scim().tokens().list()[0].summary();
     assert_eq!((seen.last_used, seen.last_used_from), (Some(NOW.plus_secs(9)), Some(here)));
     let held = tokens.lookup(&header, here, NOW).unwrap();
@@ -507,7 +512,7 @@ fn a_token_is_good_until_it_expires_or_is_revoked_and_is_stored_as_a_hash() -> R
 
 #[tokio::test]
 async fn ten_thousand_people_are_listed_page_by_page() {
-    let world = World::new(nurses());
+    let world = World::new(&nurses());
     let mut resources = directory::Resources::default();
     for n in 0..10_000u32 {
         let Value::Object(attributes) = json!({ "userName": format!("u{n}@x.example") }) else { return };

@@ -95,7 +95,7 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
         Command::ScimTokenAdd(new) => super::scim::token_add(core, actor, new).await,
         Command::ScimTokenList => Ok(super::scim::token_list(core)),
         Command::ScimTokenRevoke { token } => super::scim::token_revoke(core, actor, &token).await,
-        Command::ScimRelease { person } => super::scim::release(core, actor, person).await,
+        Command::ScimRelease { person } => super::scim::release(core, actor, &person).await,
         Command::ClockAccept => {
             let newest = core.journal.newest();
             let accepted = ClockAccepted { by: actor.who.clone(), newest, more: Map::new() };

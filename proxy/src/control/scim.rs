@@ -73,10 +73,10 @@ pub(super) async fn token_revoke(core: &Arc<Core>, actor: &Actor, id: &str) -> R
     Ok(json!({ "id": token.id }))
 }
 
-pub(super) async fn release(core: &Arc<Core>, actor: &Actor, person: PersonId) -> Result<Value, Refused> {
+pub(super) async fn release(core: &Arc<Core>, actor: &Actor, person: &PersonId) -> Result<Value, Refused> {
     let scim = core.identity.scim();
     let writing = scim.writing().await;
-    let Some(planned) = scim.release(&person, &writing) else {
+    let Some(planned) = scim.release(person, &writing) else {
         return Err(Refused::No(format!("no identity provider has {person} in its hands")));
     };
     for record in planned.records() {

@@ -144,15 +144,19 @@ async fn handle(passage: &Passage, session: &Session, exchange: &Exchange, body:
         now: passage.now,
         today: passage.generation.zone.local(passage.now).date,
     };
-    tokio::spawn(asked.handle()).await.unwrap_or_else(|_| failed())
+    match tokio::spawn(asked.handle()).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(problem)) => ScimAnswer::from(&problem),
+        Err(_) => ScimAnswer::from(&failed()),
+    }
 }
 
-fn failed() -> ScimAnswer {
-    ScimAnswer::from(&Problem::new(500, "the request could not be carried out; see the gate's log"))
+fn failed() -> Problem {
+    Problem::new(500, "the request could not be carried out; see the gate's log")
 }
 
 impl Asked {
-    async fn handle(self) -> ScimAnswer {
+    async fn handle(self) -> std::result::Result<ScimAnswer, Problem> {
         let scim = self.gate.core.identity.scim().clone();
         let writing = match self.method.as_str() {
             "GET" => None,
@@ -165,19 +169,14 @@ impl Asked {
             let handled = scim.answer(&self.gate.core.identity.roster(), &self.request(), writing.as_ref());
             handled.map(|handled| (handled, writing))
         });
-        match handled.await {
-            Ok(Ok((Handled::Answer(answer), _))) => answer,
-            Ok(Ok((Handled::Change(change), Some(writing)))) => {
-                match carry_out(&gate.core, &actor, *change, writing).await {
-                    Ok(answer) => {
-                        rejudge(&gate);
-                        answer
-                    }
-                    Err(answer) => answer,
-                }
+        match handled.await.map_err(|_| failed())?? {
+            (Handled::Answer(answer), _) => Ok(answer),
+            (Handled::Change(change), Some(writing)) => {
+                let answer = carry_out(&gate.core, &actor, *change, writing).await?;
+                rejudge(&gate);
+                Ok(answer)
             }
-            Ok(Err(problem)) => ScimAnswer::from(&problem),
-            Ok(Ok((Handled::Change(_), None))) | Err(_) => failed(),
+            (Handled::Change(_), None) => Err(failed()),
         }
     }
 
@@ -203,7 +202,7 @@ pub(crate) async fn carry_out(
     actor: &str,
     change: ScimChange,
     writing: Writing,
-) -> std::result::Result<ScimAnswer, ScimAnswer> {
+) -> std::result::Result<ScimAnswer, Problem> {
     for record in change.records() {
         let record = Record::Change(Change {
             by: actor.to_owned(),
@@ -216,7 +215,7 @@ pub(crate) async fn carry_out(
         if let Err(error) = core.journal.append(core.now(), &record).await {
             tracing::error!(%error, "a change by SCIM was refused because it could not be recorded");
             let detail = apps::words::of_reason(Reason::RecordUnavailable).what.get(apps::Lang::En);
-            return Err(ScimAnswer::from(&Problem::new(503, detail)));
+            return Err(Problem::new(503, detail));
         }
     }
     let identity = core.identity.clone();
@@ -227,7 +226,7 @@ pub(crate) async fn carry_out(
             tracing::error!(%error, "a change by SCIM was recorded and could not be stored");
             return Err(failed());
         }
-        Ok(Err(error)) => return Err(ScimAnswer::from(&Problem::new(409, error.to_string()))),
+        Ok(Err(error)) => return Err(Problem::new(409, error.to_string())),
         Err(_) => return Err(failed()),
     };
     for person in out {

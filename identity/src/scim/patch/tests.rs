@@ -5,7 +5,9 @@ use super::*;
 use crate::scim::schema::{GROUPS, USERS};
 
 fn op(operations: Value) -> Value {
-    json!({ "schemas": [SCHEMA], "Operations": operations })
+    let mut body = json!({ "schemas": [SCHEMA] });
+    body["Operations"] = operations;
+    body
 }
 
 fn user() -> Map<String, Value> {
