@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a set of tasks needs on Debian or Ubuntu, and only what is missing.
 #   deploy/setup.sh build          to compile: a C compiler and cmake (zlib-ng and ring are C)
-#   deploy/setup.sh build test     and to test: Chromium and its driver, certutil, openssl, curl, Python
+#   deploy/setup.sh build test     and to test: Chromium and its driver, certutil, openssl, curl, Python, Node.js and npm
 #   deploy/setup.sh build bench    and to benchmark: nginx and HAProxy as peers
 set -eu
 
@@ -25,6 +25,9 @@ for task in "$@"; do
 		need curl curl
 		need python3 python3
 		python3 -c 'import ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
+		# For the identity provider that tests/e2e/oidc_foreign.rs installs; 18 or newer.
+		need node nodejs
+		need npm npm
 		[ -n "$(find /usr/share/fonts -iname '*cjk*' -print -quit 2>/dev/null)" ] || missing="$missing fonts-noto-cjk"
 		;;
 	bench)

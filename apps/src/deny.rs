@@ -24,7 +24,7 @@ pub struct Deny<'a> {
 /// the rest (RFC 9110).
 pub const fn status(reason: Reason) -> u16 {
     match reason {
-        Reason::SignInNeeded | Reason::SessionElsewhere | Reason::TokenNeeded => 401,
+        Reason::SignInNeeded | Reason::SessionElsewhere | Reason::SignInStale | Reason::TokenNeeded => 401,
         Reason::RecordUnavailable | Reason::Clock => 503,
         Reason::NoApp => 404,
         Reason::Misdirected => 421,
@@ -38,6 +38,7 @@ pub const fn status(reason: Reason) -> u16 {
         | Reason::DeviceRevoked
         | Reason::DeviceUnknown
         | Reason::NotOnRoster
+        | Reason::LinkAmbiguous
         | Reason::StaffNotYet
         | Reason::StaffRetired
         | Reason::StaffLocked

@@ -292,6 +292,8 @@ pub enum SignInResult {
     Throttled,
     /// Right, but the person may not sign in (left, locked, not on the roster).
     NotAllowed,
+    /// The identity provider said no, could not be reached, or its word was not good.
+    ProviderFailed,
 }
 
 /// An attempt to sign in to the gate.
@@ -305,6 +307,12 @@ pub struct SignIn {
     pub person: Option<PersonId>,
     /// Id of the identity provider, from the configuration.
     pub provider: String,
+    /// What the identity provider calls the person (`sub`), once it has vouched for somebody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Why it came to nothing, in one word: `nonce`, `provider-unavailable`, `mail-unverified`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
     /// How many factors were proven.
     pub factors: u8,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -41,6 +41,7 @@ pub fn nanoseconds(rules: usize) -> Result<f64> {
             groups: &groups,
             standing: Standing::Active,
             factors: 2,
+            signed_in_ago: 60,
             session_matches_device: true,
         }),
         local: LocalTime { date: Date::constant(2026, 11, 4), minute: 10 * 60 },

@@ -5,6 +5,8 @@
 //! with the process. Pages that a product would not have, and that exist so that tests can see what reached the
 //! SaaS, stand in [`probes`](crate) alone: `/echo`, `/reply`, `/slow`, `/drip`, `/big`.
 //!
+//! [`provider`] is an identity provider, another third party of the same make-believe.
+//!
 //! Not here: certificates (the caller brings a [`rustls::ServerConfig`]) and any notion of the gate's policy.
 
 mod accounts;
@@ -15,6 +17,7 @@ mod files;
 mod notices;
 mod pages;
 mod probes;
+pub mod provider;
 mod records;
 mod residents;
 mod router;

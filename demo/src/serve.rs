@@ -65,6 +65,8 @@ pub enum ServeError {
     Listener(#[source] std::io::Error),
     #[error("no temporary folder for uploads")]
     Folder(#[source] std::io::Error),
+    #[error("the system gave no random bytes")]
+    Random,
     #[error("`{0}` is not a host name")]
     Host(String),
 }
@@ -79,7 +81,7 @@ pub struct Handle {
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+pub(crate) struct Counts {
     accepted: AtomicU64,
     handshakes: AtomicU64,
 }
@@ -114,7 +116,7 @@ pub fn serve(listener: TcpListener, mut tls: ServerConfig, options: Options) -> 
     Ok(Handle { addr, app, counts, stop, task })
 }
 
-async fn accept(
+pub(crate) async fn accept(
     listener: TcpListener,
     acceptor: TlsAcceptor,
     router: Router,

@@ -1,19 +1,22 @@
 //! The `identity` part of the configuration: as an operator writes it, and as resolved.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{DocumentError, PathStep, Span};
 
+use crate::oidc::{self, FactorsDocument, GroupsDocument, OidcSettings, Prompt};
 use crate::scim::{ScimDocument, ScimSettings};
 
 /// Who may vouch for people, and how long a sign-in lasts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct IdentityDocument {
-    /// Where people sign in. Default: the built-in directory alone.
+    /// Where people sign in, in the order in which the sign-in page offers it. Default: the built-in directory alone.
+    /// A list without a `directory` means that nobody signs in with a password of ours.
     pub providers: Vec<ProviderDocument>,
     pub session: SessionDocument,
     /// SCIM 2.0, for identity providers that push people and groups. Default: not served.
@@ -24,12 +27,62 @@ pub struct IdentityDocument {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderDocument {
-    /// A short name for records: a-z, 0-9 and `-`.
+    /// A short name for records and addresses: a-z, 0-9 and `-`. An `oidc` provider sends people back to
+    /// `https://<login host>/oidc/<id>/callback`: that address has to be registered there.
     pub id: String,
     pub kind: ProviderKind,
-    /// What the sign-in page calls it. Default: 職員ID.
+    /// What the sign-in page calls it. Default: 職員ID for the directory, else the id.
     #[serde(default)]
     pub name: Option<String>,
+    /// `oidc` only, required: the provider's issuer, exactly as its discovery document writes it. Metadata and keys are
+    /// read from `<issuer>/.well-known/openid-configuration` when somebody first wants to sign in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// `oidc` only, required: what the provider calls this gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// `oidc` only, required: the file that holds the client secret, and nothing else; read at start and at each reload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret_file: Option<PathBuf>,
+    /// `oidc` only: an account that is not linked yet is linked to the one person of the roster who has its mail
+    /// address, if the provider says that the address is verified and its domain is one of these. Default: none, and
+    /// accounts are linked by `sekisho staff link` alone. List only domains whose addresses the facility gives out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub domains: Vec<String>,
+    /// `oidc` only: the scopes asked for. Default: openid, email, profile; `openid` is always among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// `oidc` only: `acr_values` asked for, the most wanted first. Default: none. Asking is no promise: what counts is
+    /// what comes back, see `factors`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acr_values: Vec<String>,
+    /// `oidc` only: what the provider is to ask although it knows the person. Default: nothing; on a shared device
+    /// always `login`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<Prompt>,
+    /// `oidc` only: the claim that gives a person groups beside those of the roster, for as long as the session lasts.
+    /// Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<GroupsDocument>,
+    /// `oidc` only: how many factors the provider's own words stand for. Default: as RFC 8176 has it, each kind of
+    /// method in `amr` is one, and `mfa` is two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factors: Option<FactorsDocument>,
+    /// `oidc` only: how far the provider's clock may differ from ours. Default 60s, at most 5m. Tokens are good for so
+    /// much longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leeway: Option<Span>,
+    /// `oidc` only: how long one request to the provider may take; somebody waits for it. Default 5s, from 1s to 30s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+    /// `oidc` only: metadata and keys older than this are read again. Default 1h, from 1m to 24h. A key that is not
+    /// known is looked for at once, so this is how long a withdrawn one stays good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<Span>,
+    /// `oidc` only: a PEM file of the roots that the provider's certificate is verified against, instead of the public
+    /// ones. For providers of one's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_ca: Option<PathBuf>,
 }
 
 /// How a provider checks people.
@@ -38,7 +91,7 @@ pub struct ProviderDocument {
 pub enum ProviderKind {
     /// Built in: passwords and one-time codes kept by the gate.
     Directory,
-    /// OpenID Connect. Not served by this version.
+    /// OpenID Connect: Google Workspace, Microsoft Entra, Keycloak and others.
     Oidc,
 }
 
@@ -81,12 +134,22 @@ pub struct Provider {
     pub id: String,
     pub kind: ProviderKind,
     pub name: String,
+    /// Of an `oidc` provider, and of no other.
+    pub oidc: Option<OidcSettings>,
+}
+
+impl Settings {
+    /// The built-in directory, if people may sign in with it.
+    pub fn directory(&self) -> Option<&Provider> {
+        self.providers.iter().find(|p| p.kind == ProviderKind::Directory)
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let session = SessionDocument::default();
-        let directory = Provider { id: "staff".into(), kind: ProviderKind::Directory, name: "職員ID".into() };
+        let directory =
+            Provider { id: "staff".into(), kind: ProviderKind::Directory, name: "職員ID".into(), oidc: None };
         Self {
             providers: vec![directory],
             idle: session.idle.0,
@@ -130,6 +193,7 @@ impl IdentityDocument {
     fn providers(&self, errors: &mut Vec<DocumentError>) -> Vec<Provider> {
         let mut ids = HashSet::new();
         let mut directories = 0;
+        let mut resolved = Vec::new();
         for (index, provider) in self.providers.iter().enumerate() {
             let mut wrong = |key: &str, value: &str, problem: &str| {
                 let path: [PathStep; 4] = ["identity".into(), "providers".into(), index.into(), key.into()];
@@ -141,23 +205,27 @@ impl IdentityDocument {
             if !ids.insert(provider.id.as_str()) {
                 wrong("id", &provider.id, "is the id of another provider too; ids must differ");
             }
-            match provider.kind {
-                ProviderKind::Oidc => wrong(
-                    "kind",
-                    "oidc",
-                    "is not served by this version; use `directory`, the passwords kept by the gate itself",
-                ),
-                ProviderKind::Directory => directories += 1,
-            }
+            let oidc = match provider.kind {
+                ProviderKind::Oidc => oidc::resolve(provider, &mut wrong),
+                ProviderKind::Directory => {
+                    directories += 1;
+                    for key in oidc::out_of_place(provider) {
+                        wrong(key, key, "stands in a `directory`; it belongs to providers of kind `oidc`");
+                    }
+                    None
+                }
+            };
             if directories > 1 && provider.kind == ProviderKind::Directory {
                 wrong("kind", "directory", "is there twice; the gate has one built-in directory");
             }
             if provider.name.as_ref().is_some_and(|n| n.trim().is_empty() || n.chars().any(char::is_control)) {
                 wrong("name", provider.name.as_deref().unwrap_or_default(), "is not a name on one line");
             }
+            let name = oidc.as_ref().map(|oidc| oidc.name.clone()).or_else(|| provider.name.clone());
+            let name = name.unwrap_or_else(|| "職員ID".to_owned());
+            resolved.push(Provider { id: provider.id.clone(), kind: provider.kind, name, oidc });
         }
-        let name = |p: &ProviderDocument| p.name.clone().unwrap_or_else(|| "職員ID".to_owned());
-        self.providers.iter().map(|p| Provider { id: p.id.clone(), kind: p.kind, name: name(p) }).collect()
+        resolved
     }
 }
 
@@ -208,7 +276,7 @@ mod tests {
     #[test]
     fn every_problem_is_told_at_once_and_with_its_place() {
         let errors = document(
-            r#"{"providers":[{"id":"Google","kind":"oidc"},{"id":"a","kind":"directory"},{"id":"a","kind":"directory"}],
+            r#"{"providers":[{"id":"Google","kind":"oidc","issuer":"http://idp.example","client_id":"x"},{"id":"a","kind":"directory"},{"id":"a","kind":"directory"}],
                 "session":{"idle":"30s","absolute":"48h"}}"#,
         )
         .resolve("gw.example")
@@ -218,14 +286,15 @@ mod tests {
             places,
             [
                 "identity.providers[0].id",
-                "identity.providers[0].kind",
+                "identity.providers[0].issuer",
+                "identity.providers[0].client_secret_file",
                 "identity.providers[2].id",
                 "identity.providers[2].kind",
                 "identity.session.idle",
                 "identity.session.absolute",
             ]
         );
-        assert!(errors[1].problem.contains("not served by this version"));
+        assert!(errors[1].problem.contains("https"));
     }
 
     #[test]

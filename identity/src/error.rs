@@ -16,6 +16,8 @@ pub enum IdentityError {
     NoSuchPerson(PersonId),
     #[error("{what} of `{person}` {problem}")]
     Person { person: PersonId, what: &'static str, problem: &'static str },
+    #[error("the account is linked to `{0}`; take that link away first")]
+    LinkedToSomebodyElse(PersonId),
     #[error("session `{0}` has ended")]
     NoSuchSession(SessionId),
     #[error("the password {0}")]

@@ -1,5 +1,6 @@
 //! The whole of it, opened from the state database, and changes to the roster.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,10 +8,11 @@ use arc_swap::ArcSwap;
 use store::{Store, Transaction};
 use vocabulary::PersonId;
 
+use crate::oidc::{Links, SeenTokens, UnderWay};
 use crate::{Directory, IdentityError, Person, Roster, Scim, Sessions, Settings, SignIns, roster, schema};
 
 /// Roster, directory, sessions and sign-ins under way. Clones share all of it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Identity {
     store: Store,
     roster: Arc<ArcSwap<Roster>>,
@@ -21,6 +23,18 @@ pub struct Identity {
     sessions: Sessions,
     sign_ins: SignIns,
     scim: Scim,
+    links: Links,
+    /// Outlives a configuration: who is at a provider during a reload comes back.
+    oidc: (UnderWay, SeenTokens),
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("directory", &self.directory)
+            .field("sessions", &self.sessions)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Identity {
@@ -39,6 +53,8 @@ impl Identity {
             sessions: Sessions::open(store.clone(), settings)?,
             sign_ins: SignIns::new()?,
             scim,
+            links: Links::open(store.clone())?,
+            oidc: Default::default(),
             generation: Arc::default(),
             changes: Arc::default(),
             roster,
@@ -78,6 +94,15 @@ impl Identity {
     /// What identity providers push.
     pub fn scim(&self) -> &Scim {
         &self.scim
+    }
+
+    /// Accounts of providers, and whose they are.
+    pub fn links(&self) -> &Links {
+        &self.links
+    }
+
+    pub(crate) fn oidc_state(&self) -> (UnderWay, SeenTokens) {
+        self.oidc.clone()
     }
 
     /// Puts somebody on the roster. Blocks.

@@ -13,6 +13,7 @@ mod document;
 mod error;
 mod flow;
 mod identity;
+mod oidc;
 mod roster;
 mod schema;
 pub mod scim;
@@ -25,7 +26,11 @@ pub use document::{IdentityDocument, Provider, ProviderDocument, ProviderKind, S
 pub use error::IdentityError;
 pub use flow::{Begin, Bind, Pending, Redeem, Redeemed, SignIns, Started, TicketError};
 pub use identity::Identity;
+pub use oidc::{
+    Account, Arrived, ClientSecret, ComeBack, FactorsDocument, Failed, Fetch, FetchError, GroupClaims, GroupsDocument,
+    Link, LinkDecision, Links, LogoutScope, Oidc, OidcCause, OidcSettings, Prompt, ProviderFactors, SetOut,
+};
 pub use roster::{Person, Roster, Standing};
 pub use scim::Scim;
 pub use secret::Token;
-pub use session::{BeginSession, EndCause, Ended, Session, SessionSummary, Sessions};
+pub use session::{BeginSession, EndCause, Ended, Session, SessionAccount, SessionSummary, Sessions};

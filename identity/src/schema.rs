@@ -34,4 +34,15 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
                 host TEXT NOT NULL, made BIGINT NOT NULL);
               CREATE INDEX session_token_session ON session_token (session)",
     },
+    Migration {
+        name: "oidc",
+        // `session_account`: for sessions begun at a provider. `groups` holds one name per line; `signed_in` is when
+        // the person signed in there, if the provider said so.
+        sql: "CREATE TABLE link (
+                issuer TEXT NOT NULL, subject TEXT NOT NULL, person TEXT NOT NULL REFERENCES person (id) ON DELETE CASCADE,
+                made BIGINT NOT NULL, PRIMARY KEY (issuer, subject));
+              CREATE TABLE session_account (
+                session TEXT PRIMARY KEY REFERENCES session (id) ON DELETE CASCADE, provider TEXT NOT NULL,
+                issuer TEXT NOT NULL, subject TEXT NOT NULL, sid TEXT, groups TEXT NOT NULL, signed_in BIGINT)",
+    },
 ];

@@ -41,6 +41,7 @@ impl Index {
         let app = probe.app[word];
         // In the order of `Criterion::EASIEST_FIRST`.
         let met = [
+            probe.fresh[word],
             probe.factors[word],
             probe.device[word],
             probe.network[word],
@@ -52,7 +53,7 @@ impl Index {
         ];
         let unmet = met.map(|met| !met & app);
         let digits = count(&unmet);
-        for level in 0..=8 {
+        for level in 0..=9 {
             // Dates and paths can only add to the count.
             if best.is_some_and(|((count, ..), _)| count < level) {
                 return;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use vocabulary::{AppId, DocumentError, GroupName, NetworkName, PathStep};
 
 use crate::criteria::{
-    Effect, Glob, KNOWN_METHODS, Named, Place, Rule, Schedule, Window, method_problem, parse_date, parse_days,
-    parse_hours,
+    Effect, Glob, KNOWN_METHODS, Named, Place, Rule, Schedule, Window, fresh_seconds, method_problem, parse_date,
+    parse_days, parse_hours, within_problem,
 };
 use crate::document::{DeviceRequirement, From, NetworkDocument, RuleDocument, When, Who};
 use crate::index::MOST_FACTORS;
@@ -102,6 +102,7 @@ impl<'c> Compiler<'c> {
             apps: (!document.apps.is_empty()).then_some(apps),
             who: document.who.as_ref().and_then(|who| self.who(&at.step("who"), who)),
             factors: document.who.as_ref().map_or(0, |who| self.factors(&at.step("who"), who, effect)),
+            signed_in_within: document.who.as_ref().and_then(|who| self.fresh(&at.step("who"), who, effect)),
             from: document.from.as_ref().map(|from| self.from(&at.step("from"), from)),
             when: document.when.as_ref().map(|when| self.when(&at.step("when"), when)),
             methods: self.methods(&at.step("methods"), &document.methods),
@@ -151,6 +152,18 @@ impl<'c> Compiler<'c> {
             self.wrong(at, factors.to_string(), problem);
         }
         factors.min(MOST_FACTORS)
+    }
+
+    fn fresh(&mut self, at: &At, who: &Who, effect: Effect) -> Option<u32> {
+        let within = who.signed_in_within?;
+        let at = at.step("signed_in_within");
+        if let Some(problem) = within_problem(within) {
+            self.wrong(at, within.to_string(), problem);
+        } else if effect == Effect::Deny {
+            let problem = "can't stand in a deny rule; ask for a recent sign-in in the allow rules";
+            self.wrong(at, within.to_string(), problem);
+        }
+        Some(fresh_seconds(within))
     }
 
     fn from(&mut self, at: &At, from: &From) -> Place {

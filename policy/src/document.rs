@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
-use vocabulary::{Action, AppId, GroupName, NetworkName, PersonId, RuleName};
+use vocabulary::{Action, AppId, GroupName, NetworkName, PersonId, RuleName, Span};
 
 /// One rule. All its parts must be met for it to match; a part left out asks for nothing.
 ///
@@ -62,6 +62,10 @@ pub struct Who {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3))]
     pub factors: Option<u8>,
+    /// The person must have shown who they are at most this long ago, such as `30m`: then the rule asks to sign in
+    /// again, and an open stream is cut. From 1m to 24h, in whole seconds. Only in an allow rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_in_within: Option<Span>,
 }
 
 /// Where a request must come from: every part written must hold.

@@ -74,7 +74,7 @@ impl Policy {
         let app = match facts.route {
             Route::App(app) | Route::BuiltIn(BuiltIn::Ticket(app)) => Some(app.index),
             Route::BuiltIn(BuiltIn::Console) => self.console,
-            Route::BuiltIn(BuiltIn::Login | BuiltIn::Enroll | BuiltIn::Scim(_))
+            Route::BuiltIn(BuiltIn::Login | BuiltIn::Enroll | BuiltIn::Scim(_) | BuiltIn::ProviderLogout)
             | Route::UnknownHost
             | Route::Misdirected => None,
         };
@@ -117,6 +117,16 @@ impl Policy {
             Criterion::Factors => {
                 let asks = rule.who.as_ref().and_then(|who| who.factors).unwrap_or(0);
                 (count(asks, "factor"), count(person.map_or(0, |p| p.factors), "factor"))
+            }
+            Criterion::SignedIn => {
+                let within = rule.who.as_ref().and_then(|who| who.signed_in_within);
+                let asks = within.map_or_else(|| "any sign-in".to_owned(), |w| format!("a sign-in within {w}"));
+                let found = match person.map(|p| p.signed_in_ago) {
+                    None => "nobody is signed in".to_owned(),
+                    Some(u32::MAX) => "a sign-in of unknown age".to_owned(),
+                    Some(ago) => format!("one {ago} seconds ago"),
+                };
+                (asks, found)
             }
             Criterion::Network => (place(rule.from.as_ref()), self.describe_network(facts)),
             Criterion::Device => (place(rule.from.as_ref()), device(facts.device).to_owned()),

@@ -56,6 +56,9 @@ pub enum Route {
 pub enum BuiltIn {
     /// Sign-in, the signed-in home, sign-out.
     Login,
+    /// Where an identity provider says that somebody signed out there (OpenID Connect Back-Channel and Front-Channel
+    /// Logout 1.0). Reachable from anywhere; it shows no page, and acts on nothing but what the provider vouches for.
+    ProviderLogout,
     /// Takes rules like an app, under the app id `console`.
     Console,
     /// Asks for an invitation itself; reachable from anywhere, also with a revoked certificate in hand.
@@ -115,6 +118,8 @@ pub struct PersonFact<'a> {
     pub standing: Standing,
     /// How many factors the sign-in had.
     pub factors: u8,
+    /// How many seconds ago the person last showed who they are; the greatest number if that isn't known.
+    pub signed_in_ago: u32,
     /// The session began with the certificate that this request presents (or both have none).
     pub session_matches_device: bool,
 }

@@ -30,6 +30,10 @@ pub(crate) struct Index {
     people: Rows,
     groups: Rows,
     factors: Rows,
+    /// The times within which rules want people to have signed in, shortest first; a row for each, and a last one for
+    /// who signed in longer ago than any.
+    within: Vec<u32>,
+    fresh: Rows,
     /// For each set of networks, without and with an enrolled device: which row of `networks` and of `devices`.
     places: Vec<[(u32, u32); 2]>,
     networks: Rows,
@@ -48,6 +52,7 @@ pub(crate) struct Probe<'p> {
     pub(crate) app: &'p [u64],
     pub(crate) who: WhoRows<'p>,
     pub(crate) factors: &'p [u64],
+    pub(crate) fresh: &'p [u64],
     pub(crate) network: &'p [u64],
     pub(crate) device: &'p [u64],
     pub(crate) time: &'p [u64],
@@ -90,6 +95,10 @@ impl Index {
         let mut people = Rows::new(names.people.values().len(), count);
         let mut groups = Rows::new(names.groups.values().len(), count);
         let mut factors = Rows::new(usize::from(MOST_FACTORS) + 1, count);
+        let mut within: Vec<u32> = rules.iter().filter_map(|rule| rule.signed_in_within).collect();
+        within.sort_unstable();
+        within.dedup();
+        let mut fresh = Rows::new(within.len() + 1, count);
         let mut methods = Rows::new(names.methods.values().len() + 1, count);
         let mut actions = Rows::new(Action::ALL.len(), count);
         for (position, rule) in rules.iter().enumerate() {
@@ -113,6 +122,9 @@ impl Index {
             for enough in rule.factors..=MOST_FACTORS {
                 factors.set(usize::from(enough), position);
             }
+            // Whoever is fresh enough for a shorter time is so for a longer one.
+            let rows = rule.signed_in_within.map_or(within.len() + 1, |own| within.partition_point(|w| *w <= own));
+            (0..rows).for_each(|row| fresh.set(row, position));
             for (row, method) in names.methods.values().iter().enumerate() {
                 if rule.takes_method(method) {
                     methods.set(row, position);
@@ -137,6 +149,8 @@ impl Index {
             people,
             groups,
             factors,
+            within,
+            fresh,
             places,
             networks,
             devices,
@@ -165,6 +179,7 @@ impl Index {
         Probe {
             who: WhoRows { named: [&self.everybody, named], groups: &self.groups, member_of: &person.groups.groups },
             factors: self.factors.row(usize::from(person.factors.min(MOST_FACTORS))),
+            fresh: self.fresh.row(self.within.partition_point(|within| *within < person.signed_in_ago)),
             method: self.methods.row(method),
             path: self.paths.row(facts.path),
             action: self.actions.row(facts.action as usize),
@@ -184,6 +199,7 @@ impl Index {
             app: app.map_or(all, |app| self.apps.row(app as usize)),
             who: WhoRows { named: [all, all], groups: &self.groups, member_of: &[] },
             factors: all,
+            fresh: all,
             network: self.networks.row(network as usize),
             device: self.devices.row(device as usize),
             time: self.times.row(facts.local),
@@ -198,8 +214,9 @@ impl Index {
     /// The first rule, in the document's order, that meets the probe and that `accept` takes.
     pub(crate) fn first(&self, probe: &Probe<'_>, mut accept: impl FnMut(&Rule) -> bool) -> Option<&Rule> {
         let words = self.words;
-        let rows = [probe.app, probe.factors, probe.network, probe.device, probe.time, probe.method, probe.path]
-            .map(|row| &row[..words]);
+        let rows =
+            [probe.app, probe.factors, probe.fresh, probe.network, probe.device, probe.time, probe.method, probe.path]
+                .map(|row| &row[..words]);
         let action = &probe.action[..words];
         for word in 0..words {
             let left = rows.iter().fold(action[word], |left, row| left & row[word]);

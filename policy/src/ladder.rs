@@ -107,6 +107,9 @@ impl Policy {
         let app = match facts.route {
             Route::BuiltIn(BuiltIn::Enroll) => return permit(Rung::BuiltIn, Reason::BuiltIn, None),
             Route::BuiltIn(BuiltIn::Login) => return self.judge_login(facts),
+            // An identity provider's servers come from any network, without a device; what they say carries its own
+            // proof, and no page is shown.
+            Route::BuiltIn(BuiltIn::ProviderLogout) => return permit(Rung::BuiltIn, Reason::BuiltIn, None),
             Route::BuiltIn(BuiltIn::Ticket(app)) => return self.judge_ticket(app, facts),
             Route::BuiltIn(BuiltIn::Scim(machine)) => return judge_machine(machine, facts.device),
             Route::BuiltIn(BuiltIn::Console) => self.console,
@@ -261,6 +264,7 @@ fn denial_of(closest: Option<Closest<'_>>, device: DeviceFact<'_>) -> Denial {
         None | Some(Criterion::App) => Reason::NoRule,
         Some(Criterion::Who) => Reason::NotForYou,
         Some(Criterion::Factors) => Reason::FactorsNeeded,
+        Some(Criterion::SignedIn) => Reason::SignInStale,
         Some(Criterion::Network) => Reason::UnknownNetwork,
         Some(Criterion::Device) => match device {
             DeviceFact::Expired => Reason::DeviceExpired,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use vocabulary::{AppId, DocumentError, GroupName};
+use vocabulary::{AppId, DocumentError, GroupName, RuleName};
 
 use crate::compile::{Catalog, Compiled, compile};
 use crate::criteria::{Effect, Rule};
@@ -85,6 +85,12 @@ impl Policy {
     /// The rules as written, in the document's order.
     pub fn rules(&self) -> &[RuleDocument] {
         &self.documents
+    }
+
+    /// How many seconds ago the person may have signed in at most, for this rule; `None` if it doesn't ask.
+    pub fn signed_in_within(&self, rule: &RuleName) -> Option<u32> {
+        let rules = self.allows.rules.iter().chain(&self.denies.rules);
+        rules.filter(|known| known.name == *rule).find_map(|known| known.signed_in_within)
     }
 
     /// Whether the handles in `facts` are this policy's own. A number of another policy may name another app,

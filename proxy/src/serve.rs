@@ -113,9 +113,10 @@ impl Running {
             .filter(|a| a.port() == 0)
             .and_then(|_| addresses.first())
             .map(SocketAddr::port);
-        let first = Generation::new(1, &settings, bound, &core, &metrics)?;
+        let resolver = Resolver::system()?;
+        let first = Generation::new(1, &settings, bound, &core, &resolver, &metrics)?;
         let registry = Arc::new(listener::Registry::new());
-        let gate = Arc::new(Gate::new(core, registry, metrics, Resolver::system()?, first));
+        let gate = Arc::new(Gate::new(core, registry, metrics, resolver, first));
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double exactly")]
         gate.metrics.started.set(gate.core.now().secs() as f64);
         gate.core
@@ -352,7 +353,7 @@ impl Reloader {
         let gate = self.gate.clone();
         let (number, next) = tokio::task::spawn_blocking(move || {
             let number = current.number + 1;
-            let made = Generation::new(number, &next, port, &gate.core, &gate.metrics)?;
+            let made = Generation::new(number, &next, port, &gate.core, &gate.resolver, &gate.metrics)?;
             gate.core.identity.apply(&next.identity);
             Ok::<_, anyhow::Error>((number, made))
         })

@@ -12,17 +12,22 @@ use serde_json::json;
 use crate::harness::{Gate, PASSWORD, run};
 
 /// Chromium with its driver, a home of its own, and the gate's root among its trusted authorities.
-struct Chromium {
-    client: Client,
+pub(crate) struct Chromium {
+    pub(crate) client: Client,
     driver: Child,
     _home: tempfile::TempDir,
     shots: PathBuf,
 }
 
 impl Chromium {
-    async fn start(gate: &Gate, language: &str, width: u32, height: u32) -> Self {
+    pub(crate) async fn start(gate: &Gate, language: &str, width: u32, height: u32) -> Self {
+        Self::start_trusting(&[&gate.data().join("ca/server-root.pem")], language, width, height).await
+    }
+
+    /// With these roots among its trusted authorities.
+    pub(crate) async fn start_trusting(roots: &[&Path], language: &str, width: u32, height: u32) -> Self {
         let home = tempfile::tempdir().unwrap();
-        trust(home.path(), &gate.data().join("ca/server-root.pem"));
+        trust(home.path(), roots);
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .env("HOME", home.path())
@@ -67,16 +72,16 @@ impl Chromium {
         Self { client, driver, _home: home, shots }
     }
 
-    async fn shot(&self, name: &str) {
+    pub(crate) async fn shot(&self, name: &str) {
         let png = self.client.screenshot().await.unwrap();
         std::fs::write(self.shots.join(format!("{name}.png")), png).unwrap();
     }
 
-    async fn fill(&self, name: &str, value: &str) {
+    pub(crate) async fn fill(&self, name: &str, value: &str) {
         self.find(&format!("[name={name}]")).await.send_keys(value).await.unwrap();
     }
 
-    async fn find(&self, css: &str) -> fantoccini::elements::Element {
+    pub(crate) async fn find(&self, css: &str) -> fantoccini::elements::Element {
         let waited = self.client.wait().at_most(Duration::from_secs(15)).for_element(Locator::Css(css)).await;
         match waited {
             Ok(element) => element,
@@ -87,22 +92,22 @@ impl Chromium {
         }
     }
 
-    async fn press(&self, css: &str) {
+    pub(crate) async fn press(&self, css: &str) {
         self.find(css).await.click().await.unwrap();
     }
 
-    async fn url(&self) -> String {
+    pub(crate) async fn url(&self) -> String {
         self.client.current_url().await.unwrap().to_string()
     }
 
-    async fn text(&self) -> String {
+    pub(crate) async fn text(&self) -> String {
         match self.client.find(Locator::Css("body")).await {
             Ok(body) => body.text().await.unwrap_or_default(),
             Err(_) => String::new(),
         }
     }
 
-    async fn until_text(&self, words: &str) {
+    pub(crate) async fn until_text(&self, words: &str) {
         let deadline = std::time::Instant::now() + Duration::from_secs(15);
         while !self.text().await.contains(words) {
             if std::time::Instant::now() > deadline {
@@ -113,7 +118,7 @@ impl Chromium {
         }
     }
 
-    async fn until_url(&self, url: &str) {
+    pub(crate) async fn until_url(&self, url: &str) {
         let deadline = std::time::Instant::now() + Duration::from_secs(15);
         while self.url().await != url {
             if std::time::Instant::now() > deadline {
@@ -124,22 +129,24 @@ impl Chromium {
         }
     }
 
-    async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         let _ = self.client.clone().close().await;
         let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
 }
 
-/// Puts a root among those that Chromium trusts (its NSS database below the home folder).
-fn trust(home: &Path, root: &Path) {
+/// Puts roots among those that Chromium trusts (its NSS database below the home folder).
+fn trust(home: &Path, roots: &[&Path]) {
     let database = home.join(".pki/nssdb");
     std::fs::create_dir_all(&database).unwrap();
     let database = format!("sql:{}", database.display());
-    for arguments in [
-        vec!["-N", "-d", &database, "--empty-password"],
-        vec!["-A", "-d", &database, "-t", "C,,", "-n", "gate", "-i", root.to_str().unwrap()],
-    ] {
+    let mut commands = vec![vec!["-N", "-d", &database, "--empty-password"]];
+    let names: Vec<_> = (0..roots.len()).map(|n| format!("root {n}")).collect();
+    for (root, name) in roots.iter().zip(&names) {
+        commands.push(vec!["-A", "-d", &database, "-t", "C,,", "-n", name, "-i", root.to_str().unwrap()]);
+    }
+    for arguments in commands {
         let done =
             Command::new("certutil").args(&arguments).output().expect("certutil is missing; `make test` installs it");
         assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));

@@ -4,6 +4,9 @@
 //! |---|---|
 //! | `listener.rs` | TLS 1.3, no resumption, names, slow clients (promises 3, 5, 8) |
 //! | `sign_in.rs` | one sign-in for all, tickets, sign-out, throttling, passwords and codes |
+//! | `oidc.rs` | single sign-on: there and back, whose account it is, tokens that must not be believed |
+//! | `oidc_logout.rs` | signing out here, at the provider, and by word of the provider |
+//! | `oidc_foreign.rs` | a provider nobody here wrote, in headless Chromium |
 //! | `devices.rs` | certificates: whose, revoked, expired; what is cut, and how soon (promise 3) |
 //! | `policy.rs` | default deny, rules and actions, `policy explain`, `check`, reload (promise 2) |
 //! | `forwarding.rs` | what reaches the SaaS and what comes back: headers, cookies, bodies, streams (promise 5) |
@@ -23,6 +26,9 @@ mod durability;
 mod forwarding;
 mod harness;
 mod listener;
+mod oidc;
+mod oidc_foreign;
+mod oidc_logout;
 mod operation;
 mod policy;
 mod record;

@@ -65,6 +65,8 @@ reasons! {
     SignInNeeded => "sign-in-needed",
     /// The person is not on the roster.
     NotOnRoster => "not-on-roster",
+    /// An account of an identity provider that could be several people's, or somebody's who has another one.
+    LinkAmbiguous => "link-ambiguous",
     /// The person's first day is yet to come.
     StaffNotYet => "staff-not-yet",
     /// The person's last day has passed.
@@ -89,6 +91,8 @@ reasons! {
     NotForYou => "not-for-you",
     /// The closest allow rule asks for a second factor.
     FactorsNeeded => "factors-needed",
+    /// The closest allow rule asks for a sign-in that is not so long ago.
+    SignInStale => "sign-in-stale",
     /// The closest allow rule holds at other days or hours.
     OutsideHours => "outside-hours",
     /// The closest allow rule doesn't allow this action.

@@ -1,6 +1,6 @@
 //! What the sign-in service has recorded before it takes effect.
 
-use identity::SessionSummary;
+use identity::{EndCause, OidcCause, SessionSummary};
 use vocabulary::{DeviceId, PersonId, Reason};
 
 /// The event could not be recorded. Nothing of it takes effect.
@@ -26,6 +26,21 @@ pub enum LoginEvent {
     Failed { person: Option<PersonId>, cause: Cause },
     /// A session is about to end because the person signed out, or somebody else signs in in the same browser.
     SignedOut { session: SessionSummary },
+    /// A session is about to begin, on an identity provider's word.
+    ProviderSignedIn { provider: String, subject: String, person: PersonId, factors: u8 },
+    /// Nobody was let in although a provider sent them, or a provider's word was not good. `reason`: it was good, and
+    /// the person may not come in all the same.
+    ProviderFailed {
+        provider: String,
+        subject: Option<String>,
+        person: Option<PersonId>,
+        cause: Option<OidcCause>,
+        reason: Option<Reason>,
+    },
+    /// An account of a provider is about to be linked to a person.
+    Linked { provider: String, subject: String, person: PersonId },
+    /// A session is about to end because the provider says that the person signed out there.
+    EndedByProvider { session: SessionSummary, cause: EndCause },
 }
 
 /// Why somebody was not let in.

@@ -6,12 +6,14 @@
 //! | `/` | POST | checks ID and password |
 //! | `/totp` | POST | checks the one-time code |
 //! | `/home` | GET | the apps to choose from |
+//! | `/oidc/<id>/…` | | identity providers, see `oidc.rs` |
 //! | `/sign-out` | GET, POST | asks, and ends the session everywhere |
 //!
 //! It passes the same line as any app: whoever calls it has judged and recorded the request. What takes effect here,
 //! a session that begins or ends, is recorded through the [`Recorder`] *before* it does.
 
 mod event;
+mod oidc;
 mod pages;
 mod request;
 mod sign_in;
@@ -21,7 +23,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::Method;
-use identity::{Ended, Identity, Session, Standing};
+use identity::{Ended, Identity, Oidc, Session, Standing};
 use ring::hmac;
 use ring::rand::SystemRandom;
 use vocabulary::{AppId, Reason, SessionId};
@@ -66,10 +68,14 @@ pub struct OfferedApp {
 #[derive(Clone)]
 pub struct LoginApp(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     identity: Identity,
     settings: LoginSettings,
     id_label: Option<String>,
+    /// People may sign in with a password of ours.
+    directory: bool,
+    oidc: Oidc,
     /// Marks whose code is awaited, so that a wrong one is recorded under the right name. New with each
     /// configuration: who is just typing a code then fails nameless, and nothing else is lost.
     key: Option<hmac::Key>,
@@ -119,15 +125,28 @@ impl From<identity::IdentityError> for Stop {
 impl LoginApp {
     pub fn new(identity: Identity, settings: LoginSettings) -> Self {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok();
-        Self(Arc::new(Inner { identity, settings, id_label: None, key }))
+        Self(Arc::new(Inner { identity, settings, id_label: None, directory: true, oidc: Oidc::default(), key }))
     }
 
     /// The same, calling the login ID what the provider of the configuration is called (職員ID by default).
     #[must_use]
-    pub fn with_id_label(self, label: impl Into<String>) -> Self {
-        let Inner { identity, settings, key, .. } = &*self.0;
-        let (identity, settings, key) = (identity.clone(), settings.clone(), key.clone());
-        Self(Arc::new(Inner { identity, settings, key, id_label: Some(label.into()) }))
+    pub fn with_id_label(mut self, label: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).id_label = Some(label.into());
+        self
+    }
+
+    /// The same, with identity providers to choose from.
+    #[must_use]
+    pub fn with_oidc(mut self, oidc: Oidc) -> Self {
+        Arc::make_mut(&mut self.0).oidc = oidc;
+        self
+    }
+
+    /// The same, where nobody signs in with a password of ours.
+    #[must_use]
+    pub fn without_directory(mut self) -> Self {
+        Arc::make_mut(&mut self.0).directory = false;
+        self
     }
 
     /// Where an app's host sends somebody to sign in.
@@ -172,6 +191,9 @@ impl LoginApp {
             Method::HEAD => &Method::GET,
             _ => asked.request.method,
         };
+        if let Some(of_provider) = oidc::path(asked.request.path) {
+            return oidc::answer(self, asked, recorder, of_provider, method).await;
+        }
         if *method == Method::POST
             && let Some(refused) = asked.refused_form()
         {
@@ -179,6 +201,7 @@ impl LoginApp {
         }
         match (asked.request.path, method) {
             ("/", &Method::GET) => Ok(self.form(asked)),
+            ("/" | "/totp", &Method::POST) if !self.0.directory => Ok(Page::redirect("/".to_owned(), []).into()),
             ("/", &Method::POST) => sign_in::password(self, asked, recorder).await,
             ("/totp", &Method::POST) => sign_in::code(self, asked, recorder).await,
             // Somebody went back or reloaded: the step is over, its beginning is not.
@@ -198,8 +221,17 @@ impl LoginApp {
     fn form(&self, asked: &Asked<'_>) -> LoginReply {
         let handle = asked.query(HANDLE_PARAM);
         let pending = handle.as_deref().and_then(|h| self.0.identity.sign_ins().get(h, asked.request.now));
-        let Some(session) = asked.session() else {
-            let problem = (handle.is_some() && pending.is_none()).then_some(words::HANDLE_GONE.get(asked.lang));
+        let within = pending.as_ref().and_then(|p| p.within);
+        let fresh = |session: &Session| within.is_none_or(|within| session.is_fresh(within, asked.request.now));
+        let Some(session) = asked.session().filter(|session| fresh(session)) else {
+            if let Some(start) = handle.as_deref().filter(|_| pending.is_some()).and_then(|h| self.only_start(h)) {
+                return Page::redirect(start, []).into();
+            }
+            let problem = if handle.is_some() && pending.is_none() {
+                Some(words::HANDLE_GONE.get(asked.lang))
+            } else {
+                within.map(|_| words::SIGN_IN_AGAIN.get(asked.lang))
+            };
             return pages::sign_in(self, asked, handle.as_deref(), problem, 200).into();
         };
         if let Some(refused) = self.person_refused(asked, session) {
@@ -228,6 +260,12 @@ impl LoginApp {
         let reason = self.standing_refused(asked, session.person())?;
         let page = asked.notice(Tone::Stop, words::of_reason(reason)).way("/sign-out", words::SIGN_OUT.get(asked.lang));
         Some(page.page(403))
+    }
+
+    /// Why this person may not begin a session here and now.
+    fn refused(&self, asked: &Asked<'_>, person: &vocabulary::PersonId) -> Option<Reason> {
+        let others_device = asked.request.device.and_then(|d| d.owner).is_some_and(|owner| owner != person);
+        self.standing_refused(asked, person).or(others_device.then_some(Reason::DeviceNotYours))
     }
 
     fn standing_refused(&self, asked: &Asked<'_>, person: &vocabulary::PersonId) -> Option<Reason> {

@@ -22,6 +22,14 @@ struct SignIn<'a> {
     token: &'a str,
     handle: Option<&'a str>,
     id_label: &'a str,
+    directory: bool,
+    providers: Vec<ProviderWay<'a>>,
+}
+
+/// A provider to choose.
+struct ProviderWay<'a> {
+    url: String,
+    name: &'a str,
 }
 
 #[derive(Template)]
@@ -67,6 +75,9 @@ pub(super) fn sign_in(
     let (cookie, set) = asked.form_cookie();
     let pending = handle.and_then(|h| login.0.identity.sign_ins().get(h, asked.request.now));
     let app = pending.as_ref().and_then(|p| login.app_of(&p.target_host));
+    let handle = handle.filter(|_| pending.is_some());
+    let query = handle.map(|handle| format!("?{HANDLE_PARAM}={handle}")).unwrap_or_default();
+    let offered = login.0.oidc.offered();
     let template = SignIn {
         lang: asked.lang,
         style: STYLE,
@@ -74,7 +85,9 @@ pub(super) fn sign_in(
         problem,
         mild: status == 200,
         token: &form_token("sign-in", &cookie),
-        handle: handle.filter(|_| pending.is_some()),
+        handle,
+        directory: login.0.directory,
+        providers: offered.map(|(id, name)| ProviderWay { url: format!("/oidc/{id}/start{query}"), name }).collect(),
         id_label: login.0.id_label.as_deref().unwrap_or(words::LOGIN_ID.get(asked.lang)),
     };
     rendered(&template, status, asked.lang).with_cookies(set)

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
-use identity::{Answer, Attempt, BeginSession, EndCause, Verdict};
+use identity::{Account, Answer, Attempt, BeginSession, EndCause, Verdict};
 use ring::hmac;
-use vocabulary::{PersonId, Reason};
+use vocabulary::PersonId;
 
 use super::pages::{self, Awaited};
 use super::request::Asked;
@@ -90,15 +90,49 @@ async fn begin(
     factors: u8,
     handle: Option<&str>,
 ) -> Result<LoginReply, Stop> {
+    begin_with(login, asked, recorder, Proven { person, factors, account: None }, handle).await
+}
+
+/// Who somebody has shown to be.
+pub(super) struct Proven {
+    pub(super) person: PersonId,
+    pub(super) factors: u8,
+    /// At which provider, if not here.
+    pub(super) account: Option<Account>,
+}
+
+pub(super) async fn begin_with(
+    login: &LoginApp,
+    asked: &Asked<'_>,
+    recorder: &dyn Recorder,
+    Proven { person, factors, account }: Proven,
+    handle: Option<&str>,
+) -> Result<LoginReply, Stop> {
     let request = asked.request;
-    let others_device = request.device.and_then(|d| d.owner).is_some_and(|owner| *owner != person);
-    let refused = login.standing_refused(asked, &person).or(others_device.then_some(Reason::DeviceNotYours));
-    if let Some(reason) = refused {
-        recorder.record(failed(Some(person), Cause::Refused(reason))).await?;
+    if let Some(reason) = login.refused(asked, &person) {
+        let event = match account {
+            None => failed(Some(person), Cause::Refused(reason)),
+            Some(Account { provider, subject, .. }) => LoginEvent::ProviderFailed {
+                provider,
+                subject: Some(subject),
+                person: Some(person),
+                cause: None,
+                reason: Some(reason),
+            },
+        };
+        recorder.record(event).await?;
         return Ok(asked.deny(reason).into());
     }
     let device = request.device.map(|d| d.id.clone());
-    let event = LoginEvent::SignedIn { person: person.clone(), factors, device: device.clone() };
+    let event = match &account {
+        None => LoginEvent::SignedIn { person: person.clone(), factors, device: device.clone() },
+        Some(Account { provider, subject, .. }) => LoginEvent::ProviderSignedIn {
+            provider: provider.clone(),
+            subject: subject.clone(),
+            person: person.clone(),
+            factors,
+        },
+    };
     recorder.record(event).await?;
     // Whoever used this browser before is signed out everywhere: two people in one browser would be a mix-up.
     let mut ended = Vec::new();
@@ -112,6 +146,7 @@ async fn begin(
         device,
         source: request.source,
         host: login.0.settings.host.clone(),
+        account: account.map(Into::into),
         now: request.now,
     };
     let (session, token) = login.0.identity.sessions().begin(begin).await?;

@@ -3,7 +3,7 @@
 use identity::EndCause;
 
 use super::request::Asked;
-use super::{LoginApp, LoginEvent, LoginReply, Recorder, Stop, pages};
+use super::{LoginApp, LoginEvent, LoginReply, Recorder, Stop, oidc, pages};
 use crate::notice::Tone;
 use crate::page::Page;
 use crate::{cookies, words};
@@ -25,7 +25,11 @@ pub(super) async fn end(login: &LoginApp, asked: &Asked<'_>, recorder: &dyn Reco
     }
     recorder.record(LoginEvent::SignedOut { session: session.summary() }).await?;
     let ended = login.0.identity.sessions().end(session.id(), EndCause::SignOut).await?;
-    Ok(LoginReply { page: signed_out(asked), began: None, ended: ended.into_iter().collect() })
+    let there = match session.account() {
+        Some(account) => oidc::offer_sign_out(login, asked, &account.provider).await,
+        None => None,
+    };
+    Ok(LoginReply { page: there.unwrap_or_else(|| signed_out(asked)), began: None, ended: ended.into_iter().collect() })
 }
 
 fn signed_out(asked: &Asked<'_>) -> Page {

@@ -148,6 +148,7 @@ impl Browser {
         self.identity
             .sign_ins()
             .begin(Begin {
+                within: None,
                 host: APP_HOST,
                 target: "/residents?page=2",
                 certificate: None,

@@ -14,6 +14,14 @@ pub const SIGN_IN: Text = text("ログイン", "Sign in");
 pub const SIGN_IN_FOR_BEFORE: Text = text("", "Sign in to open ");
 pub const SIGN_IN_FOR_AFTER: Text = text(" を開くために、ログインしてください。", ".");
 pub const SIGN_IN_PLAIN: Text = text("IDとパスワードを入力してください。", "Enter your ID and password.");
+pub const SIGN_IN_CHOOSE: Text = text("ログイン方法を選んでください。", "Choose how to sign in.");
+pub const SIGN_IN_WITH_BEFORE: Text = text("", "Sign in with ");
+pub const SIGN_IN_WITH_AFTER: Text = text("でログイン", "");
+pub const OR: Text = text("または", "or");
+pub const SIGN_IN_AGAIN: Text = text(
+    "この操作の前に、本人の確認がもう一度必要です。ログインしてください。",
+    "This needs a sign-in that is not so long ago. Please sign in again.",
+);
 pub const LOGIN_ID: Text = text("職員ID", "Staff ID");
 pub const PASSWORD: Text = text("パスワード", "Password");
 pub const FORGOTTEN: Text = text(
@@ -93,6 +101,84 @@ pub const SIGNED_OUT: Notice = notice(
     text(
         "ほかの職員と使う端末では、ブラウザーも閉じてください。",
         "If you share this device with others, close the browser as well.",
+    ),
+);
+
+pub const SIGNED_OUT_HERE: Notice = notice(
+    text("ログアウトしました", "You are signed out"),
+    text(
+        "すべてのサービスからログアウトしました。ログインに使ったアカウントには、まだログインしています。",
+        "You have been signed out of all services. The account you signed in with is still signed in.",
+    ),
+    text(
+        "ほかの職員と使う端末では、下のボタンを押してください。",
+        "If you share this device with others, use the button below.",
+    ),
+);
+
+pub const SIGNED_OUT_THERE: Notice = notice(
+    text("ログアウトしました", "You are signed out"),
+    text(
+        "すべてのサービスと、ログインに使ったアカウントからログアウトしました。",
+        "You have been signed out of all services and of the account you signed in with.",
+    ),
+    text(
+        "ほかの職員と使う端末では、ブラウザーも閉じてください。",
+        "If you share this device with others, close the browser as well.",
+    ),
+);
+
+pub const PROVIDER_AWAY: Notice = notice(
+    text("ログイン先につながりません", "The sign-in service can't be reached"),
+    text("ログイン先が、いま応答していません。", "The service that signs you in does not answer right now."),
+    text(
+        "しばらく待ってから、もう一度ログインしてください。すでにログインしている端末は、そのまま利用できます。",
+        "Wait a little and try again. Whoever is signed in already can go on working.",
+    ),
+);
+
+pub const PROVIDER_DENIED: Notice = notice(
+    text("ログインできませんでした", "You were not signed in"),
+    text(
+        "ログイン先で、取り消されたか、許可されませんでした。",
+        "The sign-in was cancelled, or the service that signs you in did not allow it.",
+    ),
+    text(
+        "もう一度ログインしてください。くり返すときは、管理者に連絡してください。",
+        "Try again. If it keeps happening, tell your administrator.",
+    ),
+);
+
+pub const PROVIDER_AGAIN: Notice = notice(
+    text("もう一度ログインしてください", "Please sign in again"),
+    text(
+        "ログイン先での本人の確認が、終わっていません。",
+        "The service that signs you in has not checked who you are to the end.",
+    ),
+    text("もう一度ログインして、画面の案内に従ってください。", "Sign in again and follow what the screen says."),
+);
+
+pub const PROVIDER_UNTRUSTED: Notice = notice(
+    text("ログインを確認できませんでした", "Your sign-in could not be verified"),
+    text(
+        "ログイン先から届いた内容を、正しいものと確認できませんでした。",
+        "What the service that signs you in sent us could not be verified.",
+    ),
+    text(
+        "もう一度ログインしてください。くり返すときは、管理者に連絡してください。",
+        "Try again. If it keeps happening, tell your administrator.",
+    ),
+);
+
+pub const PROVIDER_LATE: Notice = notice(
+    text("ログインをやり直してください", "Please start again"),
+    text(
+        "時間がたったか、別のブラウザーで始めたため、このログインは続けられません。",
+        "This sign-in can't go on: it took too long, was used before, or began in another browser.",
+    ),
+    text(
+        "もう一度ログインしてください。ブラウザーのCookieを許可してください。",
+        "Sign in again. Cookies must be allowed in your browser.",
     ),
 );
 

@@ -60,7 +60,8 @@ mod tests {
         Reason::ALL
             .iter()
             .map(|r| of_reason(*r))
-            .chain([LINK_EXPIRED, FAILED, SIGNED_OUT, NO_PAGE, FORM_EXPIRED])
+            .chain([LINK_EXPIRED, FAILED, SIGNED_OUT, NO_PAGE, FORM_EXPIRED, SIGNED_OUT_HERE, SIGNED_OUT_THERE])
+            .chain([PROVIDER_AWAY, PROVIDER_DENIED, PROVIDER_AGAIN, PROVIDER_UNTRUSTED, PROVIDER_LATE])
             .collect()
     }
 

@@ -140,6 +140,25 @@ pub const fn of_reason(reason: Reason) -> Notice {
                 "Ask your administrator to put you on the list.",
             ),
         ),
+        Reason::LinkAmbiguous => notice(
+            text("どの職員かわかりません", "We can't tell who you are"),
+            text(
+                "このアカウントを、名簿の一人の職員に結び付けられません。",
+                "This account can't be matched to one person on the list of staff.",
+            ),
+            text(
+                "管理者に連絡して、アカウントの登録を依頼してください。",
+                "Ask your administrator to link your account.",
+            ),
+        ),
+        Reason::SignInStale => notice(
+            text("もう一度ログインしてください", "Please sign in again"),
+            text("この操作の前に、本人の確認がもう一度必要です。", "This needs a sign-in that is not so long ago."),
+            text(
+                "もう一度ログインすると、続けられます。入力中の内容は、保存されていないことがあります。",
+                "Sign in again to go on. What you were typing may not have been saved.",
+            ),
+        ),
         Reason::StaffNotYet => notice(
             text("まだ利用できません", "You can't use this yet"),
             text("利用を始める日が、まだ来ていません。", "Your first day is yet to come."),

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod gateway;
+mod provider;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,7 +44,7 @@ pub(crate) fn resolve(
     let gateway = parts.gateway.as_ref().and_then(|written| gateway::resolve(written, bound, &mut findings));
     // Without a usable gateway the other parts are still checked, under a domain that no document can name.
     let domain = gateway.as_ref().map_or("gateway.invalid", |gateway| gateway.domain.as_str());
-    let identity = findings.keep(parts.identity.resolve(domain));
+    let identity = findings.keep(parts.identity.resolve(domain)).map(|found| provider::files(found, &mut findings));
     let scim = identity.as_ref().and_then(|identity| identity.scim.as_ref());
     scim_fits(scim, gateway.as_ref(), names, &mut findings);
     let apps = apps(parts, gateway.as_ref(), scim, domain, &mut findings);

@@ -127,6 +127,8 @@ pub enum Mode {
 /// One browser, with its cookies and open connections.
 pub struct Browser {
     setup: Setup,
+    /// Hosts that are somewhere else than `setup.server`.
+    elsewhere: HashMap<String, SocketAddr>,
     jar: Jar,
     connections: HashMap<String, Sender>,
 }
@@ -139,11 +141,16 @@ impl fmt::Debug for Browser {
 
 impl Browser {
     pub fn new(setup: Setup) -> Self {
-        Self { setup, jar: Jar::default(), connections: HashMap::new() }
+        Self { setup, elsewhere: HashMap::new(), jar: Jar::default(), connections: HashMap::new() }
     }
 
     pub fn setup(&self) -> &Setup {
         &self.setup
+    }
+
+    /// Where a host is reached that is not behind the one server, such as an identity provider's.
+    pub fn find_at(&mut self, host: &str, server: SocketAddr) {
+        self.elsewhere.insert(host.to_owned(), server);
     }
 
     /// Forgets connections, not cookies; the next request shakes hands anew.
@@ -287,7 +294,10 @@ impl Browser {
             // A server may close a kept connection at any time, also while the next request is on its way to it
             // (RFC 9112, 9.3.1). As browsers do, ask again on a new one.
             _ => {
-                let mut sender = connect::http(&self.setup, &host).await?;
+                let mut sender = match self.elsewhere.get(&host) {
+                    Some(server) => connect::http(&Setup { server: *server, ..self.setup.clone() }, &host).await?,
+                    None => connect::http(&self.setup, &host).await?,
+                };
                 let response = sender.send(ask(sender.is_http2())?).await?;
                 (sender, response)
             }

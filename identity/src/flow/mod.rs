@@ -44,6 +44,8 @@ pub struct Begin<'a> {
     pub remaining_hosts: Vec<String>,
     /// The binder cookie the browser sent, if any.
     pub binder: Option<&'a str>,
+    /// The sign-in must not be older than so many seconds: a rule asks for it.
+    pub within: Option<i64>,
     pub source: IpAddr,
     pub now: Timestamp,
 }
@@ -86,6 +88,8 @@ pub struct Pending {
     pub target_host: String,
     /// Path and query there; begins with exactly one `/`.
     pub target: String,
+    /// The sign-in must not be older than so many seconds.
+    pub within: Option<i64>,
 }
 
 /// A ticket was good.
@@ -149,6 +153,7 @@ impl SignIns {
             host: begin.host.to_owned(),
             target_host: begin.host.to_owned(),
             target: clean_target(begin.target).to_owned(),
+            within: begin.within,
         };
         let entry = Entry {
             pending,

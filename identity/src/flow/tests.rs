@@ -20,6 +20,7 @@ fn begin(target: &str) -> Begin<'_> {
         certificate: DEVICE,
         remaining_hosts: Vec::new(),
         binder: None,
+        within: None,
         source: [203, 0, 113, 1].into(),
         now: NOW,
     }

@@ -11,7 +11,7 @@ use vocabulary::{DeviceId, PersonId, SessionId, Timestamp};
 use super::{BeginSession, EndCause, Ended, HostToken, Session, rows};
 use crate::error::blocking;
 use crate::secret::{self, Digest, Token};
-use crate::{IdentityError, Settings};
+use crate::{IdentityError, LogoutScope, Settings};
 
 /// How many tokens a session keeps per host. More than one, because tabs that sign in at the same time each
 /// get theirs, and a request under way must not lose its own.
@@ -94,6 +94,7 @@ impl Sessions {
             device: begin.device,
             source: begin.source.to_canonical(),
             started: begin.now,
+            account: begin.account,
             active: begin.now.0.into(),
             saved: begin.now.0.into(),
             ended: false.into(),
@@ -182,6 +183,21 @@ impl Sessions {
     pub async fn end_person(&self, person: &PersonId, cause: EndCause) -> Result<Vec<Ended>, IdentityError> {
         let sessions = self.list().into_iter().filter(|s| s.person == *person).map(|s| (s, cause)).collect();
         self.end_these(sessions).await
+    }
+
+    /// The sessions that a provider's sign-out ends: of its session if one is named, else all of its subject.
+    pub fn of_account(&self, scope: &LogoutScope) -> Vec<Arc<Session>> {
+        let mut sessions = self.list();
+        sessions.retain(|session| {
+            session.account().filter(|account| account.issuer == scope.issuer).is_some_and(|account| {
+                let same_subject = scope.subject.as_ref().is_none_or(|subject| *subject == account.subject);
+                match &scope.sid {
+                    Some(sid) => account.sid.as_ref() == Some(sid) && same_subject,
+                    None => scope.subject.is_some() && same_subject,
+                }
+            })
+        });
+        sessions
     }
 
     /// Ends every session that began on a device.

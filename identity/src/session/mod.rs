@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
-use vocabulary::{DeviceId, PersonId, SessionId, Timestamp};
+use vocabulary::{DeviceId, GroupName, PersonId, SessionId, Timestamp};
 
 use crate::secret::Digest;
 
@@ -29,7 +29,30 @@ pub struct BeginSession {
     pub source: IpAddr,
     /// The host that gets the first token: that of the sign-in pages.
     pub host: String,
+    /// Where the person signed in, if not in the built-in directory.
+    pub account: Option<SessionAccount>,
     pub now: Timestamp,
+}
+
+/// The account at a provider that a session stands on.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionAccount {
+    /// Id of the configuration.
+    pub provider: String,
+    pub issuer: String,
+    pub subject: String,
+    /// The provider's own name of its session.
+    pub sid: Option<String>,
+    /// Groups that the provider gave, for as long as the session lasts.
+    pub groups: Vec<GroupName>,
+    /// When the person signed in there, if the provider said so.
+    pub signed_in: Option<Timestamp>,
+}
+
+impl fmt::Debug for SessionAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionAccount").field("provider", &self.provider).finish_non_exhaustive()
+    }
 }
 
 /// How many GET targets a session remembers to tell a repeated one.
@@ -43,6 +66,7 @@ pub struct Session {
     device: Option<DeviceId>,
     source: IpAddr,
     started: Timestamp,
+    account: Option<SessionAccount>,
     active: AtomicI64,
     /// What of `active` is in the state database.
     saved: AtomicI64,
@@ -85,6 +109,24 @@ impl Session {
 
     pub fn started(&self) -> Timestamp {
         self.started
+    }
+
+    /// The account at a provider; none for who signed in to the built-in directory.
+    pub fn account(&self) -> Option<&SessionAccount> {
+        self.account.as_ref()
+    }
+
+    /// When the person last showed who they are; None if the provider didn't say.
+    pub fn signed_in(&self) -> Option<Timestamp> {
+        match &self.account {
+            Some(account) => account.signed_in,
+            None => Some(self.started),
+        }
+    }
+
+    /// Whether the person showed who they are within so many seconds before `now`.
+    pub fn is_fresh(&self, within: i64, now: Timestamp) -> bool {
+        self.signed_in().is_some_and(|at| now.secs_since(at) <= within)
     }
 
     pub fn last_active(&self) -> Timestamp {
@@ -131,6 +173,7 @@ impl Session {
             source: self.source,
             started: self.started,
             last_active: self.last_active(),
+            provider: self.account.as_ref().map(|account| account.provider.clone()),
             hosts: self.hosts(),
         }
     }
@@ -163,6 +206,8 @@ pub struct SessionSummary {
     pub source: IpAddr,
     pub started: Timestamp,
     pub last_active: Timestamp,
+    /// Where the person signed in, if not in the built-in directory.
+    pub provider: Option<String>,
     /// Where the session has a cookie.
     pub hosts: Vec<String>,
 }
@@ -193,6 +238,10 @@ pub enum EndCause {
     Device,
     /// The password or the second factor was changed.
     Credential,
+    /// The provider's page told the browser that the person signed out there.
+    FrontChannel,
+    /// The provider told us that the person signed out there.
+    BackChannel,
 }
 
 impl EndCause {
@@ -205,6 +254,8 @@ impl EndCause {
             Self::Person => "person",
             Self::Device => "device",
             Self::Credential => "credential",
+            Self::FrontChannel => "front-channel",
+            Self::BackChannel => "back-channel",
         }
     }
 }

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use store::{Row, Transaction};
-use vocabulary::{DeviceId, PersonId, SessionId, Timestamp};
+use vocabulary::{DeviceId, GroupName, PersonId, SessionId, Timestamp};
 
-use super::{HostToken, Session};
+use super::{HostToken, Session, SessionAccount};
 use crate::IdentityError;
 use crate::secret::Digest;
 
@@ -17,15 +17,35 @@ pub(super) fn load(tx: &mut Transaction<'_>) -> Result<Vec<Session>, IdentityErr
         let token = HostToken { host: row.text(1)?.to_owned(), hash, made: row.int(3)? };
         tokens.entry(row.text(0)?.to_owned()).or_default().push(token);
     }
+    let mut accounts = HashMap::new();
+    let columns = "session, provider, issuer, subject, sid, groups, signed_in";
+    for row in tx.query(&format!("SELECT {columns} FROM session_account"), &[])? {
+        accounts.insert(row.text(0)?.to_owned(), account(&row)?);
+    }
     tx.query("SELECT id, person, factors, device, source, started, active FROM session", &[])?
         .iter()
-        .map(|row| read(row, tokens.remove(row.text(0)?).unwrap_or_default()))
+        .map(|row| {
+            let id = row.text(0)?;
+            read(row, tokens.remove(id).unwrap_or_default(), accounts.remove(id))
+        })
         .collect()
 }
 
 const WHAT: &str = "a session";
 
-fn read(row: &Row, tokens: Vec<HostToken>) -> Result<Session, IdentityError> {
+fn account(row: &Row) -> Result<SessionAccount, IdentityError> {
+    let groups = row.text(5)?.lines().map(GroupName::new).collect::<Result<_, _>>();
+    Ok(SessionAccount {
+        provider: row.text(1)?.to_owned(),
+        issuer: row.text(2)?.to_owned(),
+        subject: row.text(3)?.to_owned(),
+        sid: row.opt_text(4)?.map(str::to_owned),
+        groups: groups.map_err(|e| IdentityError::row(WHAT, &e))?,
+        signed_in: row.opt_int(6)?.map(Timestamp),
+    })
+}
+
+fn read(row: &Row, tokens: Vec<HostToken>, account: Option<SessionAccount>) -> Result<Session, IdentityError> {
     let active = row.int(6)?;
     Ok(Session {
         id: SessionId::new(row.text(0)?).map_err(|e| IdentityError::row(WHAT, &e))?,
@@ -34,6 +54,7 @@ fn read(row: &Row, tokens: Vec<HostToken>) -> Result<Session, IdentityError> {
         device: row.opt_text(3)?.map(DeviceId::new).transpose().map_err(|e| IdentityError::row(WHAT, &e))?,
         source: row.text(4)?.parse().map_err(|e| IdentityError::row(WHAT, &e))?,
         started: Timestamp(row.int(5)?),
+        account,
         active: active.into(),
         saved: active.into(),
         ended: false.into(),
@@ -60,6 +81,31 @@ pub(super) fn insert(tx: &mut Transaction<'_>, session: &Session) -> Result<(), 
     for token in session.with_tokens(|tokens| tokens.clone()) {
         insert_token(tx, &session.id, &token, None)?;
     }
+    if let Some(account) = &session.account {
+        insert_account(tx, &session.id, account)?;
+    }
+    Ok(())
+}
+
+fn insert_account(
+    tx: &mut Transaction<'_>,
+    session: &SessionId,
+    account: &SessionAccount,
+) -> Result<(), IdentityError> {
+    let groups = account.groups.iter().map(GroupName::as_str).collect::<Vec<_>>().join("\n");
+    tx.execute(
+        "INSERT INTO session_account (session, provider, issuer, subject, sid, groups, signed_in)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        &[
+            session.as_str().into(),
+            account.provider.as_str().into(),
+            account.issuer.as_str().into(),
+            account.subject.as_str().into(),
+            account.sid.as_deref().into(),
+            groups.into(),
+            account.signed_in.map(|at| at.0).into(),
+        ],
+    )?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use store::Store;
 
 use super::*;
-use crate::{Identity, IdentityError, Settings, Token};
+use crate::{Identity, IdentityError, LogoutScope, Settings, Token};
 
 const NOW: Timestamp = Timestamp::from_secs(1_790_000_000);
 const LOGIN: &str = "login.gw.example";
@@ -24,8 +24,66 @@ fn sato() -> BeginSession {
         device: Some(DeviceId::new("phone-1").unwrap()),
         source: [203, 0, 113, 1].into(),
         host: LOGIN.into(),
+        account: None,
         now: NOW,
     }
+}
+
+fn of_provider(subject: &str, sid: Option<&str>) -> BeginSession {
+    let account = SessionAccount {
+        provider: "workspace".into(),
+        issuer: "https://idp.example".into(),
+        subject: subject.into(),
+        sid: sid.map(str::to_owned),
+        groups: vec!["night".parse().unwrap(), "staff".parse().unwrap()],
+        signed_in: Some(NOW.plus_secs(-600)),
+    };
+    BeginSession { account: Some(account), ..sato() }
+}
+
+#[tokio::test]
+async fn what_a_provider_vouched_for_is_there_after_a_restart() {
+    let store = Store::in_memory().unwrap();
+    let (id, _) = open(store.clone()).sessions().begin(of_provider("1", Some("a"))).await.unwrap();
+    let identity = open(store.clone());
+    let session = identity.sessions().get(&id).unwrap();
+    assert_eq!(session.account().cloned(), of_provider("1", Some("a")).account);
+    assert!(session.is_fresh(600, NOW) && !session.is_fresh(599, NOW));
+    identity.sessions().end(&id, EndCause::BackChannel).await.unwrap();
+    assert!(open(store).sessions().is_empty());
+}
+
+#[tokio::test]
+async fn a_sign_in_of_unknown_age_is_never_fresh() {
+    let identity = open(Store::in_memory().unwrap());
+    let mut begin = of_provider("1", None);
+    begin.account.as_mut().unwrap().signed_in = None;
+    let (id, _) = identity.sessions().begin(begin).await.unwrap();
+    assert!(!identity.sessions().get(&id).unwrap().is_fresh(86_400, NOW));
+    let (id, _) = identity.sessions().begin(sato()).await.unwrap();
+    assert!(identity.sessions().get(&id).unwrap().is_fresh(0, NOW), "a password was shown when it began");
+}
+
+#[tokio::test]
+async fn a_providers_sign_out_ends_one_session_or_all_of_a_subject_and_nobody_elses() {
+    let identity = open(Store::in_memory().unwrap());
+    let sessions = identity.sessions();
+    for (subject, sid) in [("1", Some("a")), ("1", Some("b")), ("1", None), ("2", Some("c"))] {
+        sessions.begin(of_provider(subject, sid)).await.unwrap();
+    }
+    sessions.begin(sato()).await.unwrap();
+    let found = |issuer: &str, sid: Option<&str>, subject: Option<&str>| {
+        let scope =
+            LogoutScope { issuer: issuer.into(), sid: sid.map(str::to_owned), subject: subject.map(str::to_owned) };
+        sessions.of_account(&scope).len()
+    };
+    let issuer = "https://idp.example";
+    assert_eq!(found(issuer, Some("a"), None), 1);
+    assert_eq!(found(issuer, Some("a"), Some("1")), 1);
+    assert_eq!(found(issuer, Some("a"), Some("2")), 0);
+    assert_eq!(found(issuer, None, Some("1")), 3);
+    assert_eq!(found(issuer, None, None), 0);
+    assert_eq!(found("https://other.example", None, Some("1")), 0);
 }
 
 async fn begun() -> (Identity, Store, SessionId, Token) {

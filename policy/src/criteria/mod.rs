@@ -3,6 +3,7 @@
 //! This is the plain reading of one rule against one request. `index.rs` answers the same for all rules at once,
 //! and must agree.
 
+mod fresh;
 mod method;
 mod path;
 mod place;
@@ -13,6 +14,7 @@ use std::fmt;
 use serde::Serialize;
 use vocabulary::{ActionSet, PersonId, RuleName};
 
+pub(crate) use fresh::{seconds as fresh_seconds, within_problem};
 pub(crate) use method::{KNOWN as KNOWN_METHODS, method_problem};
 pub(crate) use path::Glob;
 pub(crate) use place::{Place, Seen};
@@ -39,7 +41,7 @@ impl fmt::Display for Effect {
 
 /// One part of a rule that a request may fail to meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 #[repr(u8)]
 pub enum Criterion {
     App = 0,
@@ -51,10 +53,11 @@ pub enum Criterion {
     Method = 6,
     Path = 7,
     Action = 8,
+    SignedIn = 9,
 }
 
 impl Criterion {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::App,
         Self::Who,
         Self::Factors,
@@ -64,11 +67,13 @@ impl Criterion {
         Self::Method,
         Self::Path,
         Self::Action,
+        Self::SignedIn,
     ];
 
     /// From what a person can mend at once to what only the operator can. Of several unmet criteria the last one
     /// is told, since mending the others would not help.
-    pub(crate) const EASIEST_FIRST: [Self; 9] = [
+    pub(crate) const EASIEST_FIRST: [Self; 10] = [
+        Self::SignedIn,
         Self::Factors,
         Self::Device,
         Self::Network,
@@ -91,6 +96,7 @@ impl Criterion {
             Self::Method => "method",
             Self::Path => "path",
             Self::Action => "action",
+            Self::SignedIn => "signed-in",
         }
     }
 }
@@ -146,6 +152,8 @@ pub(crate) struct Rule {
     pub(crate) who: Option<Named>,
     /// 0 asks for none.
     pub(crate) factors: u8,
+    /// Seconds; `None` asks for nothing.
+    pub(crate) signed_in_within: Option<u32>,
     pub(crate) from: Option<Place>,
     pub(crate) when: Option<Schedule>,
     pub(crate) methods: Box<[String]>,
@@ -203,6 +211,7 @@ impl Rule {
             .with_if(Criterion::Method, !self.takes_method(facts.method))
             .with_if(Criterion::Path, !self.takes_path(facts.path))
             .with_if(Criterion::Action, !self.actions.contains(facts.action))
+            .with_if(Criterion::SignedIn, !fresh::is_met(self.signed_in_within, facts.person.map(|p| p.signed_in_ago)))
     }
 }
 

@@ -2,7 +2,7 @@ use policy::document::{From, Who};
 use policy::{Effect, MachineFact, RuleDocument, Standing, TokenFact, Verdict};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use vocabulary::{Action, AppId, GroupName, LocalTime, NetworkName, PersonId, Reason, RuleName};
+use vocabulary::{Action, AppId, GroupName, LocalTime, NetworkName, PersonId, Reason, RuleName, Span};
 
 use crate::naive::{self, PATHS, times};
 use crate::world::*;
@@ -30,6 +30,7 @@ fn some_rule(allow: f64) -> impl Strategy<Value = RuleDocument> {
         some_of(PEOPLE.map(|p| PersonId::new(p).unwrap()).to_vec()),
         some_of(GROUPS.map(|g| GroupName::new(g).unwrap()).to_vec()),
         prop::option::of(1_u8..=3),
+        prop::option::weighted(0.4, select(vec![60, 600, 1800].into_iter().map(Span::secs).collect::<Vec<_>>())),
     );
     let when = select(times().map(|(when, _)| when).to_vec());
     let scope = (some_of(APPS.map(|a| AppId::new(a).unwrap()).to_vec()), who, prop::option::weighted(0.4, some_from()));
@@ -40,21 +41,24 @@ fn some_rule(allow: f64) -> impl Strategy<Value = RuleDocument> {
         subsequence(Action::ALL.to_vec(), 1..=8),
         prop::bool::weighted(allow),
     );
-    (scope, rest).prop_map(|((apps, (people, groups, factors), from), (when, methods, paths, actions, allow))| {
-        let who = Who { people, groups, factors: factors.filter(|_| allow) };
-        let (allow, deny) = if allow { (actions, Vec::new()) } else { (Vec::new(), actions) };
-        RuleDocument {
-            apps,
-            who: (who != Who::default()).then_some(who),
-            from,
-            when,
-            methods,
-            paths,
-            allow,
-            deny,
-            ..blank("to be named")
-        }
-    })
+    (scope, rest).prop_map(
+        |((apps, (people, groups, factors, within), from), (when, methods, paths, actions, allow))| {
+            let (factors, signed_in_within) = (factors.filter(|_| allow), within.filter(|_| allow));
+            let who = Who { people, groups, factors, signed_in_within };
+            let (allow, deny) = if allow { (actions, Vec::new()) } else { (Vec::new(), actions) };
+            RuleDocument {
+                apps,
+                who: (who != Who::default()).then_some(who),
+                from,
+                when,
+                methods,
+                paths,
+                allow,
+                deny,
+                ..blank("to be named")
+            }
+        },
+    )
 }
 
 /// Few rules, where each counts, or more than a word of bits holds.
@@ -68,17 +72,30 @@ fn some_rules() -> impl Strategy<Value = Vec<RuleDocument>> {
         })
 }
 
+/// Around the times that rules ask for, and ages that aren't known.
+fn some_ages() -> impl Strategy<Value = u32> {
+    select(vec![0, 59, 60, 61, 600, 601, 1800, 1801, 90_000, u32::MAX])
+}
+
 fn some_person() -> impl Strategy<Value = Person> {
     let standing = prop_oneof![
         12 => Just(Standing::Active),
         1 => select(vec![Standing::NotOnRoster, Standing::NotYet, Standing::Retired, Standing::Locked]),
     ];
-    (select(PEOPLE.to_vec()), subsequence(GROUPS.to_vec(), 0..=3), standing, 0_u8..5, prop::bool::weighted(0.95))
-        .prop_map(|(id, groups, standing, factors, session_matches_device)| Person {
+    (
+        select(PEOPLE.to_vec()),
+        subsequence(GROUPS.to_vec(), 0..=3),
+        standing,
+        0_u8..5,
+        some_ages(),
+        prop::bool::weighted(0.95),
+    )
+        .prop_map(|(id, groups, standing, factors, signed_in_ago, session_matches_device)| Person {
             id,
             groups,
             standing,
             factors,
+            signed_in_ago,
             session_matches_device,
         })
 }
@@ -87,7 +104,7 @@ fn some_request() -> impl Strategy<Value = Request> {
     let to = prop_oneof![
         10 => select(vec![To::App("kaipoke"), To::App("records")]),
         6 => select(vec![To::Login, To::Console, To::Ticket("kaipoke"), To::Ticket("records")]),
-        1 => select(vec![To::UnknownHost, To::Misdirected, To::Enroll]),
+        1 => select(vec![To::UnknownHost, To::Misdirected, To::Enroll, To::ProviderLogout]),
         1 => (any::<bool>(), select(vec![TokenFact::None, TokenFact::Narrow, TokenFact::Good]))
             .prop_map(|(place, token)| To::Scim(MachineFact { place, token })),
     ];

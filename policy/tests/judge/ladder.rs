@@ -500,3 +500,46 @@ fn no_policy_denies() {
     let empty = compile(&[]);
     assert_eq!(decide(&empty, &request()), (false, Reason::NoRule, None));
 }
+
+#[test]
+fn a_rule_that_wants_a_recent_sign_in_asks_to_sign_in_again() {
+    let within = vocabulary::Span::secs(1800);
+    let rules = [
+        RuleDocument {
+            who: Some(Who { signed_in_within: Some(within), ..groups(&["staff"]) }),
+            allow: vec![Action::Download],
+            ..blank("exports")
+        },
+        RuleDocument { who: Some(groups(&["staff"])), allow: vec![Action::View], ..blank("views") },
+    ];
+    let policy = compile(&rules);
+    let ask = |action, ago| {
+        let request = Request { action, person: person(|p| p.signed_in_ago = ago), ..request() };
+        decide(&policy, &request)
+    };
+    assert_eq!(ask(Action::Download, 1800), (true, Reason::Rule, Some("exports".to_owned())));
+    assert_eq!(ask(Action::Download, 1801), (false, Reason::SignInStale, Some("exports".to_owned())));
+    assert_eq!(ask(Action::Download, u32::MAX).1, Reason::SignInStale);
+    assert_eq!(ask(Action::View, u32::MAX), (true, Reason::Rule, Some("views".to_owned())));
+    let name = |n: usize| &rules[n].name;
+    assert_eq!((policy.signed_in_within(name(0)), policy.signed_in_within(name(1))), (Some(1800), None));
+    // Signing in again would not help somebody whom no rule is for.
+    let stranger = Request {
+        action: Action::Download,
+        person: person(|p| {
+            p.groups.clear();
+            p.signed_in_ago = 9999
+        }),
+        ..request()
+    };
+    assert_eq!(decide(&policy, &stranger).1, Reason::NotForYou);
+}
+
+#[test]
+fn a_providers_sign_out_comes_from_anywhere_but_not_past_the_record() {
+    let policy = compile(&[]);
+    let said = Request { to: To::ProviderLogout, person: None, address: OUTSIDE, device: Device::Revoked, ..request() };
+    assert_eq!(decide(&policy, &said), (true, Reason::BuiltIn, None));
+    assert_eq!(decide(&policy, &Request { record_ready: false, ..said.clone() }).1, Reason::RecordUnavailable);
+    assert_eq!(decide(&policy, &Request { ambiguous: true, ..said }).1, Reason::Ambiguous);
+}

@@ -111,3 +111,21 @@ fn groups_are_not_checked_where_they_are_not_known() {
     let catalog = policy::Catalog { groups: None, ..catalog() };
     assert!(Policy::compile(&[rule], &catalog).is_ok());
 }
+
+#[test]
+fn a_recent_sign_in_is_asked_for_in_allow_rules_and_within_reason() {
+    let who = |within: &str| Some(Who { signed_in_within: Some(within.parse().unwrap()), ..groups(&["staff"]) });
+    let rules = [
+        RuleDocument { who: who("10s"), ..view("a") },
+        RuleDocument { who: who("48h"), ..view("b") },
+        RuleDocument { who: who("30m"), deny: vec![Action::View], ..blank("c") },
+    ];
+    assert_eq!(
+        told(&rules),
+        [
+            "policy[0].who.signed_in_within: `10s` is shorter than 1m: people would sign in again at every page",
+            "policy[1].who.signed_in_within: `2d` is longer than 24h, and no session lasts longer; leave it out",
+            "policy[2].who.signed_in_within: `30m` can't stand in a deny rule; ask for a recent sign-in in the allow rules",
+        ]
+    );
+}

@@ -40,6 +40,7 @@ pub(crate) fn times() -> [(When, TimeMeaning); 4] {
 /// The same criteria as the crate's, easiest to mend first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Lacks {
+    SignedIn,
     Factors,
     Device,
     Network,
@@ -121,6 +122,9 @@ fn everything(rule: &RuleDocument, request: &Request) -> Vec<Lacks> {
         if who.factors.is_some_and(|f| person.factors < f) {
             lacks.push(Lacks::Factors);
         }
+        if who.signed_in_within.is_some_and(|within| u64::from(person.signed_in_ago) > within.0.as_secs()) {
+            lacks.push(Lacks::SignedIn);
+        }
     }
     let (method, path) = if allows(rule) {
         (request.method.to_owned(), request.path.to_owned())
@@ -157,6 +161,7 @@ fn could_allow(rules: &[RuleDocument], request: &Request, app: &str) -> bool {
 
 fn denial(rule: &RuleDocument, lacks: &[Lacks], request: &Request) -> Outcome {
     let reason = match lacks.iter().max().unwrap() {
+        Lacks::SignedIn => Reason::SignInStale,
         Lacks::Factors => Reason::FactorsNeeded,
         Lacks::Device if request.device == Device::Expired => Reason::DeviceExpired,
         Lacks::Device if enrolled(request) => Reason::NoRule,
@@ -204,7 +209,7 @@ pub(crate) fn decide(rules: &[RuleDocument], request: &Request) -> Outcome {
         To::Misdirected => return deny(Reason::Misdirected),
         To::App(app) | To::Ticket(app) => app,
         To::Console => "console",
-        To::Login | To::Enroll | To::Scim(_) => "",
+        To::Login | To::Enroll | To::Scim(_) | To::ProviderLogout => "",
     };
     if request.ambiguous {
         return deny(Reason::Ambiguous);
@@ -213,7 +218,7 @@ pub(crate) fn decide(rules: &[RuleDocument], request: &Request) -> Outcome {
     if request.cross_site && (on_app || matches!(request.to, To::Console)) {
         return deny(Reason::CrossSite);
     }
-    if matches!(request.to, To::Enroll) {
+    if matches!(request.to, To::Enroll | To::ProviderLogout) {
         return permit(Reason::BuiltIn);
     }
     if on_app && request.preflight && request.method == "OPTIONS" {

@@ -33,6 +33,7 @@ pub(crate) enum To {
     Console,
     Enroll,
     Scim(MachineFact),
+    ProviderLogout,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,6 +52,7 @@ pub(crate) struct Person {
     pub(crate) groups: Vec<&'static str>,
     pub(crate) standing: Standing,
     pub(crate) factors: u8,
+    pub(crate) signed_in_ago: u32,
     pub(crate) session_matches_device: bool,
 }
 
@@ -93,7 +95,14 @@ pub(crate) fn request() -> Request {
 }
 
 pub(crate) fn sato(groups: &[&'static str]) -> Person {
-    Person { id: "sato", groups: groups.to_vec(), standing: Standing::Active, factors: 1, session_matches_device: true }
+    Person {
+        id: "sato",
+        groups: groups.to_vec(),
+        standing: Standing::Active,
+        factors: 1,
+        signed_in_ago: 600,
+        session_matches_device: true,
+    }
 }
 
 /// A day of November 2026 (the 2nd is a Monday).
@@ -168,6 +177,7 @@ pub(crate) fn with_facts<R>(policy: &Policy, request: &Request, then: impl FnOnc
         To::Console => Route::BuiltIn(BuiltIn::Console),
         To::Enroll => Route::BuiltIn(BuiltIn::Enroll),
         To::Scim(machine) => Route::BuiltIn(BuiltIn::Scim(machine)),
+        To::ProviderLogout => Route::BuiltIn(BuiltIn::ProviderLogout),
     };
     let owner = match request.device {
         Device::Of(owner) => Some(PersonId::new(owner).unwrap()),
@@ -189,6 +199,7 @@ pub(crate) fn with_facts<R>(policy: &Policy, request: &Request, then: impl FnOnc
         groups,
         standing: p.standing,
         factors: p.factors,
+        signed_in_ago: p.signed_in_ago,
         session_matches_device: p.session_matches_device,
     });
     then(&Facts {

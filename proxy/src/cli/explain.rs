@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use identity::Identity;
 use policy::{BuiltIn, DeviceFact, Facts, PersonFact, Route, Standing};
 use store::Store;
-use vocabulary::{Action, AppId, Clock, GroupName, PersonId, SystemClock, Timestamp};
+use vocabulary::{Action, AppId, Clock, GroupName, PersonId, Span, SystemClock, Timestamp};
 
 use super::{ConfigFile, NO, say, settings};
 
@@ -37,6 +37,9 @@ pub(crate) struct Explain {
     /// How many factors the sign-in had
     #[arg(long, default_value_t = 1)]
     factors: u8,
+    /// How long ago the person signed in: 45m
+    #[arg(long, default_value = "0s", requires = "person")]
+    signed_in_ago: Span,
     /// The device: none, enrolled (the person's own), shared, expired, revoked, unknown, or another person's id
     #[arg(long, default_value = "none")]
     device: String,
@@ -107,6 +110,7 @@ pub(crate) fn run(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
             groups: &groups,
             standing,
             factors: args.factors,
+            signed_in_ago: u32::try_from(args.signed_in_ago.0.as_secs()).unwrap_or(u32::MAX),
             session_matches_device: true,
         }),
         local,

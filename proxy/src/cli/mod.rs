@@ -5,6 +5,7 @@ mod audit_log;
 mod ca;
 mod check;
 mod explain;
+mod links;
 mod people;
 mod scim;
 

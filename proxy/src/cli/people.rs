@@ -34,6 +34,8 @@ pub(crate) enum StaffCommand {
     Lock(OnePerson),
     /// Take a lock away
     Unlock(OnePerson),
+    #[command(flatten)]
+    Links(super::links::LinkCommand),
     /// Set a new password; without --stdin one is made and printed
     Password(Password),
     /// Set up one-time codes for an authenticator app; prints the secret once
@@ -202,6 +204,7 @@ pub(crate) fn staff(command: &StaffCommand) -> anyhow::Result<ExitCode> {
                 }
             })
         }
+        StaffCommand::Links(command) => super::links::run(command),
         StaffCommand::Password(args) => {
             let password = args.stdin.then(password_from_stdin).transpose()?;
             let value = carry_out(&args.output.file, Command::StaffPassword { person: args.person.clone(), password })?;
@@ -232,7 +235,11 @@ pub(crate) fn session(command: &SessionCommand) -> anyhow::Result<ExitCode> {
     match command {
         SessionCommand::List { person, output } => {
             let value = carry_out(&output.file, Command::SessionList { person: person.clone() })?;
-            listed(output, &value, &["id", "person", "factors", "device", "source", "started", "last_active"])
+            listed(
+                output,
+                &value,
+                &["id", "person", "factors", "provider", "device", "source", "started", "last_active"],
+            )
         }
         SessionCommand::End { session, person, output } => {
             let command = match (session, person) {

@@ -8,7 +8,7 @@ use identity::{EndCause, Ended, IdentityError, Person};
 use serde_json::{Map, Value, json};
 use vocabulary::{Date, DeviceId, PersonId};
 
-use super::{Actor, Command, NewPerson};
+use super::{Actor, Command, NewPerson, links};
 use crate::core::Core;
 
 /// Why a command was not carried out.
@@ -73,6 +73,9 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
             directory.totp_confirm(&person, &code, now).await.map_err(say_no)?;
             Ok(json!({ "person": person }))
         }
+        Command::StaffLinks { person } => Ok(links::list(core, person.as_ref())),
+        Command::StaffLink { person, issuer, subject } => links::link(core, actor, person, issuer, subject).await,
+        Command::StaffUnlink { person, issuer } => links::unlink(core, actor, person, issuer).await,
         Command::SessionList { person } => Ok(session_list(core, person.as_ref())),
         Command::SessionEnd { session } => {
             let Some(live) = sessions.get(&session) else {
@@ -121,7 +124,7 @@ pub(super) async fn blocking<T: Send + 'static, E: Into<anyhow::Error> + Send + 
     Ok(tokio::task::spawn_blocking(work).await?.map_err(Into::into)?)
 }
 
-fn known(core: &Core, person: &PersonId) -> Result<(), Refused> {
+pub(super) fn known(core: &Core, person: &PersonId) -> Result<(), Refused> {
     match core.identity.roster().get(person) {
         Some(_) => Ok(()),
         None => Err(Refused::No(format!("{person} is not on the roster; see `sekisho staff list`"))),
@@ -152,7 +155,7 @@ pub(super) async fn change(
 }
 
 /// The sessions that a recorded change has ended, one record each. The change itself stands before them.
-async fn record_ends(core: &Core, ended: &[Ended]) -> Result<(), Refused> {
+pub(super) async fn record_ends(core: &Core, ended: &[Ended]) -> Result<(), Refused> {
     for end in ended {
         core.journal.append(core.now(), &Record::SignOut(sign_out(end))).await?;
     }

@@ -56,6 +56,7 @@ fn describe(stage: &Stage) {
                 (the browser warns once: the certificate comes from the bundled authority, whose root is
                  {root})
   Sign in as    {}
+  Or choose ひだまり認証 there, an identity provider, with the same IDs and passwords.
   Then, to the SaaS itself, as sato / Himawari-2026.
 
 127.0.0.1 is the facility's network; 127.0.0.2 stands for the world outside. With curl:

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use cert_authority::{CertAuthority, Init, Passphrase, SERVER_VALIDITY};
 use demo::client::{Browser, Certificate, Setup};
+use demo::provider::{BackChannel, ProviderAccount, ProviderClient, ProviderHandle, ProviderOptions, serve_provider};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde_json::Value;
@@ -17,6 +18,10 @@ use crate::control::{self, Actor, Command, NewPerson, Refused};
 use crate::serve::Running;
 
 const SAAS: &str = "hidamari-care.localhost";
+/// The identity provider, of the same third party.
+const IDP: &str = "id.hidamari-care.localhost";
+/// The domain of everybody's mail address.
+const MAIL: &str = "sakura-kai.example";
 
 pub(super) struct Person {
     pub(super) id: &'static str,
@@ -53,6 +58,7 @@ pub(super) struct Stage {
     folder: tempfile::TempDir,
     running: Running,
     saas: demo::Handle,
+    provider: ProviderHandle,
     roots: Vec<CertificateDer<'static>>,
     phone: Phone,
     metrics: SocketAddr,
@@ -63,12 +69,14 @@ impl Stage {
         let folder = tempfile::Builder::new().prefix("sekisho-demo-").tempdir().context("no temporary folder")?;
         let path = folder.path().to_owned();
 
-        let saas = start_saas(&path, absolute_links).await?;
+        let (saas, provider) = start_third_parties(&path, absolute_links).await?;
+        let secret = Passphrase::random()?.danger_expose().to_owned();
+        std::fs::write(path.join("provider.secret"), &secret)?;
         let port = free_port(port).await?;
         let metrics = SocketAddr::from(([127, 0, 0, 1], free_port(9464).await?));
         let config = path.join("sekisho.yaml");
         std::fs::write(path.join("passphrase"), Passphrase::random()?.danger_expose())?;
-        std::fs::write(&config, configuration(port, metrics, saas.addr().port()))?;
+        std::fs::write(&config, configuration(port, metrics, saas.addr().port(), provider.issuer()))?;
         let loaded = config::load(&config).map_err(|report| anyhow!("{report}"))?;
         make_authority(&path, &loaded.settings)?;
 
@@ -77,8 +85,25 @@ impl Stage {
         let (pem, phone, p12) = populate(&running.gate.core).await?;
         std::fs::write(path.join("server-root.pem"), &pem)?;
         std::fs::write(path.join("suzuki-phone.p12"), &p12)?;
-        let roots = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>()?;
-        Ok(Self { folder, running, saas, roots, phone, metrics })
+        let roots: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>()?;
+        let stage = Self { folder, running, saas, provider, roots, phone, metrics };
+        stage.register(secret);
+        Ok(stage)
+    }
+
+    /// Makes the gate known to the identity provider.
+    fn register(&self, secret: String) {
+        self.provider.register(ProviderClient {
+            id: "sekisho".to_owned(),
+            secret,
+            redirect_uris: vec![self.login_url("/oidc/hidamari/callback")],
+            post_logout_redirect_uris: vec![self.login_url("/oidc/hidamari/signed-out")],
+            back_channel: Some(BackChannel {
+                url: self.login_url("/oidc/hidamari/back-channel-logout"),
+                server: SocketAddr::from(([127, 0, 0, 1], self.port())),
+                roots: self.roots.clone(),
+            }),
+        });
     }
 
     pub(super) fn app_url(&self, path: &str) -> String {
@@ -160,11 +185,11 @@ impl Stage {
     }
 }
 
-/// The SaaS is somebody else: its certificate comes from an authority of its own.
-async fn start_saas(path: &Path, absolute_links: bool) -> anyhow::Result<demo::Handle> {
+/// The SaaS and the identity provider are somebody else: their certificates come from an authority of their own.
+async fn start_third_parties(path: &Path, absolute_links: bool) -> anyhow::Result<(demo::Handle, ProviderHandle)> {
     let dir = path.join("saas-ca");
     let roots = path.join("saas-root.pem");
-    let (chain, key) = tokio::task::spawn_blocking(move || {
+    let (saas, idp) = tokio::task::spawn_blocking(move || {
         let passphrase = Passphrase::random()?;
         let now = SystemClock.now();
         CertAuthority::init(
@@ -182,18 +207,35 @@ async fn start_saas(path: &Path, absolute_links: bool) -> anyhow::Result<demo::H
         let authority = CertAuthority::open(&dir, &passphrase)?;
         std::fs::write(&roots, authority.server_root_pem())?;
         let made = authority.issue_server(&[SAAS.to_owned(), format!("assets.{SAAS}")], now, SERVER_VALIDITY)?;
-        Ok::<_, anyhow::Error>((made.chain_der, made.key_der))
+        let idp = authority.issue_server(&[IDP.to_owned()], now, SERVER_VALIDITY)?;
+        Ok::<_, anyhow::Error>(((made.chain_der, made.key_der), (idp.chain_der, idp.key_der)))
     })
     .await??;
-    let mut tls = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let tls = |(chain, key)| {
+        let mut tls = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok::<_, rustls::Error>(tls)
+    };
+    let accounts = PEOPLE.iter().map(|person| ProviderAccount {
+        login: person.id.to_owned(),
+        password: person.password.to_owned(),
+        subject: format!("hidamari-{}", person.id),
+        name: person.name.to_owned(),
+        mail: Some(format!("{}@{MAIL}", person.id)),
+        mail_verified: true,
+        roles: person.groups.iter().map(|group| (*group).to_owned()).collect(),
+        amr: vec!["pwd".to_owned()],
+    });
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let options = ProviderOptions { host: IDP.to_owned(), accounts: accounts.collect(), claims_in_token: true };
+    let provider = serve_provider(listener, tls(idp)?, options)?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let options = demo::Options {
         host: SAAS.to_owned(),
         links: if absolute_links { demo::Links::Absolute } else { demo::Links::HostRelative },
         ..demo::Options::default()
     };
-    Ok(demo::serve(listener, tls, options)?)
+    Ok((demo::serve(listener, tls(saas)?, options)?, provider))
 }
 
 /// The wished-for port, or one that the system picks.
@@ -205,9 +247,9 @@ async fn free_port(wished: u16) -> anyhow::Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-fn configuration(port: u16, metrics: SocketAddr, saas: u16) -> String {
+fn configuration(port: u16, metrics: SocketAddr, saas: u16, issuer: &str) -> String {
     format!(
-        r#"# The demo's configuration: a facility, a SaaS of two hosts, and three rules.
+        r#"# The demo's configuration: a facility, two ways to sign in, a SaaS of two hosts, and three rules.
 gateway:
   domain: gw.localhost
   time_zone: Asia/Tokyo
@@ -218,6 +260,18 @@ gateway:
 networks:
   facility:
     cidrs: [127.0.0.1/32]
+
+identity:
+  providers:
+    - {{ id: staff, kind: directory }}
+    - id: hidamari
+      kind: oidc
+      name: ひだまり認証
+      issuer: {issuer}
+      issuer_ca: saas-root.pem
+      client_id: sekisho
+      client_secret_file: provider.secret
+      domains: [{MAIL}]
 
 apps:
   - id: hidamari
@@ -283,7 +337,7 @@ async fn populate(core: &Arc<crate::core::Core>) -> anyhow::Result<(String, Phon
             id: person.id.parse()?,
             name: person.name.to_owned(),
             kana: None,
-            mail: None,
+            mail: Some(format!("{}@{MAIL}", person.id)),
             facility: Some("さくらの家".to_owned()),
             groups: person.groups.iter().map(|g| g.parse()).collect::<Result<_, _>>()?,
             first_day: None,

@@ -1,11 +1,13 @@
-//! The last station: to the SaaS and back.
+//! The last station: to the SaaS and back; and, for sign-in, questions to identity providers.
 //!
 //! Where a request may go is fixed when the configuration is loaded; what is sent and returned is mapped by
 //! `saas`. Nothing is forwarded without a [`policy::Permit`].
 
+mod ask;
 mod resolve;
 mod upgrade;
 mod upstream;
 
+pub(crate) use ask::{Ask, AskError};
 pub(crate) use resolve::{ResolveError, Resolver};
 pub(crate) use upstream::{Protocol, Timeouts, Upstream, UpstreamError};

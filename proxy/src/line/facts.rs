@@ -142,6 +142,7 @@ pub(super) struct PersonState {
     groups: GroupSet,
     standing: Standing,
     factors: u8,
+    signed_in_ago: u32,
     session_matches_device: bool,
 }
 
@@ -161,6 +162,9 @@ impl Known {
         let route = match &exchange.destination {
             Destination::Nowhere => Route::UnknownHost,
             Destination::Misdirected => Route::Misdirected,
+            Destination::Login if generation.login.is_provider_logout(&exchange.method, &exchange.path) => {
+                Route::BuiltIn(BuiltIn::ProviderLogout)
+            }
             Destination::Login => Route::BuiltIn(BuiltIn::Login),
             Destination::Scim => {
                 Route::BuiltIn(BuiltIn::Scim(scim::facts(core, generation, connection.ip(), exchange, now)))
@@ -177,9 +181,10 @@ impl Known {
             let person = roster.get(session.person());
             PersonState {
                 id: session.person().clone(),
-                groups: policy.groups(person.iter().flat_map(|p| p.groups.iter())),
+                groups: policy.groups(person.iter().flat_map(|p| p.groups.iter()).chain(given(session))),
                 standing: person.map_or(Standing::NotOnRoster, |p| p.standing(local.date)),
                 factors: session.factors(),
+                signed_in_ago: signed_in_ago(session, now),
                 session_matches_device: session.matches_device(device.enrolled().map(|d| &d.id)),
             }
         });
@@ -210,6 +215,7 @@ impl Known {
                 groups: &p.groups,
                 standing: standing(p.standing),
                 factors: p.factors,
+                signed_in_ago: p.signed_in_ago,
                 session_matches_device: p.session_matches_device,
             }),
             local: self.local,
@@ -229,6 +235,16 @@ impl Known {
     pub(super) fn is_stranger(&self) -> bool {
         self.person.is_none() && !self.client && !matches!(self.device, DeviceState::Enrolled(_))
     }
+}
+
+/// The groups that an identity provider gave, beside the roster's.
+fn given(session: &identity::Session) -> impl Iterator<Item = &vocabulary::GroupName> {
+    session.account().into_iter().flat_map(|account| account.groups.iter())
+}
+
+/// A clock that went back makes a sign-in no older than now.
+fn signed_in_ago(session: &identity::Session, now: Timestamp) -> u32 {
+    session.signed_in().map_or(u32::MAX, |at| u32::try_from(now.secs_since(at).max(0)).unwrap_or(u32::MAX))
 }
 
 fn device(core: &crate::core::Core, connection: &Connection, now: Timestamp) -> DeviceState {

@@ -16,7 +16,7 @@ use vocabulary::{AppId, Reason, Timestamp, Zone};
 
 use super::exchange::Exchange;
 use crate::core::Core;
-use crate::forward::{Protocol, Timeouts, Upstream, UpstreamError};
+use crate::forward::{Ask, AskError, Protocol, Resolver, Timeouts, Upstream, UpstreamError};
 use crate::listener::{Certificates, Limits, Patience, TlsError, TlsOptions, certified_key, server_config};
 use crate::metrics::Metrics;
 
@@ -36,6 +36,8 @@ pub(crate) enum GenerationError {
     Issue { host: String, cause: Box<cert_authority::CertError> },
     #[error("the making of a certificate could not be recorded, so none is used: {0}")]
     Record(#[from] audit::Unavailable),
+    #[error("identity provider {provider}: {cause}")]
+    Provider { provider: String, cause: AskError },
     #[error("{0}")]
     Name(#[from] vocabulary::IdError),
 }
@@ -48,7 +50,7 @@ pub(crate) struct Generation {
     pub(crate) apps: Vec<Arc<App>>,
     pub(crate) login_id: AppId,
     pub(crate) scim_id: AppId,
-    /// The identity provider's id, for records.
+    /// The built-in directory's id, for records.
     pub(crate) provider: String,
     /// What it was made from, to be held against what comes after it.
     pub(crate) settings: Settings,
@@ -122,6 +124,7 @@ impl Generation {
         settings: &Settings,
         bound_port: Option<u16>,
         core: &Core,
+        resolver: &Resolver,
         metrics: &Metrics,
     ) -> Result<Self, GenerationError> {
         let gateway = &settings.gateway;
@@ -153,11 +156,11 @@ impl Generation {
             number,
             policy: settings.policy.clone(),
             zone: gateway.time_zone.clone(),
-            login: login(settings, core, &apps_made, &login_origin),
+            login: login(settings, core, resolver, &apps_made, &login_origin)?,
             hosts,
             login_id: AppId::new("login")?,
             scim_id: AppId::new("scim")?,
-            provider: settings.identity.providers.first().map(|p| p.id.clone()).unwrap_or_default(),
+            provider: settings.identity.directory().map(|p| p.id.clone()).unwrap_or_default(),
             settings: settings.clone(),
             bound_port,
             login_origin,
@@ -249,18 +252,29 @@ fn pool(settings: &config::App) -> u64 {
     hasher.finish()
 }
 
-fn login(settings: &Settings, core: &Core, apps_made: &[Arc<App>], origin: &str) -> apps::LoginApp {
+fn login(
+    settings: &Settings,
+    core: &Core,
+    resolver: &Resolver,
+    apps_made: &[Arc<App>],
+    origin: &str,
+) -> Result<apps::LoginApp, GenerationError> {
     let offered = apps_made
         .iter()
         .map(|app| apps::OfferedApp { id: app.id.clone(), url: format!("{}/", app.map.main().our_origin()) })
         .collect();
     let settings_of_login =
         apps::LoginSettings { host: settings.gateway.login_host.clone(), origin: origin.to_owned(), apps: offered };
-    let login = apps::LoginApp::new(core.identity.clone(), settings_of_login);
-    match settings.identity.providers.first() {
-        Some(provider) => login.with_id_label(provider.name.clone()),
-        None => login,
-    }
+    let oidc = identity::Oidc::new(&core.identity, &settings.identity, |provider| {
+        let ask = Ask::new(resolver.clone(), &provider.roots, provider.timeout);
+        let ask = ask.map_err(|cause| GenerationError::Provider { provider: provider.id.clone(), cause })?;
+        Ok::<_, GenerationError>(Arc::new(ask) as Arc<dyn identity::Fetch>)
+    })?;
+    let login = apps::LoginApp::new(core.identity.clone(), settings_of_login).with_oidc(oidc);
+    Ok(match settings.identity.directory() {
+        Some(directory) => login.with_id_label(directory.name.clone()),
+        None => login.without_directory(),
+    })
 }
 
 /// Each app has a certificate of its own, so that browsers don't coalesce connections across apps.

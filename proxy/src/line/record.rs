@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use apps::{Cause, LoginEvent, Recorder, Unavailable};
-use audit::{Admit, Decision, End, Record, RequestIntent, SignIn, SignInResult, SignOut};
+use audit::{Admit, Change, Decision, End, Record, RequestIntent, SignIn, SignInResult, SignOut};
 use pingora_error::Error;
 use pingora_proxy::Session;
 use vocabulary::{DeviceId, NetworkName, PersonId, Reason};
@@ -170,12 +170,30 @@ impl SignInRecorder {
         }
     }
 
+    fn of_provider(
+        &self,
+        result: SignInResult,
+        provider: String,
+        account: Option<String>,
+        person: Option<PersonId>,
+        factors: u8,
+    ) -> Record {
+        let mut record = self.sign_in(result, person, factors, None);
+        if let Record::SignIn(sign_in) = &mut record {
+            sign_in.provider = provider;
+            sign_in.account = account;
+        }
+        record
+    }
+
     fn sign_in(&self, result: SignInResult, person: Option<PersonId>, factors: u8, reason: Option<Reason>) -> Record {
         Record::SignIn(Box::new(SignIn {
             result,
             reason,
             person,
             provider: self.provider.clone(),
+            account: None,
+            cause: None,
             factors,
             session: None,
             device: self.device.clone(),
@@ -209,6 +227,40 @@ impl Recorder for SignInRecorder {
                 };
                 self.sign_in(result, person, 0, reason)
             }
+            LoginEvent::ProviderSignedIn { provider, subject, person, factors } => {
+                self.of_provider(SignInResult::Ok, provider, Some(subject), Some(person), factors)
+            }
+            LoginEvent::ProviderFailed { provider, subject, person, cause, reason } => {
+                // Nothing took effect; a stranger must not fill the disk with it.
+                if person.is_none() && core.admit_stranger(self.source, now) == Admit::Counted {
+                    return Ok(());
+                }
+                let result = if reason.is_some() { SignInResult::NotAllowed } else { SignInResult::ProviderFailed };
+                let mut record = self.of_provider(result, provider, subject, person, 0);
+                if let Record::SignIn(sign_in) = &mut record {
+                    sign_in.reason = reason;
+                    sign_in.cause = cause.map(|cause| cause.as_str().to_owned());
+                }
+                record
+            }
+            LoginEvent::Linked { provider, subject, person } => Record::Change(Change {
+                by: format!("provider:{provider}"),
+                channel: "sign-in".to_owned(),
+                what: "account-linked".to_owned(),
+                subject: person.as_str().to_owned(),
+                details: serde_json::Map::from_iter([
+                    ("provider".to_owned(), provider.into()),
+                    ("account".to_owned(), subject.into()),
+                ]),
+                more: serde_json::Map::new(),
+            }),
+            LoginEvent::EndedByProvider { session, cause } => Record::SignOut(SignOut {
+                person: session.person,
+                session: session.id,
+                cause: cause.as_str().to_owned(),
+                source: Some(self.source),
+                more: serde_json::Map::new(),
+            }),
             LoginEvent::SignedOut { session } => Record::SignOut(SignOut {
                 person: session.person,
                 session: session.id,

@@ -44,7 +44,10 @@ pub(super) async fn refuse(
         return super::scim::refuse(passage, session, refusal.reason).await;
     }
     let headers = &session.req_header().headers;
-    let helped = matches!(refusal.reason, Reason::SignInNeeded | Reason::SessionElsewhere);
+    let helped = matches!(refusal.reason, Reason::SignInNeeded | Reason::SessionElsewhere | Reason::SignInStale);
+    // How recent the sign-in must be, where the rule asks for a recent one.
+    let stale = refusal.rule.as_ref().filter(|_| refusal.reason == Reason::SignInStale);
+    let within = stale.and_then(|rule| passage.generation.policy.signed_in_within(rule)).map(i64::from);
     let begun = match &exchange.destination {
         Destination::App { .. } if helped && exchange.wants_page => {
             // A form can't be sent again by a redirect: its page is opened anew instead.
@@ -52,7 +55,7 @@ pub(super) async fn refuse(
                 Method::GET | Method::HEAD => target_of(session),
                 _ => exchange.path.clone(),
             };
-            begin(passage, headers, exchange, &target)
+            begin(passage, headers, exchange, &target, within)
         }
         _ => None,
     };
@@ -76,7 +79,13 @@ fn target_of(session: &Session) -> String {
 }
 
 /// Remembers where somebody wanted to go; the address of the sign-in page and the cookie that marks the browser.
-fn begin(passage: &Passage, headers: &HeaderMap, exchange: &Exchange, target: &str) -> Option<(String, String)> {
+fn begin(
+    passage: &Passage,
+    headers: &HeaderMap,
+    exchange: &Exchange,
+    target: &str,
+    within: Option<i64>,
+) -> Option<(String, String)> {
     let app = exchange.destination.app()?;
     let connection = passage.connection.as_ref()?;
     let others = app.map.iter().map(|(_, host)| host.our_host()).filter(|host| *host != exchange.host);
@@ -91,6 +100,7 @@ fn begin(passage: &Passage, headers: &HeaderMap, exchange: &Exchange, target: &s
             certificate: connection.certificate.as_ref().map(|c| c.fingerprint),
             remaining_hosts: others.map(str::to_owned).collect(),
             binder: cookies::read(headers, cookies::BEGIN),
+            within,
             source: connection.ip(),
             now: passage.now,
         })
