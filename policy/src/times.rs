@@ -99,6 +99,7 @@ mod tests {
             apps: None,
             who: None,
             factors: 0,
+            signed_in_within: None,
             from: None,
             when: Some(when),
             methods: Box::default(),

@@ -146,7 +146,8 @@ mod tests {
             }
             if let Value::Object(map) = &mut claims {
                 map.insert(keys[0].clone(), nested);
-                prop_assert_eq!(find(&claims, &path), vec![&json!("staff")]);
+                let staff = json!("staff");
+                prop_assert_eq!(find(&claims, &path), vec![&staff]);
             }
         }
 

@@ -212,6 +212,7 @@ async fn sessions_survive_a_restart_and_what_ended_does_not_come_back() {
     let at = later.plus_secs(IDLE - 1);
     let found = sessions.lookup(token.as_str(), LOGIN, at).unwrap();
     let expected = SessionSummary {
+        provider: None,
         id,
         person: PersonId::new("sato").unwrap(),
         factors: 2,
