@@ -25,6 +25,13 @@ struct Foreign {
 
 impl Drop for Foreign {
     fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Foreign {
+    /// Its files stay: the gate's configuration names them.
+    fn stop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -138,7 +145,7 @@ fn somebody_signs_in_through_a_provider_nobody_here_wrote() {
         );
         let gate = Gate::builder().more(&identity).start().await;
         gate.add_colleague("sato", &[], "sato@sakura-kai.example");
-        let foreign = prepared.start(&gate);
+        let mut foreign = prepared.start(&gate);
         let roots = [gate.data().join("ca/server-root.pem"), foreign.folder.path().join("root.pem")];
         let chromium = Chromium::start_trusting(&[&roots[0], &roots[1]], "ja", 390, 844).await;
 
@@ -191,7 +198,7 @@ fn somebody_signs_in_through_a_provider_nobody_here_wrote() {
         chromium.shot("oidc-signed-out-there-ja").await;
 
         // The provider goes away: the page says so in words.
-        drop(foreign);
+        foreign.stop();
         gate.rewrite(|text| text.replace("name: 法人アカウント", "name: 法人"));
         assert!(gate.cli(&["reload"]).status.success());
         chromium.client.goto(&gate.url("/echo")).await.unwrap();

@@ -231,8 +231,9 @@ impl Recorder for SignInRecorder {
                 self.of_provider(SignInResult::Ok, provider, Some(subject), Some(person), factors)
             }
             LoginEvent::ProviderFailed { provider, subject, person, cause, reason } => {
-                // Nothing took effect; a stranger must not fill the disk with it.
-                if person.is_none() && core.admit_stranger(self.source, now) == Admit::Counted {
+                // Nothing took effect; a stranger must not fill the disk with it. Once a provider has vouched for an
+                // account it is no stranger: a whole facility may stand behind one address.
+                if person.is_none() && subject.is_none() && core.admit_stranger(self.source, now) == Admit::Counted {
                     return Ok(());
                 }
                 let result = if reason.is_some() { SignInResult::NotAllowed } else { SignInResult::ProviderFailed };
