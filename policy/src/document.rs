@@ -46,7 +46,7 @@ pub struct RuleDocument {
     pub deny: Vec<Action>,
 }
 
-/// Whom a rule is about: anybody named by `people` *or* by `groups`, who also signed in with enough factors.
+/// Whom a rule is about: anybody named by `people` *or* by `groups`, who also has enough factors.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Who {
@@ -58,7 +58,9 @@ pub struct Who {
     #[serde(default, deserialize_with = "named", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     pub groups: Vec<GroupName>,
-    /// How many factors the sign-in must have had, 1 to 3; a network is not a factor. Only in an allow rule.
+    /// How many factors must stand behind a request, 1 to 3: 1 for a password, 2 with a second factor or a passkey,
+    /// and one more on an enrolled device of the person's own. A network or a shared device is not a factor. Only in
+    /// an allow rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3))]
     pub factors: Option<u8>,

@@ -116,7 +116,7 @@ impl Policy {
             }
             Criterion::Factors => {
                 let asks = rule.who.as_ref().and_then(|who| who.factors).unwrap_or(0);
-                (count(asks, "factor"), count(person.map_or(0, |p| p.factors), "factor"))
+                (count(asks, "factor"), factors(facts))
             }
             Criterion::SignedIn => {
                 let within = rule.who.as_ref().and_then(|who| who.signed_in_within);
@@ -174,6 +174,21 @@ fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
 
 fn count(number: u8, of: &str) -> String {
     format!("{number} {of}{}", if number == 1 { "" } else { "s" })
+}
+
+/// How many there are and what they are made of: `1 factor (1 from the sign-in; a shared device counts for nobody)`.
+fn factors(facts: &Facts<'_>) -> String {
+    let counted = facts.factors();
+    let device = match facts.device {
+        _ if counted.device => "1 from their own device",
+        DeviceFact::Enrolled { owner: None } => "a shared device counts for nobody",
+        DeviceFact::Enrolled { owner: Some(_) } => "another person's device counts for nobody",
+        DeviceFact::None | DeviceFact::Expired | DeviceFact::Revoked | DeviceFact::Unknown => "no device of their own",
+    };
+    match facts.person {
+        Some(_) => format!("{} ({} from the sign-in; {device})", count(counted.total(), "factor"), counted.sign_in),
+        None => count(0, "factor"),
+    }
 }
 
 fn place(from: Option<&From>) -> String {

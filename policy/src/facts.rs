@@ -103,6 +103,49 @@ pub enum DeviceFact<'a> {
     },
 }
 
+/// How many factors stand behind a request, and where they come from.
+///
+/// This is the one place where factors are counted:
+///
+/// - the sign-in's own, 2 at most: a password is 1; a password with a one-time code, a recovery code or a passkey is
+///   2; a passkey that has verified the person is 2, because it was held (possession) and unlocked (knowledge or
+///   biometrics);
+/// - one more for an enrolled device that belongs to the person who is signed in (厚労省 guideline 6.0, シス14: a
+///   device's certificate together with knowledge or biometrics at the sign-in are two). A device that the facility
+///   shares is in many hands and counts for nobody.
+///
+/// A network is not a factor, and without a sign-in there are none, whatever device it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FactorCount {
+    /// Of the sign-in: 0 to 2.
+    pub sign_in: u8,
+    /// The person's own enrolled device counted.
+    pub device: bool,
+}
+
+impl FactorCount {
+    /// 0 to 3.
+    pub const fn total(self) -> u8 {
+        self.sign_in + self.device as u8
+    }
+}
+
+impl Facts<'_> {
+    /// The factors that rules are held against.
+    pub fn factors(&self) -> FactorCount {
+        self.person.as_ref().map_or_else(FactorCount::default, |person| self.factors_of(person))
+    }
+
+    pub(crate) fn factors_of(&self, person: &PersonFact<'_>) -> FactorCount {
+        let owner = match self.device {
+            DeviceFact::Enrolled { owner } => owner,
+            DeviceFact::None | DeviceFact::Expired | DeviceFact::Revoked | DeviceFact::Unknown => None,
+        };
+        let sign_in = person.factors.min(2);
+        FactorCount { sign_in, device: sign_in > 0 && owner == Some(person.id) }
+    }
+}
+
 impl DeviceFact<'_> {
     pub(crate) const fn is_enrolled(&self) -> bool {
         matches!(self, Self::Enrolled { .. })
@@ -116,7 +159,8 @@ pub struct PersonFact<'a> {
     /// From [`crate::Policy::groups`].
     pub groups: &'a GroupSet,
     pub standing: Standing,
-    /// How many factors the sign-in had.
+    /// How many factors the sign-in had: 1 for a password, 2 with a second factor or a passkey. What a rule is held
+    /// against is [`Facts::factors`].
     pub factors: u8,
     /// How many seconds ago the person last showed who they are; the greatest number if that isn't known.
     pub signed_in_ago: u32,
@@ -148,5 +192,60 @@ impl fmt::Debug for Facts<'_> {
             .field("method", &self.method)
             .field("action", &self.action)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sign_in_counts_up_to_two_and_ones_own_device_one_more() {
+        let (sato, tanaka) = (PersonId::new("sato").unwrap(), PersonId::new("tanaka").unwrap());
+        let groups = GroupSet { groups: Box::default(), stamp: 0 };
+        let own = DeviceFact::Enrolled { owner: Some(&sato) };
+        let others = DeviceFact::Enrolled { owner: Some(&tanaka) };
+        let shared = DeviceFact::Enrolled { owner: None };
+        for (sign_in, device, total) in [
+            (0, DeviceFact::None, 0),
+            (0, own, 0),
+            (1, DeviceFact::None, 1),
+            (1, own, 2),
+            (1, shared, 1),
+            (1, others, 1),
+            (1, DeviceFact::Expired, 1),
+            (1, DeviceFact::Revoked, 1),
+            (1, DeviceFact::Unknown, 1),
+            (2, DeviceFact::None, 2),
+            (2, shared, 2),
+            (2, own, 3),
+            (9, own, 3),
+        ] {
+            let person = PersonFact {
+                id: &sato,
+                groups: &groups,
+                standing: Standing::Active,
+                factors: sign_in,
+                session_matches_device: true,
+            };
+            let facts = Facts {
+                record_ready: true,
+                clock_ok: true,
+                route: Route::UnknownHost,
+                ambiguous: false,
+                cross_site: false,
+                preflight: false,
+                network: NetworkFact { set: 0, stamp: 0 },
+                device,
+                person: Some(person),
+                local: LocalTime { date: vocabulary::Date::constant(2026, 11, 4), minute: 600 },
+                method: "GET",
+                path: "/",
+                action: Action::View,
+                static_ok: false,
+            };
+            assert_eq!(facts.factors().total(), total, "{sign_in} with {device:?}");
+            assert_eq!(Facts { person: None, ..facts }.factors().total(), 0);
+        }
     }
 }

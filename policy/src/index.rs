@@ -178,7 +178,7 @@ impl Index {
         let named = names.people.number(person.id).map_or(&*self.everybody, |p| self.people.row(p as usize));
         Probe {
             who: WhoRows { named: [&self.everybody, named], groups: &self.groups, member_of: &person.groups.groups },
-            factors: self.factors.row(usize::from(person.factors.min(MOST_FACTORS))),
+            factors: self.factors.row(usize::from(facts.factors_of(person).total().min(MOST_FACTORS))),
             fresh: self.fresh.row(self.within.partition_point(|within| *within < person.signed_in_ago)),
             method: self.methods.row(method),
             path: self.paths.row(facts.path),

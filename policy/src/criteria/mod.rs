@@ -204,7 +204,7 @@ impl Rule {
         Criteria::default()
             .with_if(Criterion::App, !app.is_some_and(|app| self.is_about_app(app, console)))
             .with_if(Criterion::Who, !facts.person.is_some_and(|person| self.names(&person)))
-            .with_if(Criterion::Factors, self.factors > facts.person.map_or(0, |p| p.factors))
+            .with_if(Criterion::Factors, self.factors > facts.factors().total())
             .with_if(Criterion::Network, network)
             .with_if(Criterion::Device, device)
             .with_if(Criterion::Time, self.when.as_ref().is_some_and(|when| !when.holds(facts.local)))

@@ -16,7 +16,7 @@ deny: action-denied (decided at: rules; by rule \"nobody deletes outside\")
     action: asks for view, edit, upload, download; found delete
   allow \"visiting nurses\": does not match
     who: asks for group visiting-nurses; found sato, in staff
-    factors: asks for 2 factors; found 1 factor
+    factors: asks for 2 factors; found 1 factor (1 from the sign-in; no device of their own)
     device: asks for an enrolled device; found no certificate
     time: asks for 06:00-22:00; found 2026-11-06 fri 23:05
   deny \"nobody deletes outside\": matches

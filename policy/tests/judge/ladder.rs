@@ -340,8 +340,20 @@ fn each_rung_decides_in_its_turn() {
         ),
         (
             "a nurse needs two factors",
-            Request { person: nurse(|p| p.factors = 1), ..visit() },
+            Request { person: nurse(|p| p.factors = 1), device: Device::Shared, ..visit() },
             Reason::FactorsNeeded,
+            Some("visiting nurses"),
+        ),
+        (
+            "her own phone is one of the two",
+            Request { person: nurse(|p| p.factors = 1), ..visit() },
+            Reason::Rule,
+            Some("visiting nurses"),
+        ),
+        (
+            "a shared device will do beside two of her own",
+            Request { device: Device::Shared, ..visit() },
+            Reason::Rule,
             Some("visiting nurses"),
         ),
         (

@@ -119,7 +119,8 @@ fn everything(rule: &RuleDocument, request: &Request) -> Vec<Lacks> {
         if !(by_id || by_group || (who.people.is_empty() && who.groups.is_empty())) {
             lacks.push(Lacks::Who);
         }
-        if who.factors.is_some_and(|f| person.factors < f) {
+        let own_device = u8::from(person.factors > 0 && matches!(request.device, Device::Of(owner) if owner == person.id));
+        if who.factors.is_some_and(|f| person.factors.min(2) + own_device < f) {
             lacks.push(Lacks::Factors);
         }
         if who.signed_in_within.is_some_and(|within| u64::from(person.signed_in_ago) > within.0.as_secs()) {

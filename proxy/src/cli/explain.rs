@@ -34,7 +34,8 @@ pub(crate) struct Explain {
     /// Groups instead of the roster's; may be given several times
     #[arg(long = "group", requires = "person")]
     groups: Vec<GroupName>,
-    /// How many factors the sign-in had
+    /// How many factors the sign-in had: 1 for a password, 2 with a second factor or a passkey. An enrolled device
+    /// of the person's own adds one
     #[arg(long, default_value_t = 1)]
     factors: u8,
     /// How long ago the person signed in: 45m
