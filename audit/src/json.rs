@@ -28,6 +28,10 @@ pub(crate) fn request(out: &mut Vec<u8>, intent: &RequestIntent<'_>) -> Result<(
     optional(out, "rule", intent.rule.map(AsRef::as_ref));
     optional(out, "person", intent.person.map(AsRef::as_ref));
     optional(out, "session", intent.session.map(AsRef::as_ref));
+    if let Some(factors) = intent.factors {
+        count(out, "factors", u64::from(factors));
+    }
+    flag(out, "factor_device", intent.factor_device);
     optional(out, "device", intent.device.map(AsRef::as_ref));
     optional(out, "client", intent.client);
     optional(out, "serial", intent.serial);
@@ -308,6 +312,7 @@ mod tests {
             controls in "[\u{0}-\u{20}\"\\\\\u{7f}]{0,10}",
             (action, reason, rule) in (action(), reason(), of(rule())),
             (guessed, permit, inside, navigation) in any::<(bool, bool, bool, bool)>(),
+            (factors, factor_device) in any::<(Option<u8>, bool)>(),
             ids in of("[a-z0-9あ.@-]{1,20}"),
             source in any::<IpAddr>(),
             networks in prop::collection::vec("[a-z0-9-]{1,10}", 0..3),
@@ -322,8 +327,8 @@ mod tests {
             let intent = RequestIntent {
                 at: Timestamp(at), app: app.as_ref(), host: &host, method: &method, path: &path, action, guessed,
                 decision: if permit { Decision::Permit } else { Decision::Deny }, reason, rule: rule.as_ref(),
-                person: person.as_ref(), session: session.as_ref(), device: device.as_ref(), serial: ids.as_deref(),
-                client: ids.as_deref(),
+                person: person.as_ref(), session: session.as_ref(), factors, factor_device, device: device.as_ref(),
+                serial: ids.as_deref(), client: ids.as_deref(),
                 source, networks: &networks, inside, tls, http: "1.1", user_agent: agent.as_deref(), navigation,
             };
             let owned = Record::Request(Box::new(Request::from(&intent)));

@@ -63,6 +63,10 @@ pub struct RequestIntent<'a> {
     pub rule: Option<&'a RuleName>,
     pub person: Option<&'a PersonId>,
     pub session: Option<&'a SessionId>,
+    /// How many factors were counted, 1 to 3; None: nobody is signed in.
+    pub factors: Option<u8>,
+    /// One of them is the person's own device, the others are the sign-in's.
+    pub factor_device: bool,
     pub device: Option<&'a DeviceId>,
     /// The machine client whose token was good, such as `scim:k3f9x2ab`.
     pub client: Option<&'a str>,
@@ -135,6 +139,10 @@ pub struct Request {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub factors: Option<u8>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub factor_device: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
@@ -170,6 +178,8 @@ impl From<&RequestIntent<'_>> for Request {
             rule: intent.rule.cloned(),
             person: intent.person.cloned(),
             session: intent.session.cloned(),
+            factors: intent.factors,
+            factor_device: intent.factor_device,
             device: intent.device.cloned(),
             client: intent.client.map(str::to_owned),
             serial: intent.serial.map(str::to_owned),
@@ -315,6 +325,13 @@ pub struct SignIn {
     pub cause: Option<String>,
     /// How many factors were proven.
     pub factors: u8,
+    /// What with, in words joined by `+`: `password`, `password+totp`, `password+recovery-code`, `password+passkey`,
+    /// `passkey`; after a failure, what was wrong: `password`, `code`, `passkey`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The passkey's id, if one was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passkey: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -29,6 +29,8 @@ pub(crate) fn request(path: &str) -> RequestIntent<'_> {
         rule: None,
         person: Some(&PERSON),
         session: None,
+        factors: Some(1),
+        factor_device: false,
         device: None,
         client: None,
         serial: None,
@@ -45,7 +47,7 @@ pub(crate) fn request(path: &str) -> RequestIntent<'_> {
 /// The same of a stranger, refused.
 pub(crate) fn stranger(path: &str) -> RequestIntent<'_> {
     let (decision, reason) = (Decision::Deny, Reason::UnknownNetwork);
-    RequestIntent { app: None, person: None, inside: false, decision, reason, ..request(path) }
+    RequestIntent { app: None, person: None, factors: None, inside: false, decision, reason, ..request(path) }
 }
 
 pub(crate) fn change(subject: &str) -> Record {
