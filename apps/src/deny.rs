@@ -16,6 +16,8 @@ pub struct Deny<'a> {
     /// Where to sign in, if that could help. A full address or a path; never shown unless it begins with `https://`
     /// or `/`.
     pub sign_in: Option<&'a str>,
+    /// For [`Reason::FactorsNeeded`]: `sign_in` leads to where a second factor is set up, because the person has none.
+    pub set_up: bool,
     /// The app's name.
     pub app: Option<&'a str>,
 }
@@ -63,10 +65,11 @@ pub fn deny_page(deny: &Deny<'_>, lang: Lang) -> Page {
         403 => Tone::Stop,
         _ => Tone::Wait,
     };
-    let mut page = NoticePage::new(lang, tone, words::of_reason(deny.reason)).code(deny.code);
+    let (notice, label) = told(deny);
+    let mut page = NoticePage::new(lang, tone, notice).code(deny.code);
     page.app = deny.app;
     if let Some(url) = sign_in(deny) {
-        page = page.way(url, words::SIGN_IN.get(lang));
+        page = page.way(url, label.get(lang));
     }
     with_retry(page.page(status(deny.reason)), deny.reason)
 }
@@ -82,13 +85,22 @@ pub fn deny_json(deny: &Deny<'_>, lang: Lang) -> Page {
         #[serde(skip_serializing_if = "Option::is_none")]
         sign_in: Option<&'a str>,
     }
-    let notice = words::of_reason(deny.reason);
+    let (notice, _) = told(deny);
     let space = if lang == Lang::En { " " } else { "" };
     let message = format!("{}{space}{}", notice.what.get(lang), notice.next.get(lang));
     let body = Body { error: deny.reason, code: deny.code, message, sign_in: sign_in(deny) };
     // Strings and an enum of words: this can't fail, and if it did, the status still tells.
     let body = serde_json::to_string(&body).unwrap_or_else(|_| "{}".to_owned());
     with_retry(Page::json(status(deny.reason), body), deny.reason)
+}
+
+/// What is said, and what the way on is called.
+fn told(deny: &Deny<'_>) -> (words::Notice, words::Text) {
+    match (deny.reason, sign_in(deny), deny.set_up) {
+        (Reason::FactorsNeeded, Some(_), true) => (words::FACTOR_TO_SET_UP, words::SET_UP_SECOND_FACTOR),
+        (Reason::FactorsNeeded, Some(_), false) => (words::FACTOR_TO_SHOW, words::SIGN_IN_AGAIN),
+        (reason, ..) => (words::of_reason(reason), words::SIGN_IN),
+    }
 }
 
 fn sign_in<'a>(deny: &Deny<'a>) -> Option<&'a str> {

@@ -6,7 +6,8 @@
 //! takes effect.
 //!
 //! Pages hold no script and load nothing: they must work on any phone, through any proxy, and give an attacker
-//! nothing to hold on to.
+//! nothing to hold on to. The exception is one script of our own, without which passkeys can't be used, on the few
+//! pages that offer them; all else on those works without it.
 
 pub mod code;
 pub mod cookies;
@@ -20,8 +21,8 @@ pub mod words;
 pub use deny::{Deny, deny_json, deny_page, status};
 pub use lang::Lang;
 pub use login::{
-    BODY_LIMIT, Cause, HANDLE_PARAM, LoginApp, LoginDevice, LoginEvent, LoginReply, LoginRequest, LoginSettings,
-    OfferedApp, Recorder, TICKET_PARAM, TICKET_PATH, Unavailable,
+    AGAIN_PARAM, BODY_LIMIT, Cause, CredentialChange, HANDLE_PARAM, LoginApp, LoginDevice, LoginEvent, LoginReply,
+    LoginRequest, LoginSettings, OfferedApp, Recorder, SignInMethod, TICKET_PARAM, TICKET_PATH, Unavailable,
 };
 pub use notice::link_expired_page;
 pub use page::Page;

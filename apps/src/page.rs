@@ -42,6 +42,32 @@ impl Page {
         page
     }
 
+    /// The same for a page that loads our own script and lets it ask the same host.
+    #[must_use]
+    pub(crate) fn with_script(mut self) -> Self {
+        for (name, value) in &mut self.headers {
+            if *name == "content-security-policy" {
+                value.push_str("; script-src 'self'; connect-src 'self'");
+            }
+        }
+        self
+    }
+
+    /// A script of ours. `keep`: it was asked for by its hash, so what is kept can't be out of date.
+    pub(crate) fn script(body: String, keep: bool) -> Self {
+        let mut page = Self::bare(200, body);
+        page.headers.push(("content-type", "text/javascript; charset=utf-8".to_owned()));
+        page.headers.push(("cross-origin-resource-policy", "same-origin".to_owned()));
+        if keep {
+            for (name, value) in &mut page.headers {
+                if *name == "cache-control" {
+                    "public, max-age=31536000, immutable".clone_into(value);
+                }
+            }
+        }
+        page
+    }
+
     /// An answer for a script.
     pub(crate) fn json(status: u16, body: String) -> Self {
         let mut page = Self::bare(status, body);

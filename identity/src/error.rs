@@ -32,6 +32,18 @@ pub enum IdentityError {
         "`{0}` has a password shorter than 13 characters, which stands only with a second factor; set a longer one first"
     )]
     PasswordNeedsSecondFactor(PersonId),
+    #[error("`{0}` has no second factor that recovery codes could stand in for; set one up first")]
+    NoSecondFactor(PersonId),
+    #[error("there is no passkey `{0}`")]
+    NoSuchPasskey(String),
+    #[error("this passkey belongs to somebody already")]
+    PasskeyExists,
+    #[error("nobody may have more than {0} passkeys; remove one first")]
+    TooManyPasskeys(usize),
+    #[error("passkeys can't be used with the sign-in pages on {host}: {cause}")]
+    RelyingParty { host: String, cause: String },
+    #[error("a question for a passkey could not be made: {0}")]
+    Passkey(String),
     #[error("the state database holds {what} that this version can't read: {cause}")]
     Row { what: &'static str, cause: String },
     #[error("the operating system gave no random bytes")]
@@ -43,6 +55,10 @@ pub enum IdentityError {
 }
 
 impl IdentityError {
+    pub(crate) fn passkey(cause: &webauthn_rs::prelude::WebauthnError) -> Self {
+        Self::Passkey(cause.to_string())
+    }
+
     pub(crate) fn row(what: &'static str, cause: &impl ToString) -> Self {
         Self::Row { what, cause: cause.to_string() }
     }

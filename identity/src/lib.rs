@@ -21,7 +21,10 @@ mod secret;
 mod session;
 mod source;
 
-pub use directory::{Answer, Attempt, Directory, Factors, PasswordProblem, TotpEnrolment, TotpSecret, Verdict};
+pub use directory::{
+    Answer, Attempt, Directory, Factors, NewPasskey, PasskeyAnswer, PasskeyQuestion, PasskeySummary, PasskeyVerdict,
+    PasswordProblem, Recovery, RecoveryCodes, RelyingParty, RightCode, TotpEnrolment, TotpSecret, Verdict,
+};
 pub use document::{IdentityDocument, Provider, ProviderDocument, ProviderKind, SessionDocument, Settings};
 pub use error::IdentityError;
 pub use flow::{Begin, Bind, Pending, Redeem, Redeemed, SignIns, Started, TicketError};
@@ -33,4 +36,4 @@ pub use oidc::{
 pub use roster::{Person, Roster, Standing};
 pub use scim::Scim;
 pub use secret::Token;
-pub use session::{BeginSession, EndCause, Ended, Session, SessionAccount, SessionSummary, Sessions};
+pub use session::{BeginSession, EndCause, Ended, FRESH_SECS, Session, SessionAccount, SessionSummary, Sessions};

@@ -45,4 +45,20 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
                 session TEXT PRIMARY KEY REFERENCES session (id) ON DELETE CASCADE, provider TEXT NOT NULL,
                 issuer TEXT NOT NULL, subject TEXT NOT NULL, sid TEXT, groups TEXT NOT NULL, signed_in BIGINT)",
     },
+    Migration {
+        name: "second factors",
+        // `due`: somebody else set the password, and the person has to choose another one.
+        // `handle`: 128 random bits, what authenticators know the person by. `credential`: the public key with its
+        // counter, as JSON.
+        // `recovery_code`: argon2id of the code with the person's salt; a used one is deleted.
+        sql: "ALTER TABLE credential ADD COLUMN due BIGINT NOT NULL DEFAULT 0;
+              CREATE TABLE passkey_user (
+                person TEXT PRIMARY KEY REFERENCES person (id), handle BYTEA NOT NULL UNIQUE);
+              CREATE TABLE passkey (
+                id TEXT PRIMARY KEY, person TEXT NOT NULL REFERENCES passkey_user (person), name TEXT NOT NULL,
+                credential_id BYTEA NOT NULL UNIQUE, credential TEXT NOT NULL, added BIGINT NOT NULL, used BIGINT);
+              CREATE TABLE recovery_code (
+                person TEXT NOT NULL REFERENCES person (id), salt BYTEA NOT NULL, hash BYTEA NOT NULL,
+                PRIMARY KEY (person, hash))",
+    },
 ];

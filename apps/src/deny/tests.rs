@@ -1,7 +1,7 @@
 use super::*;
 
 fn deny(reason: Reason) -> Deny<'static> {
-    Deny { reason, code: Some("3-07K2"), sign_in: None, app: Some("kaipoke") }
+    Deny { reason, code: Some("3-07K2"), sign_in: None, set_up: false, app: Some("kaipoke") }
 }
 
 #[test]
@@ -48,7 +48,13 @@ fn the_style_sheet_is_the_one_that_is_allowed() {
 #[test]
 fn what_comes_from_outside_is_escaped() {
     let code = "<script>alert(1)</script>";
-    let deny = Deny { reason: Reason::NoApp, code: Some(code), sign_in: Some("/\"><b>"), app: Some("<img src=x>") };
+    let deny = Deny {
+        reason: Reason::NoApp,
+        code: Some(code),
+        sign_in: Some("/\"><b>"),
+        set_up: false,
+        app: Some("<img src=x>"),
+    };
     let page = deny_page(&deny, Lang::En);
     assert!(!page.body.contains("<script") && !page.body.contains("<img") && !page.body.contains("\"><b>"));
 }
@@ -99,4 +105,17 @@ fn statuses_are_those_of_http() {
         assert_eq!(status(reason), expected, "{reason}");
     }
     assert!(deny_page(&deny(Reason::TooMany), Lang::Ja).header("retry-after").is_some());
+}
+
+#[test]
+fn who_lacks_a_second_factor_is_led_on_where_that_helps() {
+    let helpless = deny_page(&deny(Reason::FactorsNeeded), Lang::Ja);
+    assert!(helpless.body.contains("管理者") && !helpless.body.contains("class=\"button\""));
+    let url = "https://login.gw.example/security?handle=x";
+    let lead = Deny { sign_in: Some(url), ..deny(Reason::FactorsNeeded) };
+    let again = deny_page(&lead, Lang::Ja);
+    assert!(again.body.contains(words::SIGN_IN_AGAIN.ja) && again.body.contains(words::FACTOR_TO_SHOW.what.ja));
+    let set_up = deny_page(&Deny { set_up: true, ..lead }, Lang::Ja);
+    assert!(set_up.body.contains(words::SET_UP_SECOND_FACTOR.ja) && set_up.body.contains(url));
+    assert!(deny_json(&Deny { set_up: true, ..lead }, Lang::En).body.contains("authenticator app or a passkey"));
 }

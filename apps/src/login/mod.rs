@@ -5,6 +5,11 @@
 //! | `/` | GET | the form; who is signed in goes on to where the handle leads, or home |
 //! | `/` | POST | checks ID and password |
 //! | `/totp` | POST | checks the one-time code |
+//! | `/recovery` | POST | checks a recovery code in its place |
+//! | `/passkey/ask`, `/passkey` | POST | asks for a passkey, checks it; alone or after the password |
+//! | `/security` and beneath | GET, POST | what somebody signs in with, and changes to it |
+//! | `/password` | GET, POST | a new password |
+//! | `/passkey.js` | GET | the one script |
 //! | `/home` | GET | the apps to choose from |
 //! | `/oidc/<id>/…` | | identity providers, see `oidc.rs` |
 //! | `/sign-out` | GET, POST | asks, and ends the session everywhere |
@@ -15,7 +20,11 @@
 mod event;
 mod oidc;
 mod pages;
+mod passkey;
 mod request;
+mod script;
+mod security;
+mod security_pages;
 mod sign_in;
 mod sign_out;
 
@@ -23,7 +32,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::Method;
-use identity::{Ended, Identity, Oidc, Session, Standing};
+use identity::{Ended, Identity, Oidc, RelyingParty, Session, Standing};
 use ring::hmac;
 use ring::rand::SystemRandom;
 use vocabulary::{AppId, Reason, SessionId};
@@ -33,7 +42,7 @@ use crate::page::Page;
 use crate::{Deny, cookies, deny_page, words};
 use request::Asked;
 
-pub use event::{Cause, LoginEvent, Recorder, Unavailable};
+pub use event::{Cause, CredentialChange, LoginEvent, Recorder, SignInMethod, Unavailable};
 pub use request::{BODY_LIMIT, LoginDevice, LoginRequest};
 
 /// The one reserved path on an app's host: there a ticket is redeemed ([`TICKET_PARAM`]), or a handle bound to the
@@ -43,6 +52,8 @@ pub const TICKET_PATH: &str = "/.sekisho/ticket";
 pub const TICKET_PARAM: &str = "ticket";
 /// The query parameter that carries a handle, on the sign-in pages and at [`TICKET_PATH`].
 pub const HANDLE_PARAM: &str = "handle";
+/// The query parameter that shows the form to somebody who is signed in: to sign in with more than before.
+pub const AGAIN_PARAM: &str = "again";
 
 /// What the service must know of its surroundings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +87,8 @@ struct Inner {
     /// People may sign in with a password of ours.
     directory: bool,
     oidc: Oidc,
+    /// None: the host can't have passkeys; nobody is offered any.
+    passkeys: Option<RelyingParty>,
     /// Marks whose code is awaited, so that a wrong one is recorded under the right name. New with each
     /// configuration: who is just typing a code then fails nameless, and nothing else is lost.
     key: Option<hmac::Key>,
@@ -125,7 +138,11 @@ impl From<identity::IdentityError> for Stop {
 impl LoginApp {
     pub fn new(identity: Identity, settings: LoginSettings) -> Self {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok();
-        Self(Arc::new(Inner { identity, settings, id_label: None, directory: true, oidc: Oidc::default(), key }))
+        let passkeys = RelyingParty::new(&settings.host, &settings.origin, "Sekisho")
+            .map_err(|cause| tracing::warn!(%cause, "passkeys are not offered"))
+            .ok();
+        let (directory, oidc) = (true, Oidc::default());
+        Self(Arc::new(Inner { identity, settings, id_label: None, directory, oidc, passkeys, key }))
     }
 
     /// The same, calling the login ID what the provider of the configuration is called (職員ID by default).
@@ -199,17 +216,24 @@ impl LoginApp {
         {
             return Ok(refused.into());
         }
+        if let Some(reply) = security::route(self, asked, method, recorder).await? {
+            return Ok(reply);
+        }
         match (asked.request.path, method) {
             ("/", &Method::GET) => Ok(self.form(asked)),
             ("/" | "/totp", &Method::POST) if !self.0.directory => Ok(Page::redirect("/".to_owned(), []).into()),
             ("/", &Method::POST) => sign_in::password(self, asked, recorder).await,
             ("/totp", &Method::POST) => sign_in::code(self, asked, recorder).await,
+            ("/recovery", &Method::POST) => sign_in::recovery_code(self, asked, recorder).await,
+            ("/passkey/ask", &Method::POST) => passkey::ask(self, asked),
+            ("/passkey", &Method::POST) => passkey::answer(self, asked, recorder).await,
+            (script::PATH, &Method::GET) => Ok(script::page(asked).into()),
             // Somebody went back or reloaded: the step is over, its beginning is not.
-            ("/totp", &Method::GET) => Ok(Page::redirect("/".to_owned(), []).into()),
+            ("/totp" | "/recovery" | "/passkey", &Method::GET) => Ok(Page::redirect("/".to_owned(), []).into()),
             ("/home", &Method::GET) => Ok(self.home(asked).into()),
             ("/sign-out", &Method::GET) => Ok(sign_out::ask(asked).into()),
             ("/sign-out", &Method::POST) => sign_out::end(self, asked, recorder).await,
-            ("/" | "/totp" | "/home" | "/sign-out", _) => {
+            ("/" | "/totp" | "/recovery" | "/passkey" | "/home" | "/sign-out", _) => {
                 let page = asked.notice(Tone::Wait, words::NO_PAGE).way("/", words::HOME.get(asked.lang)).page(405);
                 Ok(page.with_header("allow", "GET, HEAD, POST".to_owned()).into())
             }
@@ -221,37 +245,58 @@ impl LoginApp {
     fn form(&self, asked: &Asked<'_>) -> LoginReply {
         let handle = asked.query(HANDLE_PARAM);
         let pending = handle.as_deref().and_then(|h| self.0.identity.sign_ins().get(h, asked.request.now));
+        let again = asked.query(AGAIN_PARAM).is_some();
         let within = pending.as_ref().and_then(|p| p.within);
         let fresh = |session: &Session| within.is_none_or(|within| session.is_fresh(within, asked.request.now));
-        let Some(session) = asked.session().filter(|session| fresh(session)) else {
+        let Some(session) = asked.session().filter(|session| !again && fresh(session)) else {
             if let Some(start) = handle.as_deref().filter(|_| pending.is_some()).and_then(|h| self.only_start(h)) {
                 return Page::redirect(start, []).into();
             }
             let problem = if handle.is_some() && pending.is_none() {
                 Some(words::HANDLE_GONE.get(asked.lang))
             } else {
-                within.map(|_| words::SIGN_IN_AGAIN.get(asked.lang))
+                within.map(|_| words::SIGN_IN_STALE.get(asked.lang))
             };
             return pages::sign_in(self, asked, handle.as_deref(), problem, 200).into();
         };
         if let Some(refused) = self.person_refused(asked, session) {
             return refused.into();
         }
+        if let Some(first) = self.password_first(session.person(), handle.as_deref()) {
+            return Page::redirect(first, []).into();
+        }
         let way = handle.as_deref().and_then(|handle| self.way_on(asked, handle, session.id()));
         let gone = if handle.is_some() { "/home?late=1" } else { "/home" };
         Page::redirect(way.unwrap_or_else(|| gone.to_owned()), []).into()
     }
 
-    /// Where somebody signed in goes from here: to the app's host, with a ticket.
+    /// Where somebody signed in goes from here: to the app's host, with a ticket. Nowhere, while the password is
+    /// one that somebody else knows; see [`Self::password_first`].
     fn way_on(&self, asked: &Asked<'_>, handle: &str, session: &SessionId) -> Option<String> {
         let sign_ins = self.0.identity.sign_ins();
+        let person = self.0.identity.sessions().get(session)?.person().clone();
+        if self.password_first(&person, None).is_some() {
+            return None;
+        }
         let pending = sign_ins.get(handle, asked.request.now)?;
         let ticket = sign_ins.mint_ticket(handle, session, asked.request.now).ok()?;
         Some(self.ticket_url(&pending.host, &ticket))
     }
 
+    /// Where somebody goes first whose password was set by somebody else: to choose another one.
+    fn password_first(&self, person: &vocabulary::PersonId, handle: Option<&str>) -> Option<String> {
+        let due = self.0.identity.directory().factors(person).password_due;
+        due.then(|| match handle.filter(|handle| request::is_token(handle)) {
+            Some(handle) => format!("/password?{HANDLE_PARAM}={handle}"),
+            None => "/password".to_owned(),
+        })
+    }
+
     fn home(&self, asked: &Asked<'_>) -> Page {
         let Some(session) = asked.session() else { return Page::redirect("/".to_owned(), []) };
+        if let Some(first) = self.password_first(session.person(), None) {
+            return Page::redirect(first, []);
+        }
         self.person_refused(asked, session).unwrap_or_else(|| pages::home(self, asked, session))
     }
 
@@ -292,7 +337,7 @@ impl<'r> Asked<'r> {
     }
 
     fn deny(&self, reason: Reason) -> Page {
-        deny_page(&Deny { reason, code: self.request.code, sign_in: None, app: None }, self.lang)
+        deny_page(&Deny { reason, code: self.request.code, sign_in: None, set_up: false, app: None }, self.lang)
     }
 
     /// The cookie that a form's token goes with: the browser's, or a new one.

@@ -16,7 +16,7 @@ use identity::{Account, Arrived, ComeBack, EndCause, Failed, Link, LinkDecision,
 use vocabulary::{PersonId, Reason};
 
 use super::request::{Asked, form_token, is_token};
-use super::sign_in::{Proven, begin_with};
+use super::sign_in::{By, Proven, begin_with};
 use super::{HANDLE_PARAM, LoginApp, LoginEvent, LoginReply, Recorder, Stop};
 use crate::notice::Tone;
 use crate::page::Page;
@@ -129,7 +129,7 @@ async fn accept(
             return Ok(asked.deny(reason).into());
         }
     };
-    let proven = Proven { person, factors: account.factors, account: Some(account) };
+    let proven = Proven { person, factors: account.factors, by: By::Provider(account) };
     begin_with(login, asked, recorder, proven, handle.as_deref()).await
 }
 

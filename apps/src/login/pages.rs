@@ -5,7 +5,8 @@ use identity::{Session, Token};
 use vocabulary::PersonId;
 
 use super::request::{Asked, form_token};
-use super::{HANDLE_PARAM, LoginApp, OfferedApp};
+use super::sign_in::Begun;
+use super::{HANDLE_PARAM, LoginApp, OfferedApp, script};
 use crate::notice::rendered;
 use crate::page::{Page, STYLE};
 use crate::{Lang, cookies, words};
@@ -24,6 +25,8 @@ struct SignIn<'a> {
     id_label: &'a str,
     directory: bool,
     providers: Vec<ProviderWay<'a>>,
+    passkey: Option<PasskeyForm<'a>>,
+    script: &'static str,
 }
 
 /// A provider to choose.
@@ -32,12 +35,34 @@ struct ProviderWay<'a> {
     name: &'a str,
 }
 
+/// The form by which our script asks for a passkey; hidden without the script.
+pub(super) struct PasskeyForm<'a> {
+    pub(super) action: &'static str,
+    pub(super) ask: &'static str,
+    /// One is made, not shown.
+    pub(super) make: bool,
+    pub(super) token: &'a str,
+    /// Of the second step of signing in.
+    pub(super) challenge: Option<&'a str>,
+    pub(super) who: &'a str,
+    pub(super) mark: &'a str,
+    pub(super) name: &'a str,
+    pub(super) label: &'static str,
+    /// The button is the page's first choice.
+    pub(super) first: bool,
+}
+
 #[derive(Template)]
 #[template(path = "code_step.html")]
-struct CodeStep<'a> {
+struct SecondStep<'a> {
     lang: Lang,
     style: &'static str,
     problem: Option<&'a str>,
+    totp: bool,
+    passkey: Option<PasskeyForm<'a>>,
+    /// The recovery code is what went wrong.
+    recovery_open: bool,
+    script: &'static str,
     token: &'a str,
     challenge: &'a str,
     who: &'a str,
@@ -54,6 +79,8 @@ struct Home<'a> {
     problem: Option<&'a str>,
     apps: Vec<&'a OfferedApp>,
     name: &'a str,
+    /// There is something to look after.
+    settings: bool,
 }
 
 #[derive(Template)]
@@ -78,6 +105,7 @@ pub(super) fn sign_in(
     let handle = handle.filter(|_| pending.is_some());
     let query = handle.map(|handle| format!("?{HANDLE_PARAM}={handle}")).unwrap_or_default();
     let offered = login.0.oidc.offered();
+    let passkey_token = form_token("passkey", &cookie);
     let template = SignIn {
         lang: asked.lang,
         style: STYLE,
@@ -89,8 +117,22 @@ pub(super) fn sign_in(
         directory: login.0.directory,
         providers: offered.map(|(id, name)| ProviderWay { url: format!("/oidc/{id}/start{query}"), name }).collect(),
         id_label: login.0.id_label.as_deref().unwrap_or(words::LOGIN_ID.get(asked.lang)),
+        passkey: login.0.passkeys.is_some().then_some(PasskeyForm {
+            action: "/passkey",
+            ask: "/passkey/ask",
+            make: false,
+            token: &passkey_token,
+            challenge: None,
+            who: "",
+            mark: "",
+            name: "",
+            label: words::PASSKEY_SIGN_IN.get(asked.lang),
+            first: false,
+        }),
+        script: &script::ELEMENT,
     };
-    rendered(&template, status, asked.lang).with_cookies(set)
+    let page = rendered(&template, status, asked.lang).with_cookies(set);
+    if template.passkey.is_some() { page.with_script() } else { page }
 }
 
 /// Whose code is awaited, and for what.
@@ -100,8 +142,8 @@ pub(super) struct Awaited<'a> {
     pub(super) handle: Option<&'a str>,
 }
 
-/// The form for the one-time code.
-pub(super) fn code_step(
+/// The second step: a one-time code, a passkey, or a recovery code, as far as the person has them.
+pub(super) fn second_step(
     login: &LoginApp,
     asked: &Asked<'_>,
     awaited: &Awaited<'_>,
@@ -114,18 +156,53 @@ pub(super) fn code_step(
         Some(handle) => format!("/?{HANDLE_PARAM}={handle}"),
         None => "/".to_owned(),
     };
-    let template = CodeStep {
+    // Closed meanwhile, after too many tries: the form for a code says so when it is sent.
+    let factors = login.0.identity.directory().awaited(awaited.challenge, asked.request.now).unwrap_or_default();
+    let totp = factors.totp || factors.passkeys == 0;
+    let (mark, passkey_token) = (login.mark(awaited.challenge, who), form_token("passkey", &cookie));
+    let template = SecondStep {
         lang: asked.lang,
         style: STYLE,
         problem,
+        totp,
+        passkey: (login.0.passkeys.is_some() && factors.passkeys > 0).then_some(PasskeyForm {
+            action: "/passkey",
+            ask: "/passkey/ask",
+            make: false,
+            token: &passkey_token,
+            challenge: Some(awaited.challenge),
+            who,
+            mark: &mark,
+            name: "",
+            label: words::PASSKEY_USE.get(asked.lang),
+            first: !totp,
+        }),
+        recovery_open: asked.request.path == "/recovery",
+        script: &script::ELEMENT,
         token: &form_token("totp", &cookie),
         challenge: awaited.challenge,
         who,
-        mark: &login.mark(awaited.challenge, who),
+        mark: &mark,
         handle: awaited.handle,
         start_over: &start_over,
     };
-    rendered(&template, status, asked.lang).with_cookies(set)
+    let page = rendered(&template, status, asked.lang).with_cookies(set);
+    if template.passkey.is_some() { page.with_script() } else { page }
+}
+
+#[derive(Template)]
+#[template(path = "recovery_used.html")]
+struct RecoveryUsed<'a> {
+    lang: Lang,
+    style: &'static str,
+    left: usize,
+    url: &'a str,
+}
+
+/// Signed in with a recovery code: told, before it goes on.
+pub(super) fn recovery_used(asked: &Asked<'_>, begun: &Begun, left: usize) -> Page {
+    let template = RecoveryUsed { lang: asked.lang, style: STYLE, left, url: &begun.url };
+    rendered(&template, 200, asked.lang).with_cookies([cookies::set(cookies::LOGIN, begun.token.as_str())])
 }
 
 /// The apps to choose from.
@@ -139,6 +216,7 @@ pub(super) fn home(login: &LoginApp, asked: &Asked<'_>, session: &Session) -> Pa
         problem: asked.query("late").map(|_| words::HOME_NOTICE.get(asked.lang)),
         apps,
         name: roster.get(session.person()).map_or(session.person().as_str(), |p| p.name.as_str()),
+        settings: login.0.identity.directory().factors(session.person()).password,
     };
     rendered(&template, 200, asked.lang)
 }
@@ -159,6 +237,15 @@ pub(super) fn opening(asked: &Asked<'_>, url: &str, login_token: &Token) -> Page
         .page(200)
         .with_header("refresh", format!("0; url={url}"))
         .with_cookies([cookies::set(cookies::LOGIN, login_token.as_str())])
+}
+
+/// Done, and on to the app: as [`opening`], for who is signed in already.
+pub(super) fn going_on(asked: &Asked<'_>, done: words::Text, url: &str) -> Page {
+    let notice = words::Notice { title: done, what: words::OPENING_WHAT, next: words::OPENING_NEXT };
+    crate::notice::NoticePage::new(asked.lang, crate::notice::Tone::Done, notice)
+        .way(url, words::OPEN.get(asked.lang))
+        .page(200)
+        .with_header("refresh", format!("0; url={url}"))
 }
 
 impl LoginApp {

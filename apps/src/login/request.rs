@@ -14,7 +14,7 @@ use http::{HeaderMap, Method};
 use identity::Session;
 use ring::digest::{Context, SHA256};
 use ring::rand::{SecureRandom, SystemRandom};
-use vocabulary::{AppId, Date, DeviceId, PersonId, Reason, Timestamp};
+use vocabulary::{AppId, Date, DeviceId, PersonId, Reason, Timestamp, Zone};
 
 use super::{HANDLE_PARAM, LoginSettings};
 use crate::notice::Tone;
@@ -40,6 +40,7 @@ pub struct LoginRequest<'a> {
     pub now: Timestamp,
     /// The date in the gateway's time zone.
     pub today: Date,
+    pub zone: &'a Zone,
     /// Of the cookie [`cookies::LOGIN`] on this host.
     pub session: Option<Arc<Session>>,
     /// The apps this person could open from here, for the list; None for all.
@@ -89,6 +90,31 @@ impl<'r> Asked<'r> {
     /// The handle of the form, if it has the shape of one.
     pub(super) fn handle(&self) -> Option<String> {
         self.field(HANDLE_PARAM).filter(|handle| is_token(handle))
+    }
+
+    /// A day in the gateway's zone, as 2026-11-20.
+    pub(super) fn day(&self, at: Timestamp) -> String {
+        self.request.zone.local(at).date.to_string()
+    }
+
+    /// What people may call a passkey on this device, until they write something else.
+    pub(super) fn device_name(&self) -> &'static str {
+        let agent = self.request.headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("");
+        let known = [
+            ("iPhone", "iPhone"),
+            ("iPad", "iPad"),
+            ("Android", "Android"),
+            ("CrOS", "Chromebook"),
+            ("Windows", "Windows"),
+            ("Macintosh", "Mac"),
+            ("Linux", "Linux"),
+        ];
+        known.iter().find(|(mark, _)| agent.contains(mark)).map_or("", |(_, name)| *name)
+    }
+
+    /// The value of a cookie that only this browser has.
+    pub(super) fn browser(&self, cookie: &str) -> Option<&'r str> {
+        cookies::read(self.request.headers, cookie).filter(|value| is_token(value))
     }
 
     /// A field of the form that is there once.

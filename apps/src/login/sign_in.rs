@@ -1,15 +1,16 @@
-//! The two steps of signing in: ID and password, then a one-time code where the person has a second factor.
+//! The two steps of signing in: ID and password, then a one-time code or a recovery code where the person has a second
+//! factor. Passkeys are in `passkey.rs`.
 
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
-use identity::{Account, Answer, Attempt, BeginSession, EndCause, Verdict};
+use identity::{Account, Answer, Attempt, BeginSession, EndCause, Recovery, Verdict};
 use ring::hmac;
 use vocabulary::PersonId;
 
 use super::pages::{self, Awaited};
 use super::request::Asked;
-use super::{Cause, LoginApp, LoginEvent, LoginReply, Recorder, Stop};
+use super::{Cause, LoginApp, LoginEvent, LoginReply, Recorder, SignInMethod, Stop};
 use crate::page::Page;
 use crate::{Lang, cookies, words};
 
@@ -31,14 +32,16 @@ pub(super) async fn password(login: &LoginApp, asked: &Asked<'_>, recorder: &dyn
         now: asked.request.now,
     };
     match login.0.identity.directory().authenticate(attempt).await? {
-        Verdict::Ok { person, factors } => begin(login, asked, recorder, person, factors, handle.as_deref()).await,
-        Verdict::NeedTotp { challenge } => {
+        Verdict::Ok { person, factors } => {
+            begin(login, asked, recorder, person, factors, SignInMethod::Password, handle.as_deref()).await
+        }
+        Verdict::NeedSecondFactor { challenge } => {
             let person = login.known(&login_id);
             if let Some(person) = person.clone() {
                 recorder.record(LoginEvent::CodeAsked { person }).await?;
             }
             let awaited = Awaited { challenge: challenge.as_str(), person: person.as_ref(), handle: handle.as_deref() };
-            Ok(pages::code_step(login, asked, &awaited, None, 200).into())
+            Ok(pages::second_step(login, asked, &awaited, None, 200).into())
         }
         Verdict::Wrong | Verdict::Expired => {
             recorder.record(failed(login.known(&login_id), Cause::Password)).await?;
@@ -64,69 +67,165 @@ pub(super) async fn code(login: &LoginApp, asked: &Asked<'_>, recorder: &dyn Rec
     let awaited = Awaited { challenge: &challenge, person: person.as_ref(), handle: handle.as_deref() };
     let answer = Answer { challenge: &challenge, code: &code, source: asked.request.source, now: asked.request.now };
     match login.0.identity.directory().answer(answer).await? {
-        Verdict::Ok { person, factors } => begin(login, asked, recorder, person, factors, handle.as_deref()).await,
+        Verdict::Ok { person, factors } => {
+            begin(login, asked, recorder, person, factors, SignInMethod::PasswordAndCode, handle.as_deref()).await
+        }
         Verdict::Wrong => {
             recorder.record(failed(person.clone(), Cause::Code)).await?;
-            Ok(pages::code_step(login, asked, &awaited, Some(words::WRONG_CODE.get(asked.lang)), 403).into())
+            Ok(pages::second_step(login, asked, &awaited, Some(words::WRONG_CODE.get(asked.lang)), 403).into())
         }
-        Verdict::Expired | Verdict::NeedTotp { .. } => {
+        Verdict::Expired | Verdict::NeedSecondFactor { .. } => {
             recorder.record(failed(person, Cause::CodeExpired)).await?;
             Ok(over(words::CODE_EXPIRED.get(asked.lang)).into())
         }
         Verdict::Throttled { retry_after } => {
             recorder.record(failed(person.clone(), Cause::Throttled)).await?;
-            let page = pages::code_step(login, asked, &awaited, Some(&wait(retry_after, asked.lang)), 429);
+            let page = pages::second_step(login, asked, &awaited, Some(&wait(retry_after, asked.lang)), 429);
             Ok(throttled(page, retry_after).into())
         }
     }
 }
 
+/// POST `/recovery`: a recovery code in place of the second factor. Recorded before it is used up, and told on the next
+/// page.
+pub(super) async fn recovery_code(
+    login: &LoginApp,
+    asked: &Asked<'_>,
+    recorder: &dyn Recorder,
+) -> Result<LoginReply, Stop> {
+    let handle = asked.handle();
+    let over = |problem: &str| pages::sign_in(login, asked, handle.as_deref(), Some(problem), 403);
+    if !asked.token_fits(cookies::FORM, "totp") {
+        return Ok(over(words::FORM_GONE.get(asked.lang)).into());
+    }
+    let challenge = asked.field("challenge").unwrap_or_default();
+    let code = asked.field("code").unwrap_or_default();
+    let person = login.marked(asked, &challenge);
+    let awaited = Awaited { challenge: &challenge, person: person.as_ref(), handle: handle.as_deref() };
+    let answer = Answer { challenge: &challenge, code: &code, source: asked.request.source, now: asked.request.now };
+    let directory = login.0.identity.directory();
+    let verdict = match directory.check_recovery_code(answer).await? {
+        Recovery::Right(code) => {
+            let left = code.left;
+            let by = By::Directory(SignInMethod::PasswordAndRecoveryCode);
+            let proven = Proven { person: code.person.clone(), factors: 2, by };
+            // Who may not come in keeps the code.
+            if let Some(refused) = refused(login, asked, recorder, &proven).await? {
+                return Ok(refused);
+            }
+            recorder.record(LoginEvent::RecoveryCodeUsed { person: proven.person.clone(), left }).await?;
+            if directory.spend_recovery_code(answer, code).await? {
+                let mut begun = start(login, asked, recorder, proven, handle.as_deref()).await?;
+                begun.reply.page = pages::recovery_used(asked, &begun, left);
+                return Ok(begun.reply);
+            }
+            Verdict::Wrong
+        }
+        Recovery::Not(verdict) => verdict,
+    };
+    match verdict {
+        Verdict::Throttled { retry_after } => {
+            recorder.record(failed(person.clone(), Cause::Throttled)).await?;
+            let page = pages::second_step(login, asked, &awaited, Some(&wait(retry_after, asked.lang)), 429);
+            Ok(throttled(page, retry_after).into())
+        }
+        Verdict::Wrong => {
+            recorder.record(failed(person.clone(), Cause::RecoveryCode)).await?;
+            let problem = words::RECOVERY_WRONG.get(asked.lang);
+            Ok(pages::second_step(login, asked, &awaited, Some(problem), 403).into())
+        }
+        Verdict::Ok { .. } | Verdict::Expired | Verdict::NeedSecondFactor { .. } => {
+            recorder.record(failed(person, Cause::CodeExpired)).await?;
+            Ok(over(words::CODE_EXPIRED.get(asked.lang)).into())
+        }
+    }
+}
+
 /// Who somebody is, is known. Whether they may come in is asked; then it is recorded; then the session begins.
-async fn begin(
+pub(super) async fn begin(
     login: &LoginApp,
     asked: &Asked<'_>,
     recorder: &dyn Recorder,
     person: PersonId,
     factors: u8,
+    method: SignInMethod,
     handle: Option<&str>,
 ) -> Result<LoginReply, Stop> {
-    begin_with(login, asked, recorder, Proven { person, factors, account: None }, handle).await
+    let proven = Proven { person, factors, by: By::Directory(method) };
+    begin_with(login, asked, recorder, proven, handle).await
 }
 
 /// Who somebody has shown to be.
 pub(super) struct Proven {
     pub(super) person: PersonId,
     pub(super) factors: u8,
-    /// At which provider, if not here.
-    pub(super) account: Option<Account>,
+    pub(super) by: By,
 }
 
+/// Who vouches for it.
+pub(super) enum By {
+    Directory(SignInMethod),
+    Provider(Account),
+}
+
+/// As [`begin`], whoever vouches.
 pub(super) async fn begin_with(
     login: &LoginApp,
     asked: &Asked<'_>,
     recorder: &dyn Recorder,
-    Proven { person, factors, account }: Proven,
+    proven: Proven,
     handle: Option<&str>,
 ) -> Result<LoginReply, Stop> {
-    let request = asked.request;
-    if let Some(reason) = login.refused(asked, &person) {
-        let event = match account {
-            None => failed(Some(person), Cause::Refused(reason)),
-            Some(Account { provider, subject, .. }) => LoginEvent::ProviderFailed {
-                provider,
-                subject: Some(subject),
-                person: Some(person),
-                cause: None,
-                reason: Some(reason),
-            },
-        };
-        recorder.record(event).await?;
-        return Ok(asked.deny(reason).into());
+    if let Some(refused) = refused(login, asked, recorder, &proven).await? {
+        return Ok(refused);
     }
+    Ok(start(login, asked, recorder, proven, handle).await?.reply)
+}
+
+/// The page for who may not come in, recorded.
+async fn refused(
+    login: &LoginApp,
+    asked: &Asked<'_>,
+    recorder: &dyn Recorder,
+    proven: &Proven,
+) -> Result<Option<LoginReply>, Stop> {
+    let Some(reason) = login.refused(asked, &proven.person) else { return Ok(None) };
+    let person = Some(proven.person.clone());
+    let event = match &proven.by {
+        By::Directory(_) => failed(person, Cause::Refused(reason)),
+        By::Provider(Account { provider, subject, .. }) => LoginEvent::ProviderFailed {
+            provider: provider.clone(),
+            subject: Some(subject.clone()),
+            person,
+            cause: None,
+            reason: Some(reason),
+        },
+    };
+    recorder.record(event).await?;
+    Ok(Some(asked.deny(reason).into()))
+}
+
+/// A session that has begun, with where it leads.
+pub(super) struct Begun {
+    pub(super) reply: LoginReply,
+    pub(super) url: String,
+    pub(super) token: identity::Token,
+}
+
+async fn start(
+    login: &LoginApp,
+    asked: &Asked<'_>,
+    recorder: &dyn Recorder,
+    Proven { person, factors, by }: Proven,
+    handle: Option<&str>,
+) -> Result<Begun, Stop> {
+    let request = asked.request;
     let device = request.device.map(|d| d.id.clone());
-    let event = match &account {
-        None => LoginEvent::SignedIn { person: person.clone(), factors, device: device.clone() },
-        Some(Account { provider, subject, .. }) => LoginEvent::ProviderSignedIn {
+    let event = match &by {
+        By::Directory(method) => {
+            LoginEvent::SignedIn { person: person.clone(), factors, method: method.clone(), device: device.clone() }
+        }
+        By::Provider(Account { provider, subject, .. }) => LoginEvent::ProviderSignedIn {
             provider: provider.clone(),
             subject: subject.clone(),
             person: person.clone(),
@@ -140,6 +239,10 @@ pub(super) async fn begin_with(
         recorder.record(LoginEvent::SignedOut { session: earlier.summary() }).await?;
         ended.extend(login.0.identity.sessions().end(earlier.id(), EndCause::SignOut).await?);
     }
+    let (first, account) = match by {
+        By::Directory(_) => (login.password_first(&person, handle), None),
+        By::Provider(account) => (None, Some(account)),
+    };
     let begin = BeginSession {
         person,
         factors,
@@ -151,15 +254,19 @@ pub(super) async fn begin_with(
     };
     let (session, token) = login.0.identity.sessions().begin(begin).await?;
     let home = || format!("{}/home{}", login.0.settings.origin, if handle.is_some() { "?late=1" } else { "" });
-    let url = handle.and_then(|handle| login.way_on(asked, handle, &session)).unwrap_or_else(home);
-    Ok(LoginReply { page: pages::opening(asked, &url, &token), began: Some(session), ended })
+    let url = match first {
+        Some(path) => format!("{}{path}", login.0.settings.origin),
+        None => handle.and_then(|handle| login.way_on(asked, handle, &session)).unwrap_or_else(home),
+    };
+    let reply = LoginReply { page: pages::opening(asked, &url, &token), began: Some(session), ended };
+    Ok(Begun { reply, url, token })
 }
 
 fn failed(person: Option<PersonId>, cause: Cause) -> LoginEvent {
     LoginEvent::Failed { person, cause }
 }
 
-fn throttled(page: Page, retry_after: Duration) -> Page {
+pub(super) fn throttled(page: Page, retry_after: Duration) -> Page {
     page.with_header("retry-after", seconds(retry_after).to_string())
 }
 
@@ -168,7 +275,7 @@ fn seconds(wait: Duration) -> u64 {
 }
 
 /// How long to wait, in seconds or rounded up to minutes.
-fn wait(retry_after: Duration, lang: Lang) -> String {
+pub(super) fn wait(retry_after: Duration, lang: Lang) -> String {
     let length = match seconds(retry_after) {
         1 => words::ONE_SECOND.get(lang).to_owned(),
         seconds @ ..90 => format!("{seconds}{}", words::SECONDS.get(lang)),
@@ -195,7 +302,7 @@ impl LoginApp {
     }
 
     /// Whom the challenge was put to, if we vouch for it.
-    fn marked(&self, asked: &Asked<'_>, challenge: &str) -> Option<PersonId> {
+    pub(super) fn marked(&self, asked: &Asked<'_>, challenge: &str) -> Option<PersonId> {
         let who = asked.field("who")?;
         let mark = BASE64URL_NOPAD.decode(asked.field("mark")?.as_bytes()).ok()?;
         hmac::verify(self.0.key.as_ref()?, marked(challenge, &who).as_bytes(), &mark).ok()?;

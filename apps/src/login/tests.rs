@@ -101,6 +101,7 @@ impl Browser {
             device: self.device.as_ref().map(|(id, owner)| LoginDevice { id, owner: owner.as_ref() }),
             now: self.now,
             today: "2026-11-20".parse().unwrap(),
+            zone: &vocabulary::Zone::UTC,
             session,
             offered: None,
             code: Some("3-07K2"),
@@ -122,11 +123,12 @@ impl Browser {
         self.send(Method::GET, target, "").await
     }
 
-    /// Fills the visible fields into the form that the page holds, and sends it off.
+    /// Fills the visible fields into the first form that the page holds, and sends it off.
     async fn submit(&mut self, page: &Page, fields: &[(&str, &str)]) -> LoginReply {
-        let action = between(&page.body, "action=\"", "\"").unwrap().to_owned();
+        let first = between(&page.body, "<form", "</form>").unwrap();
+        let action = between(first, "action=\"", "\"").unwrap().to_owned();
         let mut form = form_urlencoded::Serializer::new(String::new());
-        for input in page.body.split("<input type=\"hidden\" ").skip(1) {
+        for input in first.split("<input type=\"hidden\" ").skip(1) {
             form.append_pair(between(input, "name=\"", "\"").unwrap(), between(input, "value=\"", "\"").unwrap());
         }
         for (name, value) in fields {
@@ -190,7 +192,10 @@ async fn somebody_from_an_app_signs_in_and_comes_back_to_where_they_wanted_to_go
     let redeemed = browser.identity.sign_ins().redeem(redeem).unwrap();
     assert_eq!(redeemed.target, "/residents?page=2");
     assert_eq!(Some(redeemed.session), reply.began);
-    assert_eq!(browser.events(), [LoginEvent::SignedIn { person: id("sato"), factors: 1, device: None }]);
+    assert_eq!(
+        browser.events(),
+        [LoginEvent::SignedIn { person: id("sato"), factors: 1, method: SignInMethod::Password, device: None }]
+    );
 }
 
 #[tokio::test]
@@ -392,7 +397,12 @@ async fn a_second_factor_is_asked_for_on_a_page_of_its_own() {
             LoginEvent::Failed { person: Some(id("sato")), cause: Cause::Code },
             // Whom the browser named is not believed.
             LoginEvent::Failed { person: None, cause: Cause::Code },
-            LoginEvent::SignedIn { person: id("sato"), factors: 2, device: None },
+            LoginEvent::SignedIn {
+                person: id("sato"),
+                factors: 2,
+                method: SignInMethod::PasswordAndCode,
+                device: None
+            },
         ]
     );
 }
@@ -427,6 +437,173 @@ fn apps_are_reached_at_the_port_of_the_sign_in_pages() {
     assert_eq!(login("https://login.gw.example:8443").origin_of("a.gw.example"), "https://a.gw.example:8443");
 }
 
+impl Browser {
+    /// Presses the button of the form on the page that is sent to `action`.
+    async fn press(&mut self, page: &Page, action: &str, fields: &[(&str, &str)]) -> LoginReply {
+        let form = format!("<form method=\"post\" action=\"{action}\"");
+        let (_, rest) = page.body.split_once(&form).unwrap_or_else(|| panic!("no {action} in {}", page.body));
+        self.submit(&Page { body: format!("{form}{rest}"), ..page.clone() }, fields).await
+    }
+
+    /// What was changed, and what ended by it, in words.
+    fn changes(&self) -> Vec<&'static str> {
+        let word = |event: LoginEvent| match event {
+            LoginEvent::Changed { change, .. } => Some(change.as_str()),
+            LoginEvent::EndedByChange { .. } => Some("ended"),
+            LoginEvent::Failed { cause, .. } => Some(cause.as_str()),
+            LoginEvent::RecoveryCodeUsed { .. } => Some("recovery-code-used"),
+            _ => None,
+        };
+        self.events().into_iter().filter_map(word).collect()
+    }
+
+    /// Sets one-time codes up by the page; the page with the recovery codes.
+    async fn set_up_totp(&mut self) -> Page {
+        let settings = self.get("/security").await.page;
+        let setup = self.press(&settings, "/security/totp", &[]).await.page;
+        let code = self.identity.directory().totp_pending(&id("sato")).unwrap().secret.code_at(self.now);
+        let codes = self.press(&setup, "/security/totp/confirm", &[("code", &code)]).await.page;
+        assert_eq!(codes.status, 200);
+        codes
+    }
+}
+
+#[tokio::test]
+async fn after_ten_minutes_a_change_asks_for_the_password_again() {
+    let mut browser = browser().await;
+    browser.sign_in("sato", PASSWORD).await;
+    let fresh = browser.get("/security").await.page;
+    browser.now = browser.now.plus_secs(identity::FRESH_SECS);
+    let stale = browser.get("/security").await.page;
+    assert!(!stale.body.contains("action=\"/security/totp\"") && stale.body.contains("action=\"/security/confirm\""));
+    // A page that was left open does nothing either, nor does a passkey begun from it.
+    for action in ["/security/totp", "/security/passkey"] {
+        let reply = browser.press(&fresh, action, &[]).await;
+        assert!(reply.page.status == 403 && reply.page.body.contains(words::CONFIRM_FIRST.ja), "{action}");
+    }
+    let token = between(&fresh.body, "name=\"token\" value=\"", "\"").unwrap();
+    let asked = browser.send(Method::POST, "/security/passkey/ask", &format!("token={token}")).await.page;
+    assert!(asked.status == 403 && !asked.body.contains("challenge"));
+    assert!(!browser.identity.directory().factors(&id("sato")).totp_pending);
+    browser.events();
+    let wrong = browser.press(&stale, "/security/confirm", &[("password", "not this one at all")]).await.page;
+    assert!(wrong.status == 403 && wrong.body.contains(words::CONFIRM_WRONG.ja));
+    assert_eq!(browser.press(&stale, "/security/confirm", &[("password", PASSWORD)]).await.page.status, 303);
+    assert_eq!(browser.changes(), ["confirmation"]);
+    browser.set_up_totp().await;
+    assert_eq!(browser.changes(), ["totp-set", "recovery-codes-made"]);
+}
+
+#[tokio::test]
+async fn no_change_takes_effect_that_could_not_be_recorded() {
+    let mut browser = browser().await;
+    browser.sign_in("sato", PASSWORD).await;
+    let settings = browser.get("/security").await.page;
+    let setup = browser.press(&settings, "/security/totp", &[]).await.page;
+    let directory = browser.identity.directory().clone();
+    let code = directory.totp_pending(&id("sato")).unwrap().secret.code_at(browser.now);
+    browser.book.full = true;
+    assert_eq!(browser.press(&setup, "/security/totp/confirm", &[("code", &code)]).await.page.status, 503);
+    assert!(!directory.factors(&id("sato")).second());
+    let form = browser.get("/password").await.page;
+    let new = [("old", PASSWORD), ("new", "another-long-password"), ("again", "another-long-password")];
+    assert_eq!(browser.submit(&form, &new).await.page.status, 503);
+    assert!(directory.is_password(&id("sato"), PASSWORD).await.unwrap());
+
+    browser.book.full = false;
+    let codes = browser.set_up_totp().await;
+    let code = between(&codes.body, "<code>", "</code>").unwrap().to_owned();
+    let settings = browser.get("/security").await.page;
+    browser.book.full = true;
+    for action in ["/security/totp/remove", "/security/recovery"] {
+        assert_eq!(browser.press(&settings, action, &[]).await.page.status, 503, "{action}");
+    }
+    assert!(directory.factors(&id("sato")).totp);
+    browser.book.full = false;
+    browser.cookies.clear();
+    browser.now = browser.now.plus_secs(60);
+    let step = browser.sign_in("sato", PASSWORD).await.page;
+    browser.book.full = true;
+    assert_eq!(browser.press(&step, "/recovery", &[("code", &code)]).await.page.status, 503);
+    assert_eq!(directory.factors(&id("sato")).recovery_codes, 10, "the code is still good");
+    browser.book.full = false;
+    browser.events();
+    assert!(browser.press(&step, "/recovery", &[("code", &code)]).await.began.is_some());
+    assert_eq!(browser.changes(), ["recovery-code-used"]);
+}
+
+#[tokio::test]
+async fn who_is_locked_keeps_the_recovery_code() {
+    let mut browser = browser().await;
+    browser.sign_in("sato", PASSWORD).await;
+    let codes = browser.set_up_totp().await;
+    let code = between(&codes.body, "<code>", "</code>").unwrap().to_owned();
+    browser.cookies.clear();
+    let step = browser.sign_in("sato", PASSWORD).await.page;
+    browser.identity.lock(&id("sato")).unwrap();
+    assert_eq!(browser.press(&step, "/recovery", &[("code", &code)]).await.page.status, 403);
+    assert_eq!(browser.identity.directory().factors(&id("sato")).recovery_codes, 10);
+}
+
+#[tokio::test]
+async fn secrets_that_are_shown_once_are_in_no_debug_output_and_not_kept_by_browsers() {
+    let mut browser = browser().await;
+    browser.sign_in("sato", PASSWORD).await;
+    let settings = browser.get("/security").await.page;
+    let setup = browser.press(&settings, "/security/totp", &[]).await;
+    let key = between(&setup.page.body, "<code>", "</code>").unwrap().replace(' ', "");
+    assert!(!format!("{setup:?} {:?}", browser.login).contains(&key));
+    let codes = browser.set_up_totp().await;
+    for page in [&setup.page, &codes] {
+        assert_eq!(page.header("cache-control"), Some("no-store"));
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    }
+    // Style attributes would be refused by that policy.
+    assert!(!setup.page.body.contains("style=\"") && !codes.body.contains("style=\""));
+}
+
+#[tokio::test]
+async fn who_signs_in_elsewhere_finds_nothing_to_change() {
+    let mut browser = browser().await;
+    browser.identity.add(Person::new(id("suzuki"), "鈴木")).unwrap();
+    let begin = identity::BeginSession {
+        person: id("suzuki"),
+        factors: 1,
+        device: None,
+        source: IpAddr::from([203, 0, 113, 10]),
+        host: "login.gw.example".into(),
+        now: browser.now,
+    };
+    let (_, token) = browser.identity.sessions().begin(begin).await.unwrap();
+    browser.cookies.insert(cookies::LOGIN.to_owned(), token.as_str().to_owned());
+    let page = browser.get("/security").await.page;
+    assert!(page.body.contains(words::NOTHING_HERE.ja) && !page.body.contains("<form"));
+    assert!(!browser.get("/home").await.page.body.contains("/security"));
+}
+
+#[tokio::test]
+async fn an_unknown_passkey_and_a_made_up_answer_read_the_same_for_everybody() {
+    let mut browser = browser().await;
+    let form = browser.get("/").await.page;
+    let token = between(&form.body.replace("action=\"/\"", ""), "action=\"/passkey\"", "</form>").unwrap().to_owned();
+    let token = between(&token, "name=\"token\" value=\"", "\"").unwrap().to_owned();
+    let asked = browser.send(Method::POST, "/passkey/ask", &format!("token={token}")).await.page;
+    assert_eq!(asked.status, 200);
+    let asked: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
+    assert!(asked["publicKey"]["challenge"].is_string());
+    let answer = format!("token={token}&ceremony={}&credential=%7B%7D", asked["ceremony"].as_str().unwrap());
+    let wrong = browser.send(Method::POST, "/passkey", &answer).await.page;
+    assert!(wrong.status == 403 && wrong.body.contains(words::PASSKEY_FAILED.ja));
+    assert_eq!(browser.events(), [LoginEvent::Failed { person: None, cause: Cause::Passkey }]);
+    // From another page or without the cookie there is no question.
+    browser.headers.insert("sec-fetch-site", "same-site".parse().unwrap());
+    assert_eq!(browser.send(Method::POST, "/passkey/ask", &format!("token={token}")).await.page.status, 403);
+    browser.headers.remove("sec-fetch-site");
+    browser.cookies.clear();
+    assert_eq!(browser.send(Method::POST, "/passkey/ask", &format!("token={token}")).await.page.status, 403);
+}
+
 /// `cargo test -p sekisho-apps -- --ignored`, then open the files: pages are to be looked at.
 #[tokio::test]
 #[ignore = "writes every page to the folder sekisho-pages among temporary files, to be looked at"]
@@ -438,7 +615,7 @@ async fn write_every_page() {
         let tag = lang.tag();
         for reason in Reason::ALL {
             let sign_in = (status_of(*reason) == 401).then_some("https://login.gw.example/");
-            let deny = Deny { reason: *reason, code: Some("3-07K2"), sign_in, app: Some("kaipoke") };
+            let deny = Deny { reason: *reason, code: Some("3-07K2"), sign_in, set_up: false, app: Some("kaipoke") };
             keep(format!("{reason}-{tag}"), &deny_page(&deny, lang));
         }
         let mut browser = browser().await;

@@ -18,7 +18,7 @@ pub const SIGN_IN_CHOOSE: Text = text("ログイン方法を選んでくださ�
 pub const SIGN_IN_WITH_BEFORE: Text = text("", "Sign in with ");
 pub const SIGN_IN_WITH_AFTER: Text = text("でログイン", "");
 pub const OR: Text = text("または", "or");
-pub const SIGN_IN_AGAIN: Text = text(
+pub const SIGN_IN_STALE: Text = text(
     "この操作の前に、本人の確認がもう一度必要です。ログインしてください。",
     "This needs a sign-in that is not so long ago. Please sign in again.",
 );

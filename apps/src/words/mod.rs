@@ -5,9 +5,11 @@
 
 mod forms;
 mod reasons;
+mod security;
 
 pub use forms::*;
 pub use reasons::of_reason;
+pub use security::*;
 
 use crate::Lang;
 
@@ -62,6 +64,7 @@ mod tests {
             .map(|r| of_reason(*r))
             .chain([LINK_EXPIRED, FAILED, SIGNED_OUT, NO_PAGE, FORM_EXPIRED, SIGNED_OUT_HERE, SIGNED_OUT_THERE])
             .chain([PROVIDER_AWAY, PROVIDER_DENIED, PROVIDER_AGAIN, PROVIDER_UNTRUSTED, PROVIDER_LATE])
+            .chain([FACTOR_TO_SET_UP, FACTOR_TO_SHOW])
             .collect()
     }
 

@@ -260,8 +260,8 @@ pub const fn of_reason(reason: Reason) -> Notice {
                 "This service asks for a verification code besides your password.",
             ),
             text(
-                "確認コードの設定を、管理者に依頼してください。設定が済んだら、もう一度ログインしてください。",
-                "Ask your administrator to set up verification codes for you, then sign in again.",
+                "確認コードやパスキーの設定について、管理者に相談してください。",
+                "Ask your administrator about verification codes and passkeys.",
             ),
         ),
         Reason::OutsideHours => notice(

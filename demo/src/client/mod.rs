@@ -201,14 +201,28 @@ impl Browser {
         self.navigate(Method::POST, url, headers, Bytes::from(body)).await
     }
 
-    /// Fills in the one form of a page, hidden fields included, and sends it.
+    /// Fills in the first form of a page, hidden fields included, and sends it.
     ///
     /// # Errors
     /// There is no form, or as [`Self::open`].
     pub async fn fill_in(&mut self, page: &Response, fields: &[(&str, &str)]) -> Result<Response, ClientError> {
+        self.fill_in_form(page, "", fields).await
+    }
+
+    /// Fills in the form of a page whose tag holds `mark`, such as `action="/security/totp"`.
+    ///
+    /// # Errors
+    /// As [`Self::fill_in`].
+    pub async fn fill_in_form(
+        &mut self,
+        page: &Response,
+        mark: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<Response, ClientError> {
         let text = page.text();
-        let action = form_action(&text, &page.url).ok_or_else(|| ClientError::NoForm(page.url.clone()))?;
-        let hidden = hidden_fields(&text);
+        let text = form(&text, mark).ok_or_else(|| ClientError::NoForm(page.url.clone()))?;
+        let action = form_action(text, &page.url).ok_or_else(|| ClientError::NoForm(page.url.clone()))?;
+        let hidden = hidden_fields(text);
         let all: Vec<(&str, &str)> =
             fields.iter().copied().chain(hidden.iter().map(|(n, v)| (n.as_str(), v.as_str()))).collect();
         self.submit(&action, &all).await
@@ -452,6 +466,14 @@ pub fn encode(text: &str) -> String {
     out
 }
 
+/// The first form whose tag holds `mark`, from its tag to its end.
+fn form<'p>(page: &'p str, mark: &str) -> Option<&'p str> {
+    let tagged = |start: usize| page[start..].split('>').next().is_some_and(|tag| tag.contains(mark));
+    let start = page.match_indices("<form").map(|(at, _)| at).find(|at| tagged(*at))?;
+    let end = page[start..].find("</form>").map_or(page.len(), |end| start + end);
+    Some(&page[start..end])
+}
+
 /// The hidden fields of a page's form: enough HTML for our own.
 fn hidden_fields(page: &str) -> Vec<(String, String)> {
     let attribute = |tag: &str, name: &str| {
@@ -493,6 +515,16 @@ mod tests {
         ] {
             assert_eq!(resolve(base, target).unwrap(), whole);
         }
+    }
+
+    #[test]
+    fn of_several_forms_the_wanted_one_is_found() {
+        let page = r#"<form action="/a"><input type="hidden" name="t" value="1"></form>
+            <form method="post" action="/b"><input type="hidden" name="t" value="2"></form>"#;
+        let fields = |mark| form(page, mark).map(hidden_fields);
+        assert_eq!(fields("").unwrap(), [("t".to_owned(), "1".to_owned())]);
+        assert_eq!(fields("action=\"/b\"").unwrap(), [("t".to_owned(), "2".to_owned())]);
+        assert_eq!(fields("action=\"/c\""), None);
     }
 
     #[test]

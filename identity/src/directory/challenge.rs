@@ -55,7 +55,7 @@ impl Challenges {
         self.table().open.get(&key).filter(|c| now < c.expires).map(|c| c.person.clone())
     }
 
-    /// A code was wrong.
+    /// A code or passkey was wrong.
     pub(super) fn missed(&self, token: &str) {
         let Some(key) = key(token) else { return };
         let mut table = self.table();

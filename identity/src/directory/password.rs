@@ -96,7 +96,7 @@ const LANES: u32 = 1;
 pub(super) const NOBODYS: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-fn argon2() -> Result<Argon2<'static>, IdentityError> {
+pub(super) fn argon2() -> Result<Argon2<'static>, IdentityError> {
     let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| IdentityError::Hash)?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
@@ -152,11 +152,30 @@ impl Hasher {
     /// A new PHC string with a salt of its own.
     pub(super) async fn hash(&self, password: &str) -> Result<String, IdentityError> {
         let password = Zeroizing::new(password.to_owned());
-        let work = move || match argon2()?.hash_password(password.as_bytes()) {
+        self.work(move || match argon2()?.hash_password(password.as_bytes()) {
             Ok(hash) => Ok(hash.to_string()),
             Err(_) => Err(IdentityError::Hash),
-        };
+        })
+        .await
+    }
+
+    /// Other hashing, for somebody who is signed in or an operator.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, IdentityError> + Send + 'static,
+    ) -> Result<T, IdentityError> {
         self.known.run(work).await
+    }
+
+    /// Other hashing for somebody who signs in, or `None` if too many are waiting.
+    pub(super) async fn work_in_lane<T: Send + 'static>(
+        &self,
+        known: bool,
+        work: impl FnOnce() -> Result<T, IdentityError> + Send + 'static,
+    ) -> Result<Option<T>, IdentityError> {
+        let lane = if known { &self.known } else { &self.others };
+        let Ok(_place) = Arc::clone(&lane.queue).try_acquire_owned() else { return Ok(None) };
+        lane.run(work).await.map(Some)
     }
 }
 

@@ -14,6 +14,8 @@ pub(super) struct Credential {
     pub(super) hash: String,
     /// 13 characters or more: stands without a second factor.
     pub(super) long: bool,
+    /// Set by somebody else: to be changed at the next sign-in.
+    pub(super) due: bool,
     pub(super) changed: Timestamp,
     pub(super) totp: Option<TotpSecret>,
     /// Made, but not yet confirmed.
@@ -24,7 +26,7 @@ type Loaded = (Vec<(PersonId, Credential)>, Vec<((PersonId, Source), Timestamp)>
 
 pub(super) fn load(tx: &mut Transaction<'_>) -> Result<Loaded, IdentityError> {
     let credentials = tx
-        .query("SELECT person, password, long, changed, totp, totp_pending FROM credential", &[])?
+        .query("SELECT person, password, long, changed, totp, totp_pending, due FROM credential", &[])?
         .iter()
         .map(|row| {
             let credential = Credential {
@@ -33,6 +35,7 @@ pub(super) fn load(tx: &mut Transaction<'_>) -> Result<Loaded, IdentityError> {
                 changed: Timestamp(row.int(3)?),
                 totp: secret(row, 4)?,
                 pending: secret(row, 5)?,
+                due: row.int(6)? != 0,
             };
             Ok((person(row)?, credential))
         })
@@ -69,9 +72,10 @@ pub(super) fn save(
 ) -> Result<(), IdentityError> {
     let secret = |s: &Option<TotpSecret>| s.as_ref().map_or(Value::Null, |s| s.as_bytes().into());
     tx.execute(
-        "INSERT INTO credential (person, password, long, changed, totp, totp_pending, totp_step)
-         VALUES ($1, $2, $3, $4, $5, $6, 0)
-         ON CONFLICT (person) DO UPDATE SET password = $2, long = $3, changed = $4, totp = $5, totp_pending = $6",
+        "INSERT INTO credential (person, password, long, changed, totp, totp_pending, totp_step, due)
+         VALUES ($1, $2, $3, $4, $5, $6, 0, $7)
+         ON CONFLICT (person) DO UPDATE
+         SET password = $2, long = $3, changed = $4, totp = $5, totp_pending = $6, due = $7",
         &[
             person.as_str().into(),
             credential.hash.as_str().into(),
@@ -79,6 +83,7 @@ pub(super) fn save(
             credential.changed.0.into(),
             secret(&credential.totp),
             secret(&credential.pending),
+            credential.due.into(),
         ],
     )?;
     if let Some(step) = step {

@@ -116,7 +116,10 @@ async fn a_second_factor_is_asked_for_once_it_is_confirmed() {
     let identity = identity().await;
     let directory = identity.directory();
     let enrolment = directory.totp_enrol(&sato()).await.unwrap();
-    assert_eq!(directory.factors(&sato()), Factors { password: true, totp: false, totp_pending: true });
+    assert_eq!(
+        directory.factors(&sato()),
+        Factors { password: true, long: true, totp_pending: true, ..Factors::default() }
+    );
     assert!(matches!(directory.authenticate(attempt("sato", PASSWORD)).await.unwrap(), Verdict::Ok { factors: 1, .. }));
     let wrong = directory.totp_confirm(&sato(), "000 000x", NOW).await;
     assert!(matches!(wrong, Err(IdentityError::WrongCode)));
@@ -126,7 +129,7 @@ async fn a_second_factor_is_asked_for_once_it_is_confirmed() {
     let again = directory.totp_confirm(&sato(), &enrolment.secret.code_at(before), before).await;
     assert!(matches!(again, Err(IdentityError::NothingToConfirm(_))));
     let verdict = directory.authenticate(attempt("sato", PASSWORD)).await.unwrap();
-    let Verdict::NeedTotp { challenge } = verdict else { panic!("{verdict:?}") };
+    let Verdict::NeedSecondFactor { challenge } = verdict else { panic!("{verdict:?}") };
     let answer = |code| Answer { challenge: challenge.as_str(), code, source: [203, 0, 113, 1].into(), now: NOW };
     assert_eq!(directory.answer(answer("123")).await.unwrap(), Verdict::Wrong);
     let code = enrolment.secret.code_at(NOW);
@@ -180,7 +183,7 @@ async fn a_short_password_stands_only_beside_a_second_factor() {
     assert!(directory.factors(&sato()).totp);
     directory.set_password(&sato(), PASSWORD, NOW).await.unwrap();
     directory.totp_remove(&sato()).await.unwrap();
-    assert_eq!(directory.factors(&sato()), Factors { password: true, totp: false, totp_pending: false });
+    assert_eq!(directory.factors(&sato()), Factors { password: true, long: true, ..Factors::default() });
 }
 
 #[tokio::test]
@@ -229,4 +232,165 @@ async fn nothing_shows_what_was_typed() {
     }
     let refused = identity.directory().set_password(&sato(), "hunter2", NOW).await.unwrap_err();
     assert!(!format!("{refused} {refused:?}").contains("hunter2"));
+}
+
+/// Recovery codes of somebody who has one-time codes, and the challenge after the password.
+async fn recovery(directory: &Directory) -> (RecoveryCodes, Token) {
+    let codes = directory.make_recovery_codes(&sato()).await.unwrap();
+    (codes, challenge(directory).await)
+}
+
+async fn challenge(directory: &Directory) -> Token {
+    match directory.authenticate(attempt("sato", PASSWORD)).await.unwrap() {
+        Verdict::NeedSecondFactor { challenge } => challenge,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn with<'a>(challenge: &'a Token, code: &'a str) -> Answer<'a> {
+    Answer { challenge: challenge.as_str(), code, source: [203, 0, 113, 1].into(), now: NOW }
+}
+
+#[tokio::test]
+async fn a_recovery_code_stands_in_for_the_second_factor_once() {
+    let identity = identity().await;
+    let directory = identity.directory();
+    second_factor(directory).await;
+    let (codes, asked) = recovery(directory).await;
+    assert_eq!(codes.0.len(), 10);
+    let code = codes.0[3].to_lowercase().replace('-', " ");
+    let answer = with(&asked, &code);
+    // Checking uses nothing up; of two who spend it, one does.
+    let Recovery::Right(first) = directory.check_recovery_code(answer).await.unwrap() else { panic!() };
+    let Recovery::Right(second) = directory.check_recovery_code(answer).await.unwrap() else { panic!() };
+    assert_eq!((first.person.clone(), first.left), (sato(), 9));
+    assert!(directory.spend_recovery_code(answer, first).await.unwrap());
+    assert!(!directory.spend_recovery_code(answer, second).await.unwrap());
+    assert_eq!(directory.factors(&sato()).recovery_codes, 9);
+    // The challenge is closed, and with a new one the code is wrong.
+    let over = directory.check_recovery_code(answer).await.unwrap();
+    assert!(matches!(over, Recovery::Not(Verdict::Expired)));
+    let asked = challenge(directory).await;
+    let used = directory.check_recovery_code(with(&asked, &code)).await.unwrap();
+    assert!(matches!(used, Recovery::Not(Verdict::Wrong)));
+    assert!(matches!(directory.check_recovery_code(with(&asked, &codes.0[4])).await.unwrap(), Recovery::Right(_)));
+}
+
+#[tokio::test]
+async fn new_recovery_codes_replace_the_old_and_go_with_the_last_factor() {
+    let identity = identity().await;
+    let directory = identity.directory();
+    let none = directory.make_recovery_codes(&sato()).await;
+    assert!(matches!(none, Err(IdentityError::NoSecondFactor(_))));
+    second_factor(directory).await;
+    let (old, _) = recovery(directory).await;
+    let (new, asked) = recovery(directory).await;
+    assert!(matches!(
+        directory.check_recovery_code(with(&asked, &old.0[0])).await.unwrap(),
+        Recovery::Not(Verdict::Wrong)
+    ));
+    assert!(matches!(directory.check_recovery_code(with(&asked, &new.0[0])).await.unwrap(), Recovery::Right(_)));
+    directory.totp_remove(&sato()).await.unwrap();
+    assert_eq!(directory.factors(&sato()).recovery_codes, 0);
+}
+
+#[tokio::test]
+async fn recovery_codes_are_throttled_like_one_time_codes() {
+    let identity = identity().await;
+    let directory = identity.directory();
+    second_factor(directory).await;
+    recovery(directory).await;
+    let mut verdicts = Vec::new();
+    for _ in 0..8 {
+        let asked = challenge(directory).await;
+        let Recovery::Not(verdict) = directory.check_recovery_code(with(&asked, "0000-0000-0000")).await.unwrap()
+        else {
+            panic!("a guess was right")
+        };
+        verdicts.push(verdict);
+    }
+    assert!(matches!(verdicts.last(), Some(Verdict::Throttled { .. })), "{verdicts:?}");
+    // One count for both: who is told to wait can't go on with one-time codes.
+    let asked = challenge(directory).await;
+    assert!(matches!(directory.answer(with(&asked, "000000")).await.unwrap(), Verdict::Throttled { .. }));
+}
+
+#[tokio::test]
+async fn recovery_codes_survive_a_restart_and_are_not_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    let open = || Identity::open(Store::open(&path).unwrap(), &Settings::default()).unwrap();
+    let codes = {
+        let identity = open();
+        identity.add(Person::new(sato(), "佐藤")).unwrap();
+        identity.directory().set_password(&sato(), PASSWORD, NOW).await.unwrap();
+        second_factor(identity.directory()).await;
+        let (codes, asked) = recovery(identity.directory()).await;
+        let answer = with(&asked, &codes.0[0]);
+        let Recovery::Right(right) = identity.directory().check_recovery_code(answer).await.unwrap() else { panic!() };
+        assert!(identity.directory().spend_recovery_code(answer, right).await.unwrap());
+        codes
+    };
+    for file in std::fs::read_dir(dir.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        for code in &codes.0 {
+            for code in [code.to_string(), code.replace('-', "")] {
+                assert!(!bytes.windows(code.len()).any(|window| window == code.as_bytes()));
+            }
+        }
+    }
+    let identity = open();
+    let asked = challenge(identity.directory()).await;
+    let tried = |code: usize| identity.directory().check_recovery_code(with(&asked, &codes.0[code]));
+    assert!(matches!(tried(0).await.unwrap(), Recovery::Not(Verdict::Wrong)));
+    assert!(matches!(tried(1).await.unwrap(), Recovery::Right(_)));
+}
+
+#[tokio::test]
+async fn a_password_set_by_somebody_else_is_to_be_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    let open = || Identity::open(Store::open(&path).unwrap(), &Settings::default()).unwrap();
+    let identity = open();
+    identity.add(Person::new(sato(), "佐藤")).unwrap();
+    identity.directory().set_first_password(&sato(), PASSWORD, NOW).await.unwrap();
+    assert!(identity.directory().factors(&sato()).password_due);
+    drop(identity);
+    let identity = open();
+    let directory = identity.directory();
+    // One-time codes set up meanwhile change nothing about that.
+    second_factor(directory).await;
+    assert!(directory.factors(&sato()).password_due);
+    directory.set_password(&sato(), "another-long-password", NOW).await.unwrap();
+    assert!(!directory.factors(&sato()).password_due);
+}
+
+#[tokio::test]
+async fn a_reset_takes_every_second_factor_and_only_beside_a_long_password() {
+    let identity = identity().await;
+    let directory = identity.directory();
+    second_factor(directory).await;
+    directory.make_recovery_codes(&sato()).await.unwrap();
+    directory.set_password(&sato(), "tsukueka", NOW).await.unwrap();
+    let refused = directory.reset_factors(&sato()).await;
+    assert!(matches!(refused, Err(IdentityError::PasswordNeedsSecondFactor(_))));
+    directory.set_password(&sato(), PASSWORD, NOW).await.unwrap();
+    directory.reset_factors(&sato()).await.unwrap();
+    assert_eq!(directory.factors(&sato()), Factors { password: true, long: true, ..Factors::default() });
+    assert!(matches!(directory.authenticate(attempt("sato", PASSWORD)).await.unwrap(), Verdict::Ok { factors: 1, .. }));
+}
+
+#[tokio::test]
+async fn a_confirmation_is_throttled_and_asks_for_no_second_factor() {
+    let identity = identity().await;
+    let directory = identity.directory();
+    second_factor(directory).await;
+    let confirm = |password: &'static str| directory.confirm_password(&SATO, password, [203, 0, 113, 1].into(), NOW);
+    static SATO: std::sync::LazyLock<PersonId> = std::sync::LazyLock::new(sato);
+    assert_eq!(confirm(PASSWORD).await.unwrap(), Verdict::Ok { person: sato(), factors: 1 });
+    let mut last = Verdict::Expired;
+    for _ in 0..8 {
+        last = confirm("wrong").await.unwrap();
+    }
+    assert!(matches!(last, Verdict::Throttled { .. }), "{last:?}");
 }

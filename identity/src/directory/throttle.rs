@@ -121,6 +121,20 @@ impl Throttle {
         Admission::Go { slow: Duration::ZERO }
     }
 
+    /// Counts a question for anybody's passkey. There is nothing to guess, but each takes up memory and the
+    /// processor's time.
+    pub(super) fn admit_question(&self, source: Source, now: Timestamp) -> Admission {
+        match self.count(&Key::Source(source), &SOURCE, now) {
+            Ok(_) => Admission::Go { slow: Duration::ZERO },
+            Err(wait) => Admission::Wait(wait),
+        }
+    }
+
+    /// The passkey was good.
+    pub(super) fn forgive_question(&self, source: Source) {
+        self.take_back(&Key::Source(source));
+    }
+
     /// The password was right. Only this try is taken back from the source and the person: one good account
     /// must not buy tries at others.
     pub(super) fn forgive(&self, name: &str, source: Source, known: bool) {

@@ -96,6 +96,7 @@ impl Sessions {
             started: begin.now,
             account: begin.account,
             active: begin.now.0.into(),
+            confirmed: begin.now.0.into(),
             saved: begin.now.0.into(),
             ended: false.into(),
             targets: Default::default(),
@@ -198,6 +199,20 @@ impl Sessions {
             })
         });
         sessions
+    }
+
+    /// Ends every session of a person but one.
+    ///
+    /// # Errors
+    /// As [`Self::end`].
+    pub async fn end_others(
+        &self,
+        person: &PersonId,
+        keep: &SessionId,
+        cause: EndCause,
+    ) -> Result<Vec<Ended>, IdentityError> {
+        let others = self.list().into_iter().filter(|s| s.person == *person && s.id != *keep);
+        self.end_these(others.map(|s| (s, cause)).collect()).await
     }
 
     /// Ends every session that began on a device.

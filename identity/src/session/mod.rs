@@ -55,6 +55,9 @@ impl fmt::Debug for SessionAccount {
     }
 }
 
+/// For how long a sign-in counts as just done: ten minutes.
+pub const FRESH_SECS: i64 = 600;
+
 /// How many GET targets a session remembers to tell a repeated one.
 const REMEMBERED: usize = 32;
 
@@ -68,6 +71,9 @@ pub struct Session {
     started: Timestamp,
     account: Option<SessionAccount>,
     active: AtomicI64,
+    /// When the person last showed that it is they who sit there: at the beginning, or later with the password. In
+    /// memory only.
+    confirmed: AtomicI64,
     /// What of `active` is in the state database.
     saved: AtomicI64,
     ended: AtomicBool,
@@ -131,6 +137,17 @@ impl Session {
 
     pub fn last_active(&self) -> Timestamp {
         Timestamp(self.active.load(Ordering::Relaxed))
+    }
+
+    /// Notes that the person has just shown the password again.
+    pub fn confirm(&self, now: Timestamp) {
+        self.confirmed.fetch_max(now.0, Ordering::Relaxed);
+    }
+
+    /// Whether the person signed in, or showed the password again, within [`FRESH_SECS`]. Only then may they change
+    /// what they sign in with.
+    pub fn is_confirmed(&self, now: Timestamp) -> bool {
+        now.secs_since(Timestamp(self.confirmed.load(Ordering::Relaxed))) < FRESH_SECS
     }
 
     /// Whether it was ended. A session that merely ran out says `false`; see [`Sessions::is_live`].

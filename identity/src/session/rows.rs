@@ -56,6 +56,7 @@ fn read(row: &Row, tokens: Vec<HostToken>, account: Option<SessionAccount>) -> R
         started: Timestamp(row.int(5)?),
         account,
         active: active.into(),
+        confirmed: row.int(5)?.into(),
         saved: active.into(),
         ended: false.into(),
         targets: Default::default(),
