@@ -35,17 +35,31 @@ pub(crate) fn code(position: Option<Position>) -> Option<String> {
     position.map(|p| apps::code::encode(p.boot, p.seq))
 }
 
+/// Where somebody who is refused may go on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WayOn<'a> {
+    pub(crate) url: &'a str,
+    /// It leads to where a second factor is set up, not to a sign-in.
+    pub(crate) set_up: bool,
+}
+
 /// What to say to a request that is refused.
 pub(crate) fn refusal(
     passage: &Passage,
     headers: &HeaderMap,
     reason: Reason,
     wants_page: bool,
-    sign_in: Option<&str>,
+    way: Option<WayOn<'_>>,
 ) -> apps::Page {
     let lang = apps::Lang::from_accept_language(headers);
     let code = code(passage.position());
-    let deny = apps::Deny { reason, code: code.as_deref(), sign_in, app: passage.app_name() };
+    let deny = apps::Deny {
+        reason,
+        code: code.as_deref(),
+        sign_in: way.map(|way| way.url),
+        set_up: way.is_some_and(|way| way.set_up),
+        app: passage.app_name(),
+    };
     match wants_page {
         true => apps::deny_page(&deny, lang),
         false => apps::deny_json(&deny, lang),

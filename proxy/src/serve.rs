@@ -68,8 +68,11 @@ pub(crate) fn install_crypto() -> anyhow::Result<()> {
 pub(crate) fn start_logging(settings: &Settings) {
     use tracing_subscriber::EnvFilter;
     let level = settings.log.level.as_str();
-    // Pingora's own lines say less than the record does, and its error lines hold paths with queries.
-    let filter = EnvFilter::new(format!("{level},pingora=off,pingora_core=off,pingora_proxy=off,pingora_pool=off"));
+    // Pingora's own lines say less than the record does, and its error lines hold paths with queries. What webauthn-rs
+    // tells is the answer to a stranger's try, which is recorded, and at debug what the stranger sent.
+    let filter = EnvFilter::new(format!(
+        "{level},pingora=off,pingora_core=off,pingora_proxy=off,pingora_pool=off,webauthn_rs=off,webauthn_rs_core=off"
+    ));
     // Under test, or with `demo`, somebody may have set it up already.
     let _ =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();

@@ -129,6 +129,13 @@ impl Chromium {
         }
     }
 
+    /// Nothing is wider than the screen.
+    pub(crate) async fn assert_fits(&self) {
+        let script = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        let overflow = self.client.execute(script, vec![]).await.unwrap();
+        assert!(overflow.as_i64().unwrap_or(1) <= 0, "{} is wider than the screen", self.url().await);
+    }
+
     pub(crate) async fn end(mut self) {
         let _ = self.client.clone().close().await;
         let _ = self.driver.kill();
@@ -223,12 +230,7 @@ fn refusals_read_well_on_a_phone_in_both_languages() {
             chromium.until_text(words).await;
             chromium.shot(&format!("deny-{language}")).await;
             // Nothing of ours is loaded from elsewhere, and nothing is wider than the screen.
-            let overflow = chromium
-                .client
-                .execute("return document.documentElement.scrollWidth - document.documentElement.clientWidth", vec![])
-                .await
-                .unwrap();
-            assert!(overflow.as_i64().unwrap_or(1) <= 0, "the page is wider than the phone");
+            chromium.assert_fits().await;
             chromium.end().await;
         }
     });

@@ -15,6 +15,8 @@
 //! | `operation.rs` | start, stop, reload, metrics, the command line |
 //! | `scim.rs` | an identity provider pushes people and groups; an independent suite checks the protocol |
 //! | `browser.rs` | headless Chromium signs in, works, signs out |
+//! | `factors.rs` | second factors: set up, used, lost, counted; passwords changed by their owners |
+//! | `passkeys.rs` | headless Chromium with a virtual authenticator: added, used, removed; without scripts |
 //! | `demo_tour.rs` | `sekisho demo --tour` |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic: that is how it fails")]
@@ -23,6 +25,7 @@ mod browser;
 mod demo_tour;
 mod devices;
 mod durability;
+mod factors;
 mod forwarding;
 mod harness;
 mod listener;
@@ -30,6 +33,7 @@ mod oidc;
 mod oidc_foreign;
 mod oidc_logout;
 mod operation;
+mod passkeys;
 mod policy;
 mod record;
 mod scim;

@@ -119,7 +119,8 @@ fn everything(rule: &RuleDocument, request: &Request) -> Vec<Lacks> {
         if !(by_id || by_group || (who.people.is_empty() && who.groups.is_empty())) {
             lacks.push(Lacks::Who);
         }
-        let own_device = u8::from(person.factors > 0 && matches!(request.device, Device::Of(owner) if owner == person.id));
+        let own_device =
+            u8::from(person.factors > 0 && matches!(request.device, Device::Of(owner) if owner == person.id));
         if who.factors.is_some_and(|f| person.factors.min(2) + own_device < f) {
             lacks.push(Lacks::Factors);
         }

@@ -36,7 +36,7 @@ pub(crate) enum StaffCommand {
     Unlock(OnePerson),
     #[command(flatten)]
     Links(super::links::LinkCommand),
-    /// Set a new password; without --stdin one is made and printed
+    /// Set a new password; without --stdin one is made, printed, and has to be changed at the next sign-in
     Password(Password),
     /// Set up one-time codes for an authenticator app; prints the secret once
     Totp(OnePerson),
@@ -48,6 +48,12 @@ pub(crate) enum StaffCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// What somebody signs in with: password, one-time codes, passkeys, recovery codes
+    Factors(OnePerson),
+    /// The phone is lost: take one-time codes, passkeys and recovery codes away, and end the sessions
+    ResetFactors(OnePerson),
+    /// Make ten recovery codes in place of those there were; prints them once
+    RecoveryCodes(OnePerson),
 }
 
 #[derive(Debug, Args)]
@@ -73,7 +79,7 @@ pub(crate) struct StaffAdd {
     /// Last day, as 2027-03-31
     #[arg(long)]
     last_day: Option<Date>,
-    /// Read the first password from standard input instead of making one
+    /// Read the password from standard input. Without this one is made, which has to be changed at the first sign-in
     #[arg(long)]
     password_stdin: bool,
     #[command(flatten)]
@@ -176,7 +182,9 @@ pub(crate) fn staff(command: &StaffCommand) -> anyhow::Result<ExitCode> {
             told(&add.output, &value, || {
                 say(format_args!("{} is on the roster.", add.id));
                 if let Some(password) = value["password"].as_str() {
-                    say(format_args!("First password (shown only now): {password}"));
+                    say(format_args!(
+                        "First password (shown only now, to be changed at the first sign-in): {password}"
+                    ));
                 }
             })
         }
@@ -211,7 +219,7 @@ pub(crate) fn staff(command: &StaffCommand) -> anyhow::Result<ExitCode> {
             told(&args.output, &value, || {
                 say(format_args!("The password of {} was changed.", args.person));
                 if let Some(password) = value["password"].as_str() {
-                    say(format_args!("New password (shown only now): {password}"));
+                    say(format_args!("New password (shown only now, to be changed at the next sign-in): {password}"));
                 }
             })
         }
@@ -228,6 +236,56 @@ pub(crate) fn staff(command: &StaffCommand) -> anyhow::Result<ExitCode> {
             let value = carry_out(&output.file, command)?;
             told(output, &value, || say(format_args!("{person} now signs in with a one-time code as well.")))
         }
+        StaffCommand::Factors(one) => {
+            let value = carry_out(&one.output.file, Command::StaffFactors { person: one.person.clone() })?;
+            told(&one.output, &value, || factors(&value))
+        }
+        StaffCommand::ResetFactors(one) => {
+            let value = carry_out(&one.output.file, Command::StaffResetFactors { person: one.person.clone() })?;
+            told(&one.output, &value, || {
+                let ended = &value["sessions_ended"];
+                say(format_args!("{} has no second factor any more; {ended} session(s) ended.", one.person));
+                if let Some(password) = value["password"].as_str() {
+                    say("The password was too short to stand alone, so there is a new one.");
+                    say(format_args!("New password (shown only now, to be changed at the next sign-in): {password}"));
+                }
+            })
+        }
+        StaffCommand::RecoveryCodes(one) => {
+            let value = carry_out(&one.output.file, Command::StaffRecoveryCodes { person: one.person.clone() })?;
+            told(&one.output, &value, || {
+                say(format_args!("Recovery codes of {}, each good once, shown only now:", one.person));
+                for code in value["codes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                    say(format_args!("  {code}"));
+                }
+            })
+        }
+    }
+}
+
+/// One line for each thing somebody signs in with.
+fn factors(value: &Value) {
+    let password =
+        match (value["password"].as_bool(), value["password_long"].as_bool(), value["password_due"].as_bool()) {
+            (Some(true), _, Some(true)) => "set; has to be changed at the next sign-in",
+            (Some(true), Some(true), _) => "set",
+            (Some(true), _, _) => "set; shorter than 13 characters, so a second factor must stay",
+            _ => "none",
+        };
+    let totp = match (value["totp"].as_bool(), value["totp_pending"].as_bool()) {
+        (Some(true), _) => "in force",
+        (_, Some(true)) => "waiting for a first code",
+        _ => "none",
+    };
+    say(format_args!("Password:        {password}"));
+    say(format_args!("One-time codes:  {totp}"));
+    say(format_args!("Recovery codes:  {} left", value["recovery_codes"]));
+    let passkeys = value["passkeys"].as_array().map(Vec::as_slice).unwrap_or_default();
+    say(format_args!("Passkeys:        {}", passkeys.len()));
+    let text = |key: &Value, name: &str| key[name].as_str().unwrap_or("never").to_owned();
+    for key in passkeys {
+        let (id, name) = (text(key, "id"), text(key, "name"));
+        say(format_args!("  {id}  {name}  added {}  last used {}", text(key, "added"), text(key, "used")));
     }
 }
 

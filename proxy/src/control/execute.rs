@@ -8,7 +8,7 @@ use identity::{EndCause, Ended, IdentityError, Person};
 use serde_json::{Map, Value, json};
 use vocabulary::{Date, DeviceId, PersonId};
 
-use super::{Actor, Command, NewPerson, links};
+use super::{Actor, Command, NewPerson, factors, links};
 use crate::core::Core;
 
 /// Why a command was not carried out.
@@ -56,7 +56,11 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
                 directory.check_password(entry, &password).map_err(say_no)?;
             }
             change(core, actor, "password-set", person.as_str(), Map::new()).await?;
-            directory.set_password(&person, &password, now).await.map_err(say_no)?;
+            match made {
+                // Whoever said the command has read it: the person has to choose another one.
+                true => directory.set_first_password(&person, &password, now).await.map_err(say_no)?,
+                false => directory.set_password(&person, &password, now).await.map_err(say_no)?,
+            }
             let ended = sessions.end_person(&person, EndCause::Credential).await?;
             record_ends(core, &ended).await?;
             Ok(json!({ "person": person, "password": made.then_some(password), "sessions_ended": ended.len() }))
@@ -76,6 +80,9 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
         Command::StaffLinks { person } => Ok(links::list(core, person.as_ref())),
         Command::StaffLink { person, issuer, subject } => links::link(core, actor, person, issuer, subject).await,
         Command::StaffUnlink { person, issuer } => links::unlink(core, actor, person, issuer).await,
+        Command::StaffFactors { person } => factors::list(core, &person),
+        Command::StaffResetFactors { person } => factors::reset(core, actor, &person).await,
+        Command::StaffRecoveryCodes { person } => factors::recovery_codes(core, actor, &person).await,
         Command::SessionList { person } => Ok(session_list(core, person.as_ref())),
         Command::SessionEnd { session } => {
             let Some(live) = sessions.get(&session) else {
@@ -131,7 +138,7 @@ pub(super) fn known(core: &Core, person: &PersonId) -> Result<(), Refused> {
     }
 }
 
-fn of_person(person: &PersonId) -> Map<String, Value> {
+pub(super) fn of_person(person: &PersonId) -> Map<String, Value> {
     Map::from_iter([("person".to_owned(), person.as_str().into())])
 }
 
@@ -173,7 +180,7 @@ pub(crate) fn sign_out(end: &Ended) -> SignOut {
     }
 }
 
-fn given_or_made(password: Option<String>) -> Result<(String, bool), Refused> {
+pub(super) fn given_or_made(password: Option<String>) -> Result<(String, bool), Refused> {
     match password {
         Some(password) => Ok((password, false)),
         None => Ok((cert_authority::Passphrase::random()?.danger_expose().to_owned(), true)),
@@ -199,7 +206,11 @@ async fn staff_add(core: &Arc<Core>, actor: &Actor, new: NewPerson) -> Result<Va
     change(core, actor, "staff-added", person.id.as_str(), Map::from_iter([("groups".to_owned(), groups)])).await?;
     let (identity, entry) = (core.identity.clone(), person.clone());
     tokio::task::spawn_blocking(move || identity.add(entry)).await?.map_err(say_no)?;
-    core.identity.directory().set_password(&person.id, &password, core.now()).await.map_err(say_no)?;
+    let directory = core.identity.directory();
+    match made {
+        true => directory.set_first_password(&person.id, &password, core.now()).await.map_err(say_no)?,
+        false => directory.set_password(&person.id, &password, core.now()).await.map_err(say_no)?,
+    }
     Ok(json!({ "person": person, "password": made.then_some(password) }))
 }
 

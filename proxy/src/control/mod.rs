@@ -4,6 +4,7 @@
 mod client;
 mod command;
 mod execute;
+mod factors;
 mod links;
 mod scim;
 mod server;

@@ -231,7 +231,15 @@ impl Known {
         Facts { route: Route::App(app), path: "/", method: "GET", ..self.facts(exchange, Action::View) }
     }
 
-    /// Neither signed in, nor on an enrolled device, nor a machine client: promise 1 lets such requests be counted instead of recorded.
+    /// As [`Self::facts`], had the person signed in with a second factor. None: nobody is signed in, or they did.
+    pub(super) fn facts_with_second_factor<'a>(&'a self, exchange: &'a Exchange) -> Option<Facts<'a>> {
+        let facts = self.facts(exchange, exchange.guess.action);
+        let person = facts.person.filter(|person| person.factors < 2)?;
+        Some(Facts { person: Some(PersonFact { factors: 2, ..person }), ..facts })
+    }
+
+    /// Neither signed in, nor on an enrolled device, nor a machine client: promise 1 lets such requests be counted
+    /// instead of recorded.
     pub(super) fn is_stranger(&self) -> bool {
         self.person.is_none() && !self.client && !matches!(self.device, DeviceState::Enrolled(_))
     }

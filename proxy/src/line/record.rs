@@ -67,6 +67,7 @@ pub(super) async fn intent(
     let client = exchange.client.as_ref().filter(|_| known.client).map(|token| super::scim::actor(token));
     let serial = connection.certificate.as_ref().map(|c| c.serial_hex.as_str());
     let networks = generation.policy.networks().sure(known.network);
+    let factors = known.facts(exchange, exchange.guess.action).factors();
     let intent = RequestIntent {
         at: passage.now,
         app: app_id(&generation, &exchange.destination),
@@ -80,6 +81,8 @@ pub(super) async fn intent(
         rule: rule.as_ref(),
         person: person.map(|p| &p.id),
         session: exchange.session.as_ref().filter(|_| person.is_some()).map(|s| s.id()),
+        factors: person.map(|_| factors.total()),
+        factor_device: factors.device,
         device: device.map(|d| &d.id),
         client: client.as_deref(),
         serial,
@@ -177,17 +180,12 @@ impl SignInRecorder {
         account: Option<String>,
         person: Option<PersonId>,
         factors: u8,
-    ) -> Record {
-        let mut record = self.sign_in(result, person, factors, None);
-        if let Record::SignIn(sign_in) = &mut record {
-            sign_in.provider = provider;
-            sign_in.account = account;
-        }
-        record
+    ) -> SignIn {
+        SignIn { provider, account, ..self.sign_in(result, person, factors, None) }
     }
 
-    fn sign_in(&self, result: SignInResult, person: Option<PersonId>, factors: u8, reason: Option<Reason>) -> Record {
-        Record::SignIn(Box::new(SignIn {
+    fn sign_in(&self, result: SignInResult, person: Option<PersonId>, factors: u8, reason: Option<Reason>) -> SignIn {
+        SignIn {
             result,
             reason,
             person,
@@ -195,6 +193,8 @@ impl SignInRecorder {
             account: None,
             cause: None,
             factors,
+            method: None,
+            passkey: None,
             session: None,
             device: self.device.clone(),
             serial: self.serial.clone(),
@@ -203,8 +203,38 @@ impl SignInRecorder {
             inside: !self.networks.is_empty(),
             user_agent: self.user_agent.clone(),
             more: serde_json::Map::new(),
-        }))
+        }
     }
+
+    /// A change that somebody made to what they sign in with.
+    fn change(&self, person: &PersonId, what: &str, details: Vec<(&str, serde_json::Value)>) -> Record {
+        let details = details.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let source = ("source".to_owned(), self.source.to_string().into());
+        Record::Change(Change {
+            by: person.as_str().to_owned(),
+            channel: "login".to_owned(),
+            what: what.to_owned(),
+            subject: person.as_str().to_owned(),
+            details: details.chain([source]).collect(),
+            more: serde_json::Map::new(),
+        })
+    }
+}
+
+/// A session's end as a record.
+fn ended(session: identity::SessionSummary, cause: identity::EndCause, source: std::net::IpAddr) -> Record {
+    Record::SignOut(SignOut {
+        person: session.person,
+        session: session.id,
+        cause: cause.as_str().to_owned(),
+        source: Some(source),
+        more: serde_json::Map::new(),
+    })
+}
+
+/// A sign-in as a record.
+fn of(sign_in: SignIn) -> Record {
+    Record::SignIn(Box::new(sign_in))
 }
 
 #[async_trait::async_trait]
@@ -213,22 +243,44 @@ impl Recorder for SignInRecorder {
         let core = &self.gate.core;
         let now = core.now();
         let record = match event {
-            LoginEvent::SignedIn { person, factors, .. } => self.sign_in(SignInResult::Ok, Some(person), factors, None),
-            LoginEvent::CodeAsked { person } => self.sign_in(SignInResult::SecondFactor, Some(person), 1, None),
+            LoginEvent::SignedIn { person, factors, method, .. } => of(SignIn {
+                method: Some(method.as_str().to_owned()),
+                passkey: method.passkey().map(str::to_owned),
+                ..self.sign_in(SignInResult::Ok, Some(person), factors, None)
+            }),
+            LoginEvent::CodeAsked { person } => of(self.sign_in(SignInResult::SecondFactor, Some(person), 1, None)),
+            LoginEvent::RecoveryCodeUsed { person, left } => {
+                self.change(&person, "recovery-code-used", vec![("left", left.into())])
+            }
             LoginEvent::Failed { person, cause } => {
                 // Nothing was tried, so nothing is lost by counting: a stranger must not fill the disk with it.
-                if cause == Cause::Throttled && core.admit_stranger(self.source, now) == Admit::Counted {
+                let nothing_tried = cause == Cause::Throttled
+                    || person.is_none() && matches!(cause, Cause::Code | Cause::CodeExpired | Cause::Passkey);
+                if nothing_tried && core.admit_stranger(self.source, now) == Admit::Counted {
                     return Ok(());
                 }
                 let (result, reason) = match cause {
-                    Cause::Password | Cause::Code | Cause::CodeExpired => (SignInResult::Wrong, None),
+                    Cause::Password
+                    | Cause::Code
+                    | Cause::CodeExpired
+                    | Cause::RecoveryCode
+                    | Cause::Passkey
+                    | Cause::Confirmation => (SignInResult::Wrong, None),
                     Cause::Throttled => (SignInResult::Throttled, Some(Reason::TooMany)),
                     Cause::Refused(reason) => (SignInResult::NotAllowed, Some(reason)),
                 };
-                self.sign_in(result, person, 0, reason)
+                let method = (result == SignInResult::Wrong).then(|| cause.as_str().to_owned());
+                of(SignIn { method, ..self.sign_in(result, person, 0, reason) })
+            }
+            LoginEvent::SignedOut { session } => ended(session, identity::EndCause::SignOut, self.source),
+            LoginEvent::EndedByChange { session } => ended(session, identity::EndCause::Credential, self.source),
+            LoginEvent::Changed { person, session, change } => {
+                let session = ("session", session.as_str().into());
+                let passkey = change.passkey().map(|id| ("passkey", id.into()));
+                self.change(&person, change.as_str(), [session].into_iter().chain(passkey).collect())
             }
             LoginEvent::ProviderSignedIn { provider, subject, person, factors } => {
-                self.of_provider(SignInResult::Ok, provider, Some(subject), Some(person), factors)
+                of(self.of_provider(SignInResult::Ok, provider, Some(subject), Some(person), factors))
             }
             LoginEvent::ProviderFailed { provider, subject, person, cause, reason } => {
                 // Nothing took effect; a stranger must not fill the disk with it. Once a provider has vouched for an
@@ -237,12 +289,8 @@ impl Recorder for SignInRecorder {
                     return Ok(());
                 }
                 let result = if reason.is_some() { SignInResult::NotAllowed } else { SignInResult::ProviderFailed };
-                let mut record = self.of_provider(result, provider, subject, person, 0);
-                if let Record::SignIn(sign_in) = &mut record {
-                    sign_in.reason = reason;
-                    sign_in.cause = cause.map(|cause| cause.as_str().to_owned());
-                }
-                record
+                let cause = cause.map(|cause| cause.as_str().to_owned());
+                of(SignIn { reason, cause, ..self.of_provider(result, provider, subject, person, 0) })
             }
             LoginEvent::Linked { provider, subject, person } => Record::Change(Change {
                 by: format!("provider:{provider}"),
@@ -255,20 +303,7 @@ impl Recorder for SignInRecorder {
                 ]),
                 more: serde_json::Map::new(),
             }),
-            LoginEvent::EndedByProvider { session, cause } => Record::SignOut(SignOut {
-                person: session.person,
-                session: session.id,
-                cause: cause.as_str().to_owned(),
-                source: Some(self.source),
-                more: serde_json::Map::new(),
-            }),
-            LoginEvent::SignedOut { session } => Record::SignOut(SignOut {
-                person: session.person,
-                session: session.id,
-                cause: identity::EndCause::SignOut.as_str().to_owned(),
-                source: Some(self.source),
-                more: serde_json::Map::new(),
-            }),
+            LoginEvent::EndedByProvider { session, cause } => ended(session, cause, self.source),
         };
         core.journal.append(now, &record).await.map(|_| ()).map_err(|error| {
             tracing::error!(%error, "a sign-in could not be recorded");

@@ -15,7 +15,7 @@ use super::facts::Known;
 use super::judge::{Page, Refusal};
 use super::record::SignInRecorder;
 use super::{Passage, rejudge};
-use crate::answer;
+use crate::answer::{self, WayOn};
 
 /// Answers a permitted request for one of our pages.
 pub(super) async fn answer(
@@ -44,7 +44,8 @@ pub(super) async fn refuse(
         return super::scim::refuse(passage, session, refusal.reason).await;
     }
     let headers = &session.req_header().headers;
-    let helped = matches!(refusal.reason, Reason::SignInNeeded | Reason::SessionElsewhere | Reason::SignInStale);
+    let help = help(passage, exchange, refusal.reason);
+    let helped = help.is_some();
     // How recent the sign-in must be, where the rule asks for a recent one.
     let stale = refusal.rule.as_ref().filter(|_| refusal.reason == Reason::SignInStale);
     let within = stale.and_then(|rule| passage.generation.policy.signed_in_within(rule)).map(i64::from);
@@ -59,19 +60,71 @@ pub(super) async fn refuse(
         }
         _ => None,
     };
+    let set_up = help == Some(Help::SetUp);
     let page = match begun {
-        Some((url, cookie)) if matches!(exchange.method, Method::GET | Method::HEAD) => {
+        Some((url, cookie)) if help == Some(Help::SignIn) && matches!(exchange.method, Method::GET | Method::HEAD) => {
             apps::Page::redirect(url, [cookie])
         }
         Some((url, cookie)) => {
-            answer::refusal(passage, headers, refusal.reason, true, Some(&url)).with_cookies([cookie])
+            let url = help.map_or(url.clone(), |help| help.lead(passage, &url));
+            let way = WayOn { url: &url, set_up };
+            answer::refusal(passage, headers, refusal.reason, true, Some(way)).with_cookies([cookie])
         }
         None => {
-            let sign_in = helped.then(|| format!("{}/", passage.generation.login_origin));
-            answer::refusal(passage, headers, refusal.reason, exchange.wants_page, sign_in.as_deref())
+            let url = help.map(|help| help.lead(passage, &format!("{}/", passage.generation.login_origin)));
+            let way = url.as_deref().map(|url| WayOn { url, set_up });
+            answer::refusal(passage, headers, refusal.reason, exchange.wants_page, way)
         }
     };
     answer::write(session, passage, page).await
+}
+
+/// What the person could do about a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Help {
+    SignIn,
+    /// With the second factor this time: the session was begun without.
+    SignInAgain,
+    /// The person has no second factor; with one, they could sign in with it and come in.
+    SetUp,
+}
+
+impl Help {
+    /// The address that helps, made of that of the sign-in page.
+    fn lead(self, passage: &Passage, sign_in: &str) -> String {
+        let origin = &passage.generation.login_origin;
+        let query = sign_in.strip_prefix(origin.as_str()).and_then(|rest| rest.split_once('?')).map(|(_, query)| query);
+        match (self, query) {
+            (Self::SignIn, _) => sign_in.to_owned(),
+            (Self::SignInAgain, Some(query)) => format!("{origin}/?{}=1&{query}", apps::AGAIN_PARAM),
+            (Self::SignInAgain, None) => format!("{origin}/?{}=1", apps::AGAIN_PARAM),
+            (Self::SetUp, Some(query)) => format!("{origin}/security?{query}"),
+            (Self::SetUp, None) => format!("{origin}/security"),
+        }
+    }
+}
+
+fn help(passage: &Passage, exchange: &Exchange, reason: Reason) -> Option<Help> {
+    match reason {
+        Reason::SignInNeeded | Reason::SessionElsewhere | Reason::SignInStale => Some(Help::SignIn),
+        Reason::FactorsNeeded => {
+            let connection = passage.connection.as_ref()?;
+            let known = Known::look_up(&passage.gate, &passage.generation, connection, exchange, passage.now);
+            let facts = known.facts_with_second_factor(exchange)?;
+            // Two factors of the sign-in would do, so it is worth the trouble.
+            if !passage.generation.policy.decide(&facts).is_permit() {
+                return None;
+            }
+            let factors = passage.gate.core.identity.directory().factors(&known.person.as_ref()?.id);
+            match (factors.second(), factors.password) {
+                (true, _) => Some(Help::SignInAgain),
+                (false, true) => Some(Help::SetUp),
+                // Signs in elsewhere, and nothing of that is in our hands.
+                (false, false) => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 fn target_of(session: &Session) -> String {
@@ -193,6 +246,7 @@ async fn login(passage: &mut Passage, session: &mut Session, exchange: &Arc<Exch
         device: device.as_ref().map(|(id, owner)| LoginDevice { id, owner: owner.as_ref() }),
         now: passage.now,
         today: generation.zone.local(passage.now).date,
+        zone: &generation.zone,
         session: exchange.session.clone(),
         offered: Some(&offered),
         code: code.as_deref(),
