@@ -55,6 +55,7 @@ const explain = (form, error) => {
   const ours = !(error instanceof DOMException) && !(error instanceof TypeError) && error.message;
   problem.textContent = ours || (error.name === "InvalidStateError" && form.dataset.exists) || form.dataset.cancelled;
   problem.hidden = false;
+  problem.scrollIntoView({ block: "nearest" });
 };
 
 for (const form of document.querySelectorAll("form[data-ask]")) {

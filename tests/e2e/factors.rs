@@ -10,7 +10,7 @@ use crate::harness::{Gate, HOME, OUTSIDE, PASSWORD, fill_in, run, sign_in};
 const NEW_PASSWORD: &str = "kaban-tsukue-enpitsu";
 
 /// The facility's network, and two factors.
-const TWO: &str = r#"
+pub(crate) const TWO: &str = r#"
   - name: in the facility
     apps: [hidamari]
     who: { groups: [staff], factors: 2 }

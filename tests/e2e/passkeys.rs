@@ -52,6 +52,23 @@ impl Chromium {
         id.as_str().unwrap().to_owned()
     }
 
+    /// A phone's screen: windows are never that narrow, so the page is told another size.
+    async fn phone(&self) {
+        #[derive(Debug)]
+        struct Screen;
+        impl WebDriverCompatibleCommand for Screen {
+            fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+                base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+            }
+            fn method_and_body(&self, _: &url::Url) -> (Method, Option<String>) {
+                let size = json!({ "width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": true });
+                let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": size });
+                (Method::POST, Some(command.to_string()))
+            }
+        }
+        self.client.issue_cmd(Screen).await.unwrap();
+    }
+
     async fn command(&self, command: Authenticator) -> Value {
         self.client.issue_cmd(command).await.unwrap()
     }
@@ -96,6 +113,7 @@ fn a_passkey_is_added_signs_in_alone_and_after_the_password_and_is_removed() {
         let gate = Gate::usual().await;
         gate.add_staff("sato", &["staff"]);
         let chromium = Chromium::start(&gate, "ja", 390, 844).await;
+        chromium.phone().await;
         let authenticator = chromium.authenticator().await;
         chromium.sign_in(&gate).await;
         chromium.until_url(&gate.url("/echo")).await;
@@ -228,6 +246,60 @@ fn an_authenticator_app_is_set_up_in_english_on_a_wide_screen() {
         chromium.shot("second-step-totp-en").await;
         let complaints = chromium.complaints().await;
         assert!(!complaints.iter().any(|c| c.contains("Content Security Policy")), "{complaints:?}");
+        chromium.end().await;
+    });
+}
+
+#[test]
+fn on_a_phone_a_refusal_leads_through_setting_up_and_back() {
+    run(async {
+        let gate = Gate::builder().policy(crate::factors::TWO).start().await;
+        let added = gate.json(&["staff", "add", "sato", "--name", "佐藤 花子", "--group", "staff"]);
+        let chromium = Chromium::start(&gate, "ja", 390, 844).await;
+        chromium.phone().await;
+        // A first password, to be changed.
+        chromium.client.goto(&gate.url("/echo?room=203")).await.unwrap();
+        chromium.fill("login_id", "sato").await;
+        chromium.fill("password", added["password"].as_str().unwrap()).await;
+        chromium.press("form[action=\"/\"] button").await;
+        chromium.find("#new").await;
+        chromium.shot("password-due-ja").await;
+        chromium.assert_fits().await;
+        chromium.fill("new", PASSWORD).await;
+        chromium.fill("again", PASSWORD).await;
+        chromium.press("form[action=\"/password\"] button").await;
+        // Refused, and led on.
+        chromium.until_text("もう一つの確認が必要です").await;
+        chromium.shot("factors-needed-ja").await;
+        chromium.assert_fits().await;
+        chromium.press("a.button").await;
+        chromium.until_text("開こうとしたサービスには").await;
+        chromium.shot("security-led-ja").await;
+        chromium.press("form[action=\"/security/totp\"] button").await;
+        let key = chromium.find(".steps code").await.text().await.unwrap();
+        chromium.shot("totp-setup-ja").await;
+        chromium.assert_fits().await;
+        chromium.fill("code", &crate::factors::code(&key, 0)).await;
+        chromium.press("form[action=\"/security/totp/confirm\"] button").await;
+        let code = chromium.find(".codes code").await.text().await.unwrap();
+        chromium.press("a.button").await;
+        chromium.until_text("もう一度ログインする").await;
+        chromium.shot("security-again-ja").await;
+        chromium.press("a.button").await;
+        // With a recovery code this time, in place of the phone.
+        chromium.fill("login_id", "sato").await;
+        chromium.fill("password", PASSWORD).await;
+        chromium.press("form[action=\"/\"] button").await;
+        chromium.find("details summary").await.click().await.unwrap();
+        chromium.shot("second-step-recovery-ja").await;
+        chromium.assert_fits().await;
+        chromium.find("#recovery").await.send_keys(&code).await.unwrap();
+        chromium.press("form[action=\"/recovery\"] button").await;
+        chromium.until_text("残りは 9 個です。").await;
+        chromium.shot("recovery-used-ja").await;
+        chromium.assert_fits().await;
+        chromium.press("a.button").await;
+        chromium.until_url(&gate.url("/echo?room=203")).await;
         chromium.end().await;
     });
 }
