@@ -18,6 +18,8 @@ pub enum IdentityError {
     Person { person: PersonId, what: &'static str, problem: &'static str },
     #[error("the account is linked to `{0}`; take that link away first")]
     LinkedToSomebodyElse(PersonId),
+    #[error("the roster was changed meanwhile (`{0}`); look at the difference again")]
+    RosterChanged(PersonId),
     #[error("session `{0}` has ended")]
     NoSuchSession(SessionId),
     #[error("the password {0}")]

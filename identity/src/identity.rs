@@ -6,10 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use store::{Store, Transaction};
-use vocabulary::PersonId;
+use vocabulary::{Date, PersonId};
 
+use crate::import::Difference;
 use crate::oidc::{Links, SeenTokens, UnderWay};
-use crate::{Directory, IdentityError, Person, Roster, Scim, Sessions, Settings, SignIns, roster, schema};
+use crate::{
+    Directory, EndCause, Ended, IdentityError, Person, Roster, Scim, Sessions, Settings, SignIns, Standing, roster, schema,
+};
 
 /// Roster, directory, sessions and sign-ins under way. Clones share all of it.
 #[derive(Clone)]
@@ -141,6 +144,56 @@ impl Identity {
     /// Nobody has the id, or the state database fails.
     pub fn unlock(&self, id: &PersonId) -> Result<Arc<Person>, IdentityError> {
         self.set_locked(id, false)
+    }
+
+    /// Gives somebody a last day; they stay on the roster. Who was yet to begin then never does. Blocks.
+    ///
+    /// # Errors
+    /// Nobody has the id, or the state database fails.
+    pub fn retire(&self, id: &PersonId, last: Date) -> Result<Arc<Person>, IdentityError> {
+        self.change(id, |known| match known {
+            Some(person) => Ok(person.leaving_on(last)),
+            None => Err(IdentityError::NoSuchPerson(id.clone())),
+        })
+    }
+
+    /// Carries out all of a difference, in one transaction; requests see all of it at once. Blocks.
+    ///
+    /// # Errors
+    /// An entry is another one than the difference was made from, or the state database fails; then nothing changes.
+    pub fn import(&self, difference: &Difference) -> Result<(), IdentityError> {
+        let _one_at_a_time = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut roster = Roster::clone(&self.roster.load());
+        let changes = difference.changes().map(|changed| (Some(&changed.before), &changed.after));
+        let people: Vec<_> = difference.added.iter().map(|person| (None, person)).chain(changes).collect();
+        for (before, after) in &people {
+            if roster.get(&after.id) != *before {
+                return Err(IdentityError::RosterChanged(after.id.clone()));
+            }
+            after.check()?;
+        }
+        self.store.transaction(|tx| people.iter().try_for_each(|(_, person)| roster::save(tx, person)))?;
+        roster.people.extend(people.into_iter().map(|(_, person)| (person.id.clone(), Arc::new(person.clone()))));
+        self.roster.store(Arc::new(roster));
+        self.generation.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+
+    /// Ends the sessions of people who left, are locked or are gone from the roster. To be called every few seconds:
+    /// requests are judged by the roster itself, so this is for memory and for the record of how a session ended.
+    ///
+    /// # Errors
+    /// The state database fails.
+    pub async fn end_departed(&self, today: Date) -> Result<Vec<Ended>, IdentityError> {
+        let roster = self.roster();
+        self.sessions
+            .end_where(|session| match roster.standing(session.person(), today) {
+                Standing::Retired => Some(EndCause::Retired),
+                Standing::Locked | Standing::NotOnRoster => Some(EndCause::Person),
+                // Judged per request; a clock that was wrong for a moment must not end what begins tomorrow.
+                Standing::NotYet | Standing::Active => None,
+            })
+            .await
     }
 
     fn set_locked(&self, id: &PersonId, locked: bool) -> Result<Arc<Person>, IdentityError> {

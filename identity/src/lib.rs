@@ -13,6 +13,7 @@ mod document;
 mod error;
 mod flow;
 mod identity;
+pub mod import;
 mod oidc;
 mod roster;
 mod schema;

@@ -76,6 +76,17 @@ impl Person {
         }
     }
 
+    /// The entry of somebody whose last day is `last`. Who was yet to begin then never does.
+    pub(crate) fn leaving_on(&self, last: Date) -> Self {
+        let mut person = self.clone();
+        person.last_day = Some(last);
+        if self.first_day.is_some_and(|first| first > last) {
+            person.first_day = None;
+            person.last_day = Some(last.yesterday().unwrap_or(last));
+        }
+        person
+    }
+
     pub(crate) fn check(&self) -> Result<(), IdentityError> {
         let fail = |what, problem| Err(IdentityError::Person { person: self.id.clone(), what, problem });
         if self.name.trim().is_empty() {

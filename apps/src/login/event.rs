@@ -18,7 +18,7 @@ pub trait Recorder: Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoginEvent {
     /// A session is about to begin.
-    SignedIn { person: PersonId, factors: u8, method: SignInMethod, device: Option<DeviceId> },
+    SignedIn { person: PersonId, factors: u8, method: SignInMethod, device: Option<DeviceId>, session: SessionId },
     /// The password was right; a second factor is asked for.
     CodeAsked { person: PersonId },
     /// A recovery code was right and is about to be used up.
@@ -29,7 +29,7 @@ pub enum LoginEvent {
     /// A session is about to end because the person signed out, or somebody else signs in in the same browser.
     SignedOut { session: SessionSummary },
     /// A session is about to begin, on an identity provider's word.
-    ProviderSignedIn { provider: String, subject: String, person: PersonId, factors: u8 },
+    ProviderSignedIn { provider: String, subject: String, person: PersonId, factors: u8, session: SessionId },
     /// Nobody was let in although a provider sent them, or a provider's word was not good. `reason`: it was good, and
     /// the person may not come in all the same.
     ProviderFailed {

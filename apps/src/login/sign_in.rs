@@ -221,15 +221,21 @@ async fn start(
 ) -> Result<Begun, Stop> {
     let request = asked.request;
     let device = request.device.map(|d| d.id.clone());
+    let id = login.0.identity.sessions().new_id()?;
     let event = match &by {
-        By::Directory(method) => {
-            LoginEvent::SignedIn { person: person.clone(), factors, method: method.clone(), device: device.clone() }
-        }
+        By::Directory(method) => LoginEvent::SignedIn {
+            person: person.clone(),
+            factors,
+            method: method.clone(),
+            device: device.clone(),
+            session: id.clone(),
+        },
         By::Provider(Account { provider, subject, .. }) => LoginEvent::ProviderSignedIn {
             provider: provider.clone(),
             subject: subject.clone(),
             person: person.clone(),
             factors,
+            session: id.clone(),
         },
     };
     recorder.record(event).await?;
@@ -244,6 +250,7 @@ async fn start(
         By::Provider(account) => (None, Some(account)),
     };
     let begin = BeginSession {
+        id,
         person,
         factors,
         device,

@@ -191,10 +191,11 @@ async fn somebody_from_an_app_signs_in_and_comes_back_to_where_they_wanted_to_go
     };
     let redeemed = browser.identity.sign_ins().redeem(redeem).unwrap();
     assert_eq!(redeemed.target, "/residents?page=2");
-    assert_eq!(Some(redeemed.session), reply.began);
+    assert_eq!(Some(&redeemed.session), reply.began.as_ref());
+    let (session, method) = (redeemed.session, SignInMethod::Password);
     assert_eq!(
         browser.events(),
-        [LoginEvent::SignedIn { person: id("sato"), factors: 1, method: SignInMethod::Password, device: None }]
+        [LoginEvent::SignedIn { person: id("sato"), factors: 1, method, device: None, session }]
     );
 }
 
@@ -389,7 +390,7 @@ async fn a_second_factor_is_asked_for_on_a_page_of_its_own() {
     let other = wrong.page.body.replace("name=\"who\" value=\"sato\"", "name=\"who\" value=\"tanaka\"");
     browser.submit(&Page { body: other, ..wrong.page.clone() }, &[("code", "000001")]).await;
     let reply = browser.submit(&wrong.page, &[("code", &code(browser.now))]).await;
-    assert!(reply.began.is_some());
+    let session = reply.began.unwrap();
     assert_eq!(
         browser.events(),
         [
@@ -401,7 +402,8 @@ async fn a_second_factor_is_asked_for_on_a_page_of_its_own() {
                 person: id("sato"),
                 factors: 2,
                 method: SignInMethod::PasswordAndCode,
-                device: None
+                device: None,
+                session,
             },
         ]
     );

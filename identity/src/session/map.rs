@@ -80,6 +80,14 @@ impl Sessions {
         }
     }
 
+    /// A name for a session that is about to begin.
+    ///
+    /// # Errors
+    /// The operating system gave no random bytes.
+    pub fn new_id(&self) -> Result<SessionId, IdentityError> {
+        new_id()
+    }
+
     /// Begins a session and makes the token for its first host. Must have been recorded before.
     ///
     /// # Errors
@@ -88,7 +96,7 @@ impl Sessions {
         let token = Token::random()?;
         let hash = hash(&token, &begin.host);
         let session = Arc::new(Session {
-            id: new_id()?,
+            id: begin.id,
             person: begin.person,
             factors: begin.factors,
             device: begin.device,
@@ -154,9 +162,13 @@ impl Sessions {
 
     /// All sessions that have not ended, newest first.
     pub fn list(&self) -> Vec<Arc<Session>> {
-        let mut sessions: Vec<_> = self.0.by_id.pin().values().filter(|s| !s.has_ended()).cloned().collect();
+        let mut sessions = self.unordered();
         sessions.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| a.id.cmp(&b.id)));
         sessions
+    }
+
+    fn unordered(&self) -> Vec<Arc<Session>> {
+        self.0.by_id.pin().values().filter(|s| !s.has_ended()).cloned().collect()
     }
 
     pub fn len(&self) -> usize {
@@ -225,6 +237,15 @@ impl Sessions {
         self.end_these(sessions).await
     }
 
+    /// Ends every session for which there is a cause.
+    ///
+    /// # Errors
+    /// As [`Self::end`].
+    pub async fn end_where(&self, cause: impl Fn(&Session) -> Option<EndCause>) -> Result<Vec<Ended>, IdentityError> {
+        let sessions = self.unordered().into_iter().filter_map(|s| cause(&s).map(|cause| (s, cause))).collect();
+        self.end_these(sessions).await
+    }
+
     /// To be called every minute or so: ends what has run out and saves when people were last active. Without it
     /// sessions still end in time, but take up memory, and after a restart seem idle for longer than they were.
     ///
@@ -232,7 +253,7 @@ impl Sessions {
     /// The state database fails.
     pub async fn maintain(&self, now: Timestamp) -> Result<Vec<Ended>, IdentityError> {
         let (over, live): (Vec<_>, Vec<_>) =
-            self.list().into_iter().map(|s| (self.0.run_out(&s, now), s)).partition(|(cause, _)| cause.is_some());
+            self.unordered().into_iter().map(|s| (self.0.run_out(&s, now), s)).partition(|(cause, _)| cause.is_some());
         let ended = self.end_these(over.into_iter().filter_map(|(cause, s)| Some((s, cause?))).collect()).await?;
         let moved: Vec<_> = live
             .into_iter()
@@ -309,7 +330,7 @@ fn hash(token: &Token, host: &str) -> Digest {
 }
 
 /// `s-` and 80 random bits: enough that no two are the same, short enough to read out.
-fn new_id() -> Result<SessionId, IdentityError> {
+pub(super) fn new_id() -> Result<SessionId, IdentityError> {
     let name = data_encoding::BASE32_NOPAD.encode(&secret::random::<10>()?).to_ascii_lowercase();
     SessionId::new(format!("s-{name}")).map_err(|e| IdentityError::row("a session", &e))
 }

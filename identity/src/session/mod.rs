@@ -21,6 +21,8 @@ pub use map::Sessions;
 /// What a session begins with.
 #[derive(Clone, Debug)]
 pub struct BeginSession {
+    /// From [`Sessions::new_id`]; made before, so that the record of the sign-in can name it.
+    pub id: SessionId,
     pub person: PersonId,
     /// How many factors the person showed, 1 or 2.
     pub factors: u8,
@@ -249,8 +251,10 @@ pub enum EndCause {
     Idle,
     /// The longest time a session may last was over.
     Absolute,
-    /// The person was locked or left.
+    /// The person was locked, or is not on the roster any more.
     Person,
+    /// The person's last day is over.
+    Retired,
     /// The device was revoked.
     Device,
     /// The password or the second factor was changed.
@@ -269,6 +273,7 @@ impl EndCause {
             Self::Idle => "idle",
             Self::Absolute => "absolute",
             Self::Person => "person",
+            Self::Retired => "retired",
             Self::Device => "device",
             Self::Credential => "credential",
             Self::FrontChannel => "front-channel",

@@ -19,6 +19,7 @@ fn open(store: Store) -> Identity {
 
 fn sato() -> BeginSession {
     BeginSession {
+        id: map::new_id().unwrap(),
         person: PersonId::new("sato").unwrap(),
         factors: 2,
         device: Some(DeviceId::new("phone-1").unwrap()),

@@ -243,9 +243,10 @@ impl Recorder for SignInRecorder {
         let core = &self.gate.core;
         let now = core.now();
         let record = match event {
-            LoginEvent::SignedIn { person, factors, method, .. } => of(SignIn {
+            LoginEvent::SignedIn { person, factors, method, session, .. } => of(SignIn {
                 method: Some(method.as_str().to_owned()),
                 passkey: method.passkey().map(str::to_owned),
+                session: Some(session),
                 ..self.sign_in(SignInResult::Ok, Some(person), factors, None)
             }),
             LoginEvent::CodeAsked { person } => of(self.sign_in(SignInResult::SecondFactor, Some(person), 1, None)),
@@ -270,7 +271,8 @@ impl Recorder for SignInRecorder {
                     Cause::Refused(reason) => (SignInResult::NotAllowed, Some(reason)),
                 };
                 let method = (result == SignInResult::Wrong).then(|| cause.as_str().to_owned());
-                of(SignIn { method, ..self.sign_in(result, person, 0, reason) })
+                let cause = reason.is_none().then(|| cause.as_str().to_owned());
+                of(SignIn { method, cause, ..self.sign_in(result, person, 0, reason) })
             }
             LoginEvent::SignedOut { session } => ended(session, identity::EndCause::SignOut, self.source),
             LoginEvent::EndedByChange { session } => ended(session, identity::EndCause::Credential, self.source),
@@ -279,9 +281,10 @@ impl Recorder for SignInRecorder {
                 let passkey = change.passkey().map(|id| ("passkey", id.into()));
                 self.change(&person, change.as_str(), [session].into_iter().chain(passkey).collect())
             }
-            LoginEvent::ProviderSignedIn { provider, subject, person, factors } => {
-                of(self.of_provider(SignInResult::Ok, provider, Some(subject), Some(person), factors))
-            }
+            LoginEvent::ProviderSignedIn { provider, subject, person, factors, session } => of(SignIn {
+                session: Some(session),
+                ..self.of_provider(SignInResult::Ok, provider, Some(subject), Some(person), factors)
+            }),
             LoginEvent::ProviderFailed { provider, subject, person, cause, reason } => {
                 // Nothing took effect; a stranger must not fill the disk with it. Once a provider has vouched for an
                 // account it is no stranger: a whole facility may stand behind one address.
