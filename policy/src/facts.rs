@@ -226,6 +226,7 @@ mod tests {
                 groups: &groups,
                 standing: Standing::Active,
                 factors: sign_in,
+                signed_in_ago: 0,
                 session_matches_device: true,
             };
             let facts = Facts {

@@ -262,7 +262,7 @@ impl LoginApp {
         if let Some(refused) = self.person_refused(asked, session) {
             return refused.into();
         }
-        if let Some(first) = self.password_first(session.person(), handle.as_deref()) {
+        if let Some(first) = self.password_first(session, handle.as_deref()) {
             return Page::redirect(first, []).into();
         }
         let way = handle.as_deref().and_then(|handle| self.way_on(asked, handle, session.id()));
@@ -274,8 +274,8 @@ impl LoginApp {
     /// one that somebody else knows; see [`Self::password_first`].
     fn way_on(&self, asked: &Asked<'_>, handle: &str, session: &SessionId) -> Option<String> {
         let sign_ins = self.0.identity.sign_ins();
-        let person = self.0.identity.sessions().get(session)?.person().clone();
-        if self.password_first(&person, None).is_some() {
+        let begun = self.0.identity.sessions().get(session)?;
+        if self.password_first(&begun, None).is_some() {
             return None;
         }
         let pending = sign_ins.get(handle, asked.request.now)?;
@@ -283,9 +283,9 @@ impl LoginApp {
         Some(self.ticket_url(&pending.host, &ticket))
     }
 
-    /// Where somebody goes first whose password was set by somebody else: to choose another one.
-    fn password_first(&self, person: &vocabulary::PersonId, handle: Option<&str>) -> Option<String> {
-        let due = self.0.identity.directory().factors(person).password_due;
+    /// Where somebody goes first who signed in with a password that was set by somebody else: to choose another one.
+    fn password_first(&self, session: &Session, handle: Option<&str>) -> Option<String> {
+        let due = session.account().is_none() && self.0.identity.directory().factors(session.person()).password_due;
         due.then(|| match handle.filter(|handle| request::is_token(handle)) {
             Some(handle) => format!("/password?{HANDLE_PARAM}={handle}"),
             None => "/password".to_owned(),
@@ -294,7 +294,7 @@ impl LoginApp {
 
     fn home(&self, asked: &Asked<'_>) -> Page {
         let Some(session) = asked.session() else { return Page::redirect("/".to_owned(), []) };
-        if let Some(first) = self.password_first(session.person(), None) {
+        if let Some(first) = self.password_first(session, None) {
             return Page::redirect(first, []);
         }
         self.person_refused(asked, session).unwrap_or_else(|| pages::home(self, asked, session))

@@ -42,9 +42,9 @@ pub(super) async fn route(
         ("/password", &Method::GET) => owner.password_form(None, 200).into(),
         ("/password", &Method::POST) => owner.change_password().await?,
         // Nothing else before the password is one's own.
-        _ if login.password_first(person, None).is_some() => {
+        _ if login.password_first(session, None).is_some() => {
             let handle = owner.handle();
-            Page::redirect(login.password_first(person, handle.as_deref()).unwrap_or_default(), []).into()
+            Page::redirect(login.password_first(session, handle.as_deref()).unwrap_or_default(), []).into()
         }
         ("/security", &Method::GET) => owner.overview(None, 200).into(),
         ("/security/confirm", &Method::POST) => owner.confirm().await?,

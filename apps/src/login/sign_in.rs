@@ -245,9 +245,9 @@ async fn start(
         recorder.record(LoginEvent::SignedOut { session: earlier.summary() }).await?;
         ended.extend(login.0.identity.sessions().end(earlier.id(), EndCause::SignOut).await?);
     }
-    let (first, account) = match by {
-        By::Directory(_) => (login.password_first(&person, handle), None),
-        By::Provider(account) => (None, Some(account)),
+    let account = match by {
+        By::Directory(_) => None,
+        By::Provider(account) => Some(account),
     };
     let begin = BeginSession {
         id,
@@ -261,7 +261,8 @@ async fn start(
     };
     let (session, token) = login.0.identity.sessions().begin(begin).await?;
     let home = || format!("{}/home{}", login.0.settings.origin, if handle.is_some() { "?late=1" } else { "" });
-    let url = match first {
+    let begun = login.0.identity.sessions().get(&session);
+    let url = match begun.and_then(|session| login.password_first(&session, handle)) {
         Some(path) => format!("{}{path}", login.0.settings.origin),
         None => handle.and_then(|handle| login.way_on(asked, handle, &session)).unwrap_or_else(home),
     };

@@ -570,7 +570,9 @@ async fn who_signs_in_elsewhere_finds_nothing_to_change() {
     let mut browser = browser().await;
     browser.identity.add(Person::new(id("suzuki"), "鈴木")).unwrap();
     let begin = identity::BeginSession {
+        id: browser.identity.sessions().new_id().unwrap(),
         person: id("suzuki"),
+        account: None,
         factors: 1,
         device: None,
         source: IpAddr::from([203, 0, 113, 10]),
@@ -582,6 +584,38 @@ async fn who_signs_in_elsewhere_finds_nothing_to_change() {
     let page = browser.get("/security").await.page;
     assert!(page.body.contains(words::NOTHING_HERE.ja) && !page.body.contains("<form"));
     assert!(!browser.get("/home").await.page.body.contains("/security"));
+}
+
+#[tokio::test]
+async fn who_comes_from_a_provider_shows_the_password_before_changing_what_belongs_to_it() {
+    let mut browser = browser().await;
+    let account = identity::SessionAccount {
+        provider: "workspace".into(),
+        issuer: "https://idp.example".into(),
+        subject: "117".into(),
+        sid: None,
+        groups: Vec::new(),
+        signed_in: None,
+    };
+    let begin = identity::BeginSession {
+        id: browser.identity.sessions().new_id().unwrap(),
+        person: id("sato"),
+        account: Some(account),
+        factors: 1,
+        device: None,
+        source: IpAddr::from([203, 0, 113, 10]),
+        host: "login.gw.example".into(),
+        now: browser.now,
+    };
+    browser.identity.directory().set_first_password(&id("sato"), PASSWORD, browser.now).await.unwrap();
+    let (_, token) = browser.identity.sessions().begin(begin).await.unwrap();
+    browser.cookies.insert(cookies::LOGIN.to_owned(), token.as_str().to_owned());
+    // The provider may have vouched without asking anybody.
+    let page = browser.get("/security").await.page;
+    assert!(page.body.contains("action=\"/security/confirm\"") && !page.body.contains("action=\"/security/totp\""));
+    // A password that was not used here keeps nobody from the services.
+    assert_eq!(browser.get("/home").await.page.status, 200);
+    assert!(browser.get("/password").await.page.body.contains("name=\"old\""));
 }
 
 #[tokio::test]

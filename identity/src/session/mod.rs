@@ -74,7 +74,7 @@ pub struct Session {
     account: Option<SessionAccount>,
     active: AtomicI64,
     /// When the person last showed that it is they who sit there: at the beginning, or later with the password. In
-    /// memory only.
+    /// memory only. Long ago for who came from a provider: it may have vouched without asking anybody.
     confirmed: AtomicI64,
     /// What of `active` is in the state database.
     saved: AtomicI64,
@@ -146,8 +146,8 @@ impl Session {
         self.confirmed.fetch_max(now.0, Ordering::Relaxed);
     }
 
-    /// Whether the person signed in, or showed the password again, within [`FRESH_SECS`]. Only then may they change
-    /// what they sign in with.
+    /// Whether the person signed in here, or showed the password again, within [`FRESH_SECS`]. Only then may they
+    /// change what they sign in with.
     pub fn is_confirmed(&self, now: Timestamp) -> bool {
         now.secs_since(Timestamp(self.confirmed.load(Ordering::Relaxed))) < FRESH_SECS
     }

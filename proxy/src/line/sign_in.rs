@@ -115,6 +115,8 @@ fn help(passage: &Passage, exchange: &Exchange, reason: Reason) -> Option<Help> 
             if !passage.generation.policy.decide(&facts).is_permit() {
                 return None;
             }
+            // A provider's sign-in gets no second factor from ours.
+            exchange.session.as_ref().filter(|session| session.account().is_none())?;
             let factors = passage.gate.core.identity.directory().factors(&known.person.as_ref()?.id);
             match (factors.second(), factors.password) {
                 (true, _) => Some(Help::SignInAgain),
