@@ -11,7 +11,8 @@ use vocabulary::{Date, PersonId};
 use crate::import::Difference;
 use crate::oidc::{Links, SeenTokens, UnderWay};
 use crate::{
-    Directory, EndCause, Ended, IdentityError, Person, Roster, Scim, Sessions, Settings, SignIns, Standing, roster, schema,
+    Directory, EndCause, Ended, IdentityError, Person, Roster, Scim, Sessions, Settings, SignIns, Standing, roster,
+    schema,
 };
 
 /// Roster, directory, sessions and sign-ins under way. Clones share all of it.

@@ -16,16 +16,8 @@ pub(super) enum Column {
 }
 
 impl Column {
-    pub(super) const ALL: [Self; 8] = [
-        Self::Id,
-        Self::Name,
-        Self::Kana,
-        Self::Mail,
-        Self::Facility,
-        Self::Groups,
-        Self::FirstDay,
-        Self::LastDay,
-    ];
+    pub(super) const ALL: [Self; 8] =
+        [Self::Id, Self::Name, Self::Kana, Self::Mail, Self::Facility, Self::Groups, Self::FirstDay, Self::LastDay];
 
     /// The word that stands in files we write, and in records of what was changed.
     pub(super) const fn word(self) -> &'static str {

@@ -62,9 +62,9 @@ pub(super) fn decode(bytes: &[u8], said: Option<Encoding>) -> Result<(Cow<'_, st
     let found = match (said, unmarked) {
         (Some(Encoding::Cp932), _) => cp932(bytes).map(|text| (text, Encoding::Cp932)),
         (Some(Encoding::Utf8), _) | (None, Some(_)) => utf8(unmarked.unwrap_or(bytes)).map(|t| (t, Encoding::Utf8)),
-        (None, None) => utf8(bytes)
-            .map(|text| (text, Encoding::Utf8))
-            .or_else(|| cp932(bytes).map(|text| (text, Encoding::Cp932))),
+        (None, None) => {
+            utf8(bytes).map(|text| (text, Encoding::Utf8)).or_else(|| cp932(bytes).map(|text| (text, Encoding::Cp932)))
+        }
     };
     found.ok_or_else(|| {
         // A file that is not UTF-8 was tried as CP932 last, unless it says or somebody said that it is UTF-8.

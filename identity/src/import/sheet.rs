@@ -278,8 +278,9 @@ fn mail(cell: &str) -> Result<Option<String>, &'static str> {
 fn groups(cell: &str) -> Result<Vec<GroupName>, String> {
     let mut groups = Vec::new();
     for name in unguarded(cell).split([';', '；', '、']).map(str::trim).filter(|name| !name.is_empty()) {
-        let group = GroupName::new(name)
-            .map_err(|error| format!("the group `{}` {}; divide groups by `;` or `、`", super::short(name), error.problem))?;
+        let group = GroupName::new(name).map_err(|error| {
+            format!("the group `{}` {}; divide groups by `;` or `、`", super::short(name), error.problem)
+        })?;
         if !groups.contains(&group) {
             groups.push(group);
         }

@@ -128,7 +128,10 @@ fn a_column_that_is_not_there_says_nothing_and_an_empty_cell_takes_away() {
     let one = between(&[sato], "id,name,last_day\nsato,佐藤,\n", Missing::Stay);
     let fields = one.changed[0].fields();
     assert_eq!(fields.len(), 1);
-    assert_eq!((fields[0].field, fields[0].old.as_deref(), fields[0].new.as_deref()), ("last_day", Some("2027-03-31"), None));
+    assert_eq!(
+        (fields[0].field, fields[0].old.as_deref(), fields[0].new.as_deref()),
+        ("last_day", Some("2027-03-31"), None)
+    );
     assert!(one.changed[0].after.locked, "a file takes no lock away");
 }
 
@@ -229,11 +232,14 @@ fn no_spreadsheet_calculates_what_we_write() {
 }
 
 fn people() -> impl Strategy<Value = Person> {
-    let text = || prop::option::of(r#"[!-~ぁ-んァ-ヶ一-龠=+@'", -]{1,20}"#.prop_map(|t| t.trim().to_owned()).prop_filter(
+    let text = || {
+        prop::option::of(r#"[!-~ぁ-んァ-ヶ一-龠=+@'", -]{1,20}"#.prop_map(|t| t.trim().to_owned()).prop_filter(
         "somebody's words",
         |t| !t.is_empty(),
-    ));
-    let day = || prop::option::of((2000i16..2100, 1i8..=12, 1i8..=28).prop_map(|(y, m, d)| Date::new(y, m, d).unwrap()));
+    ))
+    };
+    let day =
+        || prop::option::of((2000i16..2100, 1i8..=12, 1i8..=28).prop_map(|(y, m, d)| Date::new(y, m, d).unwrap()));
     let id = prop_oneof!["[a-z0-9._@-]{1,12}", "[0-9]{1,20}", "[0-9][-.eE0-9]{1,6}", "[ぁ-ん]{1,4}"];
     let group = "[a-z@.-][a-z0-9-]{0,6}".prop_map(|name| name.parse().unwrap());
     (id, text(), text(), text(), prop::collection::btree_set(group, 0..4), (day(), day())).prop_map(
