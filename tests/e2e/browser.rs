@@ -2,6 +2,7 @@
 //! left in `target/screenshots`.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -30,6 +31,7 @@ impl Chromium {
         trust(home.path(), roots);
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
+            .process_group(0)
             .env("HOME", home.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -136,9 +138,16 @@ impl Chromium {
         assert!(overflow.as_i64().unwrap_or(1) <= 0, "{} is wider than the screen", self.url().await);
     }
 
-    pub(crate) async fn end(mut self) {
+    pub(crate) async fn end(self) {
         let _ = self.client.clone().close().await;
-        let _ = self.driver.kill();
+    }
+}
+
+/// Also when a test panics: a driver left behind would keep its browser, and whatever it inherited, for ever.
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        // Driver and browser are a process group of their own.
+        let _ = Command::new("kill").args(["-s", "KILL", "--", &format!("-{}", self.driver.id())]).status();
         let _ = self.driver.wait();
     }
 }
