@@ -14,6 +14,9 @@ use super::resource::{Group, new_id};
 use super::schema::GROUPS;
 use super::{patch, render, shape};
 
+/// Ids of users.
+type Members = BTreeSet<Box<str>>;
+
 pub(super) fn create(context: &Context<'_>, body: &Value) -> Result<Handled, Problem> {
     let id = new_id().map_err(|_| Problem::new(500, "no id could be made"))?;
     let now = context.request.now;
@@ -53,10 +56,7 @@ pub(super) fn delete(context: &Context<'_>, id: &str) -> Result<Handled, Problem
 }
 
 /// Attributes and members apart; every member is a user of the same provider.
-fn parts(
-    context: &Context<'_>,
-    mut attributes: Map<String, Value>,
-) -> Result<(Map<String, Value>, BTreeSet<Box<str>>), Problem> {
+fn parts(context: &Context<'_>, mut attributes: Map<String, Value>) -> Result<(Map<String, Value>, Members), Problem> {
     let mut members = BTreeSet::new();
     let named = attributes.remove("members");
     for member in named.as_ref().and_then(Value::as_array).into_iter().flatten() {

@@ -96,7 +96,7 @@ fn named(kind: &'static ResourceType, name: &str) -> Option<Named> {
 fn add_part(to: &mut Value, from: &Value, part: &str) {
     match (to, from) {
         (Value::Array(to), Value::Array(from)) => {
-            to.iter_mut().zip(from).for_each(|(to, from)| add_part(to, from, part))
+            to.iter_mut().zip(from).for_each(|(to, from)| add_part(to, from, part));
         }
         (Value::Object(to), Value::Object(from)) => to.extend(from.get(part).map(|v| (part.to_owned(), v.clone()))),
         _ => {}
