@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a set of tasks needs on Debian or Ubuntu, and only what is missing.
 #   deploy/setup.sh build          to compile: a C compiler and cmake (zlib-ng and ring are C)
-#   deploy/setup.sh build test     and to test: Chromium and its driver, certutil, openssl, curl, Python, Node.js and npm
+#   deploy/setup.sh build test     and to test: browsers and their drivers, certutil, openssl, curl, Python, Node.js, npm
 #   deploy/setup.sh build bench    and to benchmark: nginx and HAProxy as peers
 set -eu
 
@@ -20,6 +20,8 @@ for task in "$@"; do
 	test)
 		need chromium chromium
 		need chromedriver chromium-driver
+		need WebKitWebDriver webkit2gtk-driver
+		need Xvfb xvfb
 		need certutil libnss3-tools
 		need openssl openssl
 		need curl curl

@@ -1,8 +1,8 @@
 //! Our cookies: their names, how they are set, and how they are read.
 //!
 //! All are `__Host-`: `Secure`, without `Domain`, for `/`, so that no other host of the domain can set them
-//! (RFC 6265bis, 4.1.3.2). They last as long as the browser is open; how long they are worth something is decided
-//! on the server.
+//! (RFC 6265bis, 4.1.3.2), but for [`OWNER_BELOW`]. They last as long as the browser is open, and how long they are
+//! worth something is decided on the server; marks of whose a browser's data are last longer, and open nothing.
 
 use http::HeaderMap;
 use http::header::COOKIE;
@@ -15,6 +15,39 @@ pub const LOGIN: &str = "__Host-sekisho-login";
 pub const BEGIN: &str = "__Host-sekisho-begin";
 /// Marks the browser that was shown a form, on the host of the sign-in pages.
 pub const FORM: &str = "__Host-sekisho-form";
+
+/// Whose a host's data in this browser are, on an app's host. Lasts longer than what a SaaS leaves there.
+pub const OWNER: &str = "__Host-sekisho-owner";
+/// The same for what stands below a path. Not `__Host-`, which would tie it to `/`.
+pub const OWNER_BELOW: &str = "__Secure-sekisho-owner";
+/// The browser's half of the key to forms that are kept for it, on an app's host.
+pub const HELD: &str = "__Host-sekisho-held";
+
+/// 400 days, the longest that browsers keep a cookie (RFC 6265bis, 5.5).
+const LONGEST: u32 = 400 * 24 * 3600;
+
+/// As [`set`], for as long as browsers keep a cookie at all.
+pub fn set_for_long(name: &str, value: &str) -> String {
+    format!("{name}={value}; Path=/; Max-Age={LONGEST}; Secure; HttpOnly; SameSite=Lax")
+}
+
+/// Marks what stands below a path: of one host, or with `domain` of all hosts below it.
+pub fn set_below(value: &str, path: &str, domain: Option<&str>) -> String {
+    let domain = domain.map(|domain| format!("; Domain={domain}")).unwrap_or_default();
+    format!("{OWNER_BELOW}={value}; Path={path}{domain}; Max-Age={LONGEST}; Secure; HttpOnly; SameSite=Lax")
+}
+
+/// Takes any cookie away, whoever set it; it must be named as it was set.
+pub fn expire(name: &str, path: &str, domain: Option<&str>) -> String {
+    let domain = domain.map(|domain| format!("; Domain={domain}")).unwrap_or_default();
+    format!("{name}=; Path={path}{domain}; Max-Age=0; Secure")
+}
+
+/// Every value of a cookie that may be there for several paths.
+pub fn read_all<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item = &'h str> {
+    let crumbs = headers.get_all(COOKIE).into_iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';'));
+    crumbs.filter_map(move |crumb| crumb.split_once('=').filter(|(key, _)| key.trim() == name).map(|(_, v)| v.trim()))
+}
 
 /// The value of `Set-Cookie` that sets a cookie of ours. `Lax`, because people come from other hosts.
 pub fn set(name: &str, value: &str) -> String {
@@ -73,9 +106,9 @@ mod tests {
 
     #[test]
     fn every_cookie_keeps_what_its_prefix_promises() {
-        for name in [APP, LOGIN, BEGIN, FORM] {
+        for name in [APP, LOGIN, BEGIN, FORM, OWNER, HELD] {
             assert!(name.starts_with("__Host-"));
-            for value in [set(name, "v"), clear(name)] {
+            for value in [set(name, "v"), set_for_long(name, "v"), clear(name)] {
                 assert!(value.contains("; Secure") && value.contains("; Path=/;") && value.contains("; HttpOnly"));
                 assert!(!value.to_ascii_lowercase().contains("domain"));
             }

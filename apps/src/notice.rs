@@ -65,6 +65,11 @@ pub fn link_expired_page(lang: Lang, open_again: &str, code: Option<&str>) -> Pa
         .page(400)
 }
 
+/// The browser sends no cookies back, so that signing in can't work. `again` is where to try once more.
+pub fn cookies_off_page(lang: Lang, again: &str, code: Option<&str>) -> Page {
+    NoticePage::new(lang, Tone::Wait, words::COOKIES_OFF).way(again, words::TRY_AGAIN.get(lang)).code(code).page(403)
+}
+
 /// The template as a page. Rendering into memory fails only if a template is wrong; then people still get an answer.
 pub(crate) fn rendered(template: &impl Template, status: u16, lang: Lang) -> Page {
     match template.render() {

@@ -11,6 +11,10 @@ use crate::Lang;
 /// The one style sheet; it stands in every page.
 pub(crate) const STYLE: &str = include_str!("../templates/style.css");
 
+/// Goes on to the address of the page's button with the fragment that this page's own address has. Servers never see
+/// fragments, and a page that leads on loses them.
+pub(crate) const OPENING_SCRIPT: &str = "location.replace(document.querySelector('a.button').href+location.hash)";
+
 /// An answer of ours. For HEAD the body is left out when it is sent.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Page {
@@ -44,11 +48,26 @@ impl Page {
 
     /// The same for a page that loads our own script and lets it ask the same host.
     #[must_use]
-    pub(crate) fn with_script(mut self) -> Self {
-        for (name, value) in &mut self.headers {
-            if *name == "content-security-policy" {
-                value.push_str("; script-src 'self'; connect-src 'self'");
-            }
+    pub(crate) fn with_script(self) -> Self {
+        self.with_policy(|policy| format!("{policy}; script-src 'self'; connect-src 'self'"))
+    }
+
+    /// Allows the one script of ours that keeps the fragment of an address.
+    #[must_use]
+    pub(crate) fn with_opening_script(self) -> Self {
+        let hash = BASE64.encode(digest(&SHA256, OPENING_SCRIPT.as_bytes()).as_ref());
+        self.with_policy(|policy| format!("{policy}; script-src 'sha256-{hash}'"))
+    }
+
+    /// Lets forms lead anywhere.
+    #[must_use]
+    pub(crate) fn with_forms_anywhere(self) -> Self {
+        self.with_policy(|policy| policy.replace("form-action 'self'", "form-action https:"))
+    }
+
+    fn with_policy(mut self, change: impl Fn(&str) -> String) -> Self {
+        for (_, value) in self.headers.iter_mut().filter(|(name, _)| *name == "content-security-policy") {
+            *value = change(value);
         }
         self
     }
@@ -66,6 +85,12 @@ impl Page {
             }
         }
         page
+    }
+
+    /// Makes the browser forget what its host left there; `kinds` as Clear-Site-Data writes them.
+    #[must_use]
+    pub fn clearing(self, kinds: &'static str) -> Self {
+        self.with_header("clear-site-data", kinds.to_owned())
     }
 
     /// An answer for a script.

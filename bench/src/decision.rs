@@ -35,7 +35,7 @@ pub fn nanoseconds(rules: usize) -> Result<f64> {
         cross_site: false,
         preflight: false,
         network: policy.networks().lookup(IpAddr::V4(Ipv4Addr::new(10, 0, last_octet, 9))),
-        device: DeviceFact::Enrolled { owner: Some(&person) },
+        device: DeviceFact::Enrolled { owner: Some(&person), serves: true },
         person: Some(PersonFact {
             id: &person,
             groups: &groups,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
-use vocabulary::{DeviceId, PersonId, Timestamp};
+use vocabulary::{DeviceId, GroupName, PersonId, Timestamp};
 
 use crate::Serial;
 
@@ -20,6 +20,9 @@ pub struct Device {
     pub serial: Serial,
     /// `None` for a shared device, which belongs to the facility.
     pub owner: Option<PersonId>,
+    /// Whom a shared device is for; empty means everybody on the roster.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupName>,
     /// What people call it, 1 to 64 characters.
     pub name: String,
     pub kind: DeviceKind,
@@ -39,6 +42,15 @@ impl Device {
             Status::Active if now > self.not_after => DeviceStanding::Expired,
             Status::Active => DeviceStanding::Active,
         }
+    }
+
+    /// Whether it is for somebody of these groups, as far as groups go: an owner is asked for apart from this.
+    pub fn serves(&self, groups: &[GroupName]) -> bool {
+        self.groups.is_empty() || self.groups.iter().any(|group| groups.contains(group))
+    }
+
+    pub fn is_shared(&self) -> bool {
+        self.kind == DeviceKind::Shared
     }
 
     pub const fn is_revoked(&self) -> bool {

@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use papaya::HashMap;
 use store::{Migration, Row, Store, Transaction};
-use vocabulary::{DeviceId, PersonId, Timestamp};
+use vocabulary::{DeviceId, GroupName, PersonId, Timestamp};
 
 use crate::device::LastSeen;
 use crate::{CertError, Device, Result, RevocationCause, Serial, Status};
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    name: "devices",
-    sql: "CREATE TABLE device (
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "devices",
+        sql: "CREATE TABLE device (
         id TEXT PRIMARY KEY,
         serial BYTEA NOT NULL UNIQUE,
         owner TEXT,
@@ -25,7 +26,13 @@ const MIGRATIONS: &[Migration] = &[Migration {
         revoked_by TEXT,
         revoked_cause TEXT,
         last_seen BIGINT)",
-}];
+    },
+    Migration {
+        name: "shared devices",
+        // Whom a shared device is for, one name per line; names hold no line breaks. None: everybody.
+        sql: "ALTER TABLE device ADD COLUMN groups TEXT",
+    },
+];
 
 /// All devices ever enrolled. Clones share it. Reads take no lock; what changes it blocks on the state
 /// database, so async code wraps that in `spawn_blocking`.
@@ -56,7 +63,7 @@ impl Inventory {
         let rows = store.transaction(|tx| {
             tx.query(
                 "SELECT id, serial, owner, name, kind, os, not_before, not_after,
-                        revoked_at, revoked_by, revoked_cause, last_seen FROM device",
+                        revoked_at, revoked_by, revoked_cause, last_seen, groups FROM device",
                 &[],
             )
         })?;
@@ -170,9 +177,10 @@ impl Inventory {
 }
 
 fn insert(tx: &mut Transaction<'_>, device: &Device) -> Result<()> {
+    let groups = device.groups.iter().map(GroupName::as_str).collect::<Vec<_>>().join("\n");
     tx.execute(
-        "INSERT INTO device (id, serial, owner, name, kind, os, not_before, not_after)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO device (id, serial, owner, name, kind, os, not_before, not_after, groups)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         &[
             device.id.as_str().into(),
             device.serial.to_bytes()[..].into(),
@@ -182,6 +190,7 @@ fn insert(tx: &mut Transaction<'_>, device: &Device) -> Result<()> {
             device.os.as_deref().into(),
             device.not_before.0.into(),
             device.not_after.0.into(),
+            Some(groups.as_str()).filter(|g| !g.is_empty()).into(),
         ],
     )?;
     store_revocation(tx, device)?;
@@ -214,6 +223,13 @@ fn read(row: &Row) -> Result<Device> {
         id: DeviceId::new(id).map_err(|e| fail(e.to_string()))?,
         serial: Serial::from_bytes(row.bytes(1)?).ok_or_else(|| fail("its serial number is not one of ours".into()))?,
         owner: row.opt_text(2)?.map(PersonId::new).transpose().map_err(|e| fail(e.to_string()))?,
+        groups: row
+            .opt_text(12)?
+            .unwrap_or_default()
+            .lines()
+            .map(GroupName::new)
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|e| fail(e.to_string()))?,
         name: row.text(3)?.to_owned(),
         kind: row.text(4)?.parse().map_err(|e: crate::ParseWordError| fail(e.to_string()))?,
         os: row.opt_text(5)?.map(str::to_owned),
@@ -236,6 +252,7 @@ mod tests {
             id: DeviceId::new(format!("d-{number}")).unwrap(),
             serial: Serial::from_bytes(&number.to_be_bytes()).unwrap(),
             owner: Some(PersonId::new("hanako").unwrap()),
+            groups: Vec::new(),
             name: "花子のiPhone".to_owned(),
             kind: DeviceKind::Byod,
             os: None,
@@ -277,6 +294,20 @@ mod tests {
         assert_eq!(again.list(), inventory.list());
         assert_eq!(again.of_owner(&PersonId::new("hanako").unwrap()).len(), 2);
         assert!(again.of_owner(&PersonId::new("taro").unwrap()).is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn whom_a_shared_device_is_for_is_there_after_a_restart() -> Result<()> {
+        let store = Store::in_memory()?;
+        let group = |name: &str| GroupName::new(name).unwrap();
+        let tablet =
+            Device { owner: None, kind: DeviceKind::Shared, groups: vec![group("staff"), group("night")], ..device(1) };
+        Inventory::open(&store)?.add(&tablet)?;
+        let read = Inventory::open(&store)?.by_id(&tablet.id).unwrap();
+        assert_eq!(*read, tablet);
+        assert!(read.serves(&[group("night")]) && !read.serves(&[group("kitchen")]) && !read.serves(&[]));
+        assert!(device(2).serves(&[]), "a device for everybody is for who has no group, too");
         Ok(())
     }
 

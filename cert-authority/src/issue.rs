@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use vocabulary::{DeviceId, PersonId, Timestamp};
+use vocabulary::{DeviceId, GroupName, PersonId, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::authority::{Ca, parse};
@@ -20,6 +20,8 @@ use crate::{CertAuthority, CertError, Device, DeviceKind, Result, Serial, Status
 pub struct DeviceRequest {
     /// `None` exactly for a shared device.
     pub owner: Option<PersonId>,
+    /// Whom a shared device is for; empty means everybody on the roster, and is so for any other device.
+    pub groups: Vec<GroupName>,
     /// What people call it, 1 to 64 characters; stands in the certificate.
     pub name: String,
     pub kind: DeviceKind,
@@ -99,6 +101,7 @@ impl CertAuthority {
             id,
             serial,
             owner: request.owner.clone(),
+            groups: request.groups.clone(),
             name: request.name.clone(),
             kind: request.kind,
             os: request.os.clone(),
@@ -165,6 +168,9 @@ fn check_device(request: &DeviceRequest) -> Result<()> {
             return Err(CertError::invalid("the device", "needs an owner, unless it is shared"));
         }
         _ => {}
+    }
+    if request.kind != DeviceKind::Shared && !request.groups.is_empty() {
+        return Err(CertError::invalid("the device's groups", "are for a shared device; this one has an owner"));
     }
     check_validity(request.validity, DEVICE_VALIDITY_MAX)
 }

@@ -58,6 +58,7 @@ fn house_at(now: Timestamp) -> House {
 fn nurse() -> DeviceRequest {
     DeviceRequest {
         owner: Some(PersonId::new("hanako").unwrap()),
+        groups: Vec::new(),
         name: "花子のiPhone 📱".to_owned(),
         kind: DeviceKind::Byod,
         os: Some("iOS 19".to_owned()),

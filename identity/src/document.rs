@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::{DocumentError, PathStep, Span};
 
+use crate::NoticeDocument;
 use crate::oidc::{self, FactorsDocument, GroupsDocument, OidcSettings, Prompt};
 use crate::scim::{ScimDocument, ScimSettings};
 
@@ -21,6 +22,9 @@ pub struct IdentityDocument {
     pub session: SessionDocument,
     /// SCIM 2.0, for identity providers that push people and groups. Default: not served.
     pub scim: Option<ScimDocument>,
+    /// Read and confirmed after signing in, before any app opens. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<NoticeDocument>,
 }
 
 /// One place where people sign in.
@@ -119,6 +123,7 @@ pub struct Settings {
     pub providers: Vec<Provider>,
     pub idle: Duration,
     pub absolute: Duration,
+    pub notice: Option<NoticeDocument>,
     /// What authenticator apps show beside a one-time code, such as the gateway's domain.
     pub issuer: String,
     /// How many passwords are hashed at once, for people coming from where they came from before and as many
@@ -154,6 +159,7 @@ impl Default for Settings {
             providers: vec![directory],
             idle: session.idle.0,
             absolute: session.absolute.0,
+            notice: None,
             issuer: "Sekisho".into(),
             hashing: 2,
             scim: None,
@@ -174,12 +180,16 @@ impl IdentityDocument {
         let providers = self.providers(&mut errors);
         self.session.check(&mut errors);
         let scim = self.scim.as_ref().and_then(|scim| scim.resolve(issuer, &mut errors));
+        if let Some(notice) = &self.notice {
+            notice.check(&mut errors);
+        }
         if !errors.is_empty() {
             return Err(errors);
         }
         let mut settings = Settings {
             idle: self.session.idle.0,
             absolute: self.session.absolute.0,
+            notice: self.notice.clone(),
             issuer: issuer.to_owned(),
             scim,
             ..Settings::default()

@@ -11,8 +11,8 @@ use vocabulary::{Date, PersonId};
 use crate::import::Difference;
 use crate::oidc::{Links, SeenTokens, UnderWay};
 use crate::{
-    Directory, EndCause, Ended, IdentityError, Person, Roster, Scim, Sessions, Settings, SignIns, Standing, roster,
-    schema,
+    Acknowledgements, Clearings, Directory, EndCause, Ended, HeldForms, IdentityError, Owners, Person, Roster, Scim,
+    Sessions, Settings, SignIns, Standing, roster, schema,
 };
 
 /// Roster, directory, sessions and sign-ins under way. Clones share all of it.
@@ -26,6 +26,10 @@ pub struct Identity {
     directory: Directory,
     sessions: Sessions,
     sign_ins: SignIns,
+    owners: Owners,
+    clearings: Clearings,
+    held_forms: HeldForms,
+    acknowledgements: Acknowledgements,
     scim: Scim,
     links: Links,
     /// Outlives a configuration: who is at a provider during a reload comes back.
@@ -59,6 +63,10 @@ impl Identity {
             scim,
             links: Links::open(store.clone())?,
             oidc: Default::default(),
+            owners: Owners::open(&store)?,
+            clearings: Clearings::default(),
+            held_forms: HeldForms::default(),
+            acknowledgements: Acknowledgements::open(store.clone())?,
             generation: Arc::default(),
             changes: Arc::default(),
             roster,
@@ -107,6 +115,26 @@ impl Identity {
 
     pub(crate) fn oidc_state(&self) -> (UnderWay, SeenTokens) {
         self.oidc.clone()
+    }
+
+    /// Whose the data of a SaaS in a browser are.
+    pub fn owners(&self) -> &Owners {
+        &self.owners
+    }
+
+    /// Browsers on their way through the hosts whose data are cleared.
+    pub fn clearings(&self) -> &Clearings {
+        &self.clearings
+    }
+
+    /// Forms that came after their session had ended.
+    pub fn held_forms(&self) -> &HeldForms {
+        &self.held_forms
+    }
+
+    /// Who has acknowledged which notice.
+    pub fn acknowledgements(&self) -> &Acknowledgements {
+        &self.acknowledgements
     }
 
     /// Puts somebody on the roster. Blocks.

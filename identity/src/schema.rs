@@ -61,4 +61,13 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
                 person TEXT NOT NULL REFERENCES person (id), salt BYTEA NOT NULL, hash BYTEA NOT NULL,
                 PRIMARY KEY (person, hash))",
     },
+    Migration {
+        name: "browsers and notices",
+        // `identity_key`: marks cookies that say whose a browser's data are; it opens nothing.
+        // `digest`: which text was acknowledged.
+        sql: "CREATE TABLE identity_key (name TEXT PRIMARY KEY, bytes BYTEA NOT NULL);
+              CREATE TABLE acknowledgement (
+                session TEXT PRIMARY KEY, person TEXT NOT NULL, digest TEXT NOT NULL, at BIGINT NOT NULL);
+              CREATE INDEX acknowledgement_person ON acknowledgement (person)",
+    },
 ];

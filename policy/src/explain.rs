@@ -181,8 +181,8 @@ fn factors(facts: &Facts<'_>) -> String {
     let counted = facts.factors();
     let device = match facts.device {
         _ if counted.device => "1 from their own device",
-        DeviceFact::Enrolled { owner: None } => "a shared device counts for nobody",
-        DeviceFact::Enrolled { owner: Some(_) } => "another person's device counts for nobody",
+        DeviceFact::Enrolled { owner: None, .. } => "a shared device counts for nobody",
+        DeviceFact::Enrolled { owner: Some(_), .. } => "another person's device counts for nobody",
         DeviceFact::None | DeviceFact::Expired | DeviceFact::Revoked | DeviceFact::Unknown => "no device of their own",
     };
     match facts.person {
@@ -212,8 +212,9 @@ fn device(device: DeviceFact<'_>) -> &'static str {
         DeviceFact::Expired => "an expired certificate",
         DeviceFact::Revoked => "a revoked certificate",
         DeviceFact::Unknown => "a certificate that is not in the inventory",
-        DeviceFact::Enrolled { owner: Some(_) } => "an enrolled device",
-        DeviceFact::Enrolled { owner: None } => "an enrolled shared device",
+        DeviceFact::Enrolled { owner: Some(_), .. } => "an enrolled device",
+        DeviceFact::Enrolled { owner: None, serves: true } => "an enrolled shared device",
+        DeviceFact::Enrolled { owner: None, serves: false } => "an enrolled shared device of other groups",
     }
 }
 

@@ -100,6 +100,8 @@ pub enum DeviceFact<'a> {
     Enrolled {
         /// `None` for a shared device: it belongs to the facility.
         owner: Option<&'a PersonId>,
+        /// False for a shared device that is for other groups than those of who is signed in.
+        serves: bool,
     },
 }
 
@@ -138,7 +140,7 @@ impl Facts<'_> {
 
     pub(crate) fn factors_of(&self, person: &PersonFact<'_>) -> FactorCount {
         let owner = match self.device {
-            DeviceFact::Enrolled { owner } => owner,
+            DeviceFact::Enrolled { owner, .. } => owner,
             DeviceFact::None | DeviceFact::Expired | DeviceFact::Revoked | DeviceFact::Unknown => None,
         };
         let sign_in = person.factors.min(2);
@@ -203,9 +205,9 @@ mod tests {
     fn the_sign_in_counts_up_to_two_and_ones_own_device_one_more() {
         let (sato, tanaka) = (PersonId::new("sato").unwrap(), PersonId::new("tanaka").unwrap());
         let groups = GroupSet { groups: Box::default(), stamp: 0 };
-        let own = DeviceFact::Enrolled { owner: Some(&sato) };
-        let others = DeviceFact::Enrolled { owner: Some(&tanaka) };
-        let shared = DeviceFact::Enrolled { owner: None };
+        let own = DeviceFact::Enrolled { owner: Some(&sato), serves: true };
+        let others = DeviceFact::Enrolled { owner: Some(&tanaka), serves: true };
+        let shared = DeviceFact::Enrolled { owner: None, serves: true };
         for (sign_in, device, total) in [
             (0, DeviceFact::None, 0),
             (0, own, 0),

@@ -248,8 +248,8 @@ fn refused_person(person: &PersonFact<'_>, device: DeviceFact<'_>) -> Option<Rea
         Standing::Locked => return Some(Reason::StaffLocked),
         Standing::Active => {}
     }
-    if let DeviceFact::Enrolled { owner: Some(owner) } = device
-        && owner != person.id
+    if let DeviceFact::Enrolled { owner, serves } = device
+        && (!serves || owner.is_some_and(|owner| owner != person.id))
     {
         return Some(Reason::DeviceNotYours);
     }

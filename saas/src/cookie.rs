@@ -87,7 +87,7 @@ pub(crate) fn from_saas(line: &[u8], hosts: &HostMap, host: HostIndex) -> Fate<V
 }
 
 /// The value of a trimmed Domain attribute, without the leading dot that older specifications asked for.
-fn domain_of(attribute: &[u8]) -> Option<&[u8]> {
+pub(crate) fn domain_of(attribute: &[u8]) -> Option<&[u8]> {
     let rest = attribute.get(6..).filter(|_| attribute[..6].eq_ignore_ascii_case(b"domain"))?.trim_ascii_start();
     let value = match rest {
         [] => rest,
@@ -99,7 +99,7 @@ fn domain_of(attribute: &[u8]) -> Option<&[u8]> {
 
 /// Whether a `name=value` pair has a name of ours. A pair that begins with `=` has no name, and browsers send its
 /// value alone: what the value looks like is then the name.
-fn is_ours(pair: &[u8]) -> bool {
+pub(crate) fn is_ours(pair: &[u8]) -> bool {
     let start = pair.iter().position(|b| !matches!(b, b'=' | b' ' | b'\t' | b'"')).unwrap_or(pair.len());
     let name = &pair[start..];
     if !matches!(name.first(), Some(b'_' | b's' | b'S')) {
@@ -109,7 +109,7 @@ fn is_ours(pair: &[u8]) -> bool {
 }
 
 /// The parts between `;`, trimmed.
-fn split(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn split(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let ends = memchr::memchr_iter(b';', line).chain([line.len()]);
     ends.scan(0, |start, end| {
         let part = &line[*start..end];

@@ -22,6 +22,7 @@ mod app;
 mod authority;
 mod canonical;
 mod cookie;
+mod cookie_scope;
 mod document;
 mod edits;
 mod field;
@@ -35,6 +36,7 @@ mod request;
 
 pub use action::{Actions, Guess};
 pub use app::{App, CertificateFiles, Gateway, RESERVED_IDS, Timeouts, compile};
+pub use cookie_scope::{CookieScope, cookie_scopes, saas_cookie_names};
 pub use document::{ActionDocument, AppDocument, HostDocument, Protocol, Shape, TimeoutsDocument};
 pub use edits::Edits;
 pub use host_map::{HostIndex, HostMap, HostMapError, MappedHost};

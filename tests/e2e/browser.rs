@@ -244,3 +244,116 @@ fn refusals_read_well_on_a_phone_in_both_languages() {
         }
     });
 }
+
+#[test]
+fn a_fragment_survives_signing_in() {
+    run(async {
+        let gate = Gate::usual().await;
+        gate.add_staff("sato", &["staff"]);
+        let chromium = Chromium::start(&gate, "ja", 390, 844).await;
+        chromium.client.goto(&gate.url("/echo?room=203#today")).await.unwrap();
+        chromium.fill("login_id", "sato").await;
+        chromium.fill("password", PASSWORD).await;
+        chromium.press("form button").await;
+        chromium.until_url(&gate.url("/echo?room=203#today")).await;
+        // Also for who is signed in already, and comes from a browser without a session on this host.
+        chromium.client.delete_cookie("__Host-sekisho").await.unwrap();
+        chromium.client.goto(&gate.url("/echo?room=204#tomorrow")).await.unwrap();
+        chromium.until_url(&gate.url("/echo?room=204#tomorrow")).await;
+        chromium.end().await;
+    });
+}
+
+#[test]
+fn people_change_in_one_browser_and_the_next_inherits_nothing() {
+    run(async {
+        let gate = Gate::usual().await;
+        for person in ["sato", "tanaka"] {
+            gate.add_staff(person, &["staff"]);
+        }
+        let chromium = Chromium::start(&gate, "ja", 820, 1180).await;
+        let sign_in = async |person: &str| {
+            chromium.fill("login_id", person).await;
+            chromium.fill("password", PASSWORD).await;
+            chromium.press("form button").await;
+        };
+        let left = async || chromium.client.execute("return localStorage.getItem('left')", vec![]).await.unwrap();
+        chromium.client.goto(&gate.url("/residents")).await.unwrap();
+        sign_in("sato").await;
+        chromium.until_text("ひだまりケア").await;
+        chromium.fill("login_id", "sato").await;
+        chromium.fill("password", "Himawari-2026").await;
+        chromium.press("form button").await;
+        chromium.until_url(&gate.url("/residents")).await;
+        chromium.client.execute("localStorage.setItem('left', 'behind')", vec![]).await.unwrap();
+
+        // Her session ends, and she signs in again: all is where it was.
+        gate.json(&["session", "end", "--person", "sato"]);
+        chromium.client.goto(&gate.url("/residents")).await.unwrap();
+        sign_in("sato").await;
+        chromium.until_url(&gate.url("/residents")).await;
+        assert_eq!(left().await, "behind");
+
+        // It ends, and somebody else signs in: the SaaS asks who it is, and its storage is empty.
+        gate.json(&["session", "end", "--person", "sato"]);
+        chromium.client.goto(&gate.url("/residents")).await.unwrap();
+        sign_in("tanaka").await;
+        chromium.until_url(&gate.url("/login?next=/residents")).await;
+        assert!(left().await.is_null(), "{}", left().await);
+
+        // By the button: the form at once, and nothing left either.
+        chromium.client.execute("localStorage.setItem('left', 'behind')", vec![]).await.unwrap();
+        chromium.client.goto(&gate.login_url("/sessions")).await.unwrap();
+        chromium.shot("sessions-ja").await;
+        chromium.client.goto(&gate.login_url("/switch")).await.unwrap();
+        chromium.shot("switch-ja").await;
+        let began = std::time::Instant::now();
+        chromium.press("form button").await;
+        sign_in("sato").await;
+        chromium.until_url(&gate.url("/login?next=/")).await;
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        assert!(left().await.is_null(), "{}", left().await);
+        chromium.end().await;
+    });
+}
+
+#[test]
+fn a_form_sent_too_late_is_kept_and_sent_by_a_button() {
+    run(async {
+        let gate = Gate::builder()
+            .more("identity: { notice: { text: { ja: \"操作は記録されています。\", en: \"What you do is recorded.\" } } }")
+            .start()
+            .await;
+        gate.add_staff("sato", &["staff"]);
+        let chromium = Chromium::start(&gate, "ja", 390, 844).await;
+        let sign_in = async || {
+            chromium.fill("login_id", "sato").await;
+            chromium.fill("password", PASSWORD).await;
+            chromium.press("form button").await;
+            chromium.until_text("操作は記録されています").await;
+            chromium.shot("notice-ja").await;
+            chromium.press("form button").await;
+        };
+        chromium.client.goto(&gate.url("/residents/101")).await.unwrap();
+        sign_in().await;
+        chromium.until_text("ひだまりケア").await;
+        chromium.fill("login_id", "sato").await;
+        chromium.fill("password", "Himawari-2026").await;
+        chromium.press("form button").await;
+        chromium.until_url(&gate.url("/residents/101")).await;
+        chromium.fill("text", "夜間は3回巡視。異常なし。").await;
+        gate.json(&["session", "end", "--person", "sato"]);
+        chromium.press("form[action*='notes'] button").await;
+        chromium.until_text("入力した内容を預かりました").await;
+        chromium.shot("form-kept-ja").await;
+        chromium.press("a.button").await;
+        sign_in().await;
+        chromium.until_text("送信していない入力があります").await;
+        chromium.shot("form-waiting-ja").await;
+        chromium.press("form button").await;
+        chromium.until_text("夜間は3回巡視").await;
+        assert!(chromium.url().await.starts_with(&gate.url("/residents/101")), "{}", chromium.url().await);
+        chromium.shot("form-sent").await;
+        chromium.end().await;
+    });
+}

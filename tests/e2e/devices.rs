@@ -114,6 +114,7 @@ fn an_expired_certificate_reaches_a_page_that_says_so() {
         gate.add_staff("suzuki", &["visiting-nurses"]);
         let request = DeviceRequest {
             owner: Some("suzuki".parse().unwrap()),
+            groups: Vec::new(),
             name: "古いiPhone".to_owned(),
             kind: DeviceKind::Lent,
             os: None,

@@ -7,6 +7,9 @@
 //! | `oidc.rs` | single sign-on: there and back, whose account it is, tokens that must not be believed |
 //! | `oidc_logout.rs` | signing out here, at the provider, and by word of the provider |
 //! | `oidc_foreign.rs` | a provider nobody here wrote, in headless Chromium |
+//! | `sessions.rs` | own sessions, several tabs, late steps, cookies switched off, the notice |
+//! | `held_forms.rs` | a form posted after the session ended (promise 4) |
+//! | `shared_devices.rs` | the ward's tablet; nobody inherits the SaaS session of the one before |
 //! | `devices.rs` | certificates: whose, revoked, expired; what is cut, and how soon (promise 3) |
 //! | `policy.rs` | default deny, rules and actions, `policy explain`, `check`, reload (promise 2) |
 //! | `forwarding.rs` | what reaches the SaaS and what comes back: headers, cookies, bodies, streams (promise 5) |
@@ -17,6 +20,7 @@
 //! | `browser.rs` | headless Chromium signs in, works, signs out |
 //! | `factors.rs` | second factors: set up, used, lost, counted; passwords changed by their owners |
 //! | `passkeys.rs` | headless Chromium with a virtual authenticator: added, used, removed; without scripts |
+//! | `webkit.rs` | WebKit does the same |
 //! | `demo_tour.rs` | `sekisho demo --tour` |
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic: that is how it fails")]
@@ -28,6 +32,7 @@ mod durability;
 mod factors;
 mod forwarding;
 mod harness;
+mod held_forms;
 mod listener;
 mod oidc;
 mod oidc_foreign;
@@ -37,4 +42,7 @@ mod passkeys;
 mod policy;
 mod record;
 mod scim;
+mod sessions;
+mod shared_devices;
 mod sign_in;
+mod webkit;

@@ -47,6 +47,8 @@ pub enum LoginEvent {
     Changed { person: PersonId, session: SessionId, change: CredentialChange },
     /// A session is about to end because what its person signs in with is changed.
     EndedByChange { session: SessionSummary },
+    /// The notice after signing in was read and confirmed; `digest` (SHA-256, hex) says which text.
+    NoticeAcknowledged { person: PersonId, session: SessionId, digest: String },
 }
 
 /// What somebody showed to sign in.

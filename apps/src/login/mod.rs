@@ -13,10 +13,16 @@
 //! | `/home` | GET | the apps to choose from |
 //! | `/oidc/<id>/…` | | identity providers, see `oidc.rs` |
 //! | `/sign-out` | GET, POST | asks, and ends the session everywhere |
+//! | `/switch` | GET, POST | the same, and clears what the session left in the browser, for the next person |
+//! | `/sessions` | GET, POST | a person's own sessions; ends one, or all others |
+//!
+//! A POST to `/` may also be a later step of the same sign-in (a code, a notice that was read): those forms are sent to
+//! the address they stand at, because that keeps the fragment of where somebody wanted to go.
 //!
 //! It passes the same line as any app: whoever calls it has judged and recorded the request. What takes effect here,
 //! a session that begins or ends, is recorded through the [`Recorder`] *before* it does.
 
+mod acknowledge;
 mod event;
 mod oidc;
 mod pages;
@@ -25,8 +31,10 @@ mod request;
 mod script;
 mod security;
 mod security_pages;
+mod sessions;
 mod sign_in;
 mod sign_out;
+mod switch;
 
 use std::fmt;
 use std::sync::Arc;
@@ -43,7 +51,7 @@ use crate::{Deny, cookies, deny_page, words};
 use request::Asked;
 
 pub use event::{Cause, CredentialChange, LoginEvent, Recorder, SignInMethod, Unavailable};
-pub use request::{BODY_LIMIT, LoginDevice, LoginRequest};
+pub use request::{BODY_LIMIT, LoginDevice, LoginRequest, Place};
 
 /// The one reserved path on an app's host: there a ticket is redeemed ([`TICKET_PARAM`]), or a handle bound to the
 /// browser ([`HANDLE_PARAM`]).
@@ -54,6 +62,11 @@ pub const TICKET_PARAM: &str = "ticket";
 pub const HANDLE_PARAM: &str = "handle";
 /// The query parameter that shows the form to somebody who is signed in: to sign in with more than before.
 pub const AGAIN_PARAM: &str = "again";
+
+/// At [`TICKET_PATH`]: carries a step of a clearing.
+pub const CLEAR_PARAM: &str = "clear";
+/// At [`TICKET_PATH`]: asks for the forms that are kept for this browser.
+pub const HELD_PARAM: &str = "held";
 
 /// What the service must know of its surroundings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +102,7 @@ struct Inner {
     oidc: Oidc,
     /// None: the host can't have passkeys; nobody is offered any.
     passkeys: Option<RelyingParty>,
+    notice: Option<identity::NoticeDocument>,
     /// Marks whose code is awaited, so that a wrong one is recorded under the right name. New with each
     /// configuration: who is just typing a code then fails nameless, and nothing else is lost.
     key: Option<hmac::Key>,
@@ -142,7 +156,7 @@ impl LoginApp {
             .map_err(|cause| tracing::warn!(%cause, "passkeys are not offered"))
             .ok();
         let (directory, oidc) = (true, Oidc::default());
-        Self(Arc::new(Inner { identity, settings, id_label: None, directory, oidc, passkeys, key }))
+        Self(Arc::new(Inner { identity, settings, id_label: None, notice: None, directory, oidc, passkeys, key }))
     }
 
     /// The same, calling the login ID what the provider of the configuration is called (職員ID by default).
@@ -163,6 +177,13 @@ impl LoginApp {
     #[must_use]
     pub fn without_directory(mut self) -> Self {
         Arc::make_mut(&mut self.0).directory = false;
+        self
+    }
+
+    /// The same, with a notice that people confirm before they go on.
+    #[must_use]
+    pub fn with_notice(mut self, notice: Option<identity::NoticeDocument>) -> Self {
+        Arc::make_mut(&mut self.0).notice = notice;
         self
     }
 
@@ -221,7 +242,11 @@ impl LoginApp {
         }
         match (asked.request.path, method) {
             ("/", &Method::GET) => Ok(self.form(asked)),
+            ("/", &Method::POST) if asked.field("notice").is_some() => {
+                acknowledge::confirm(self, asked, recorder).await
+            }
             ("/" | "/totp", &Method::POST) if !self.0.directory => Ok(Page::redirect("/".to_owned(), []).into()),
+            ("/", &Method::POST) if asked.field("challenge").is_some() => sign_in::code(self, asked, recorder).await,
             ("/", &Method::POST) => sign_in::password(self, asked, recorder).await,
             ("/totp", &Method::POST) => sign_in::code(self, asked, recorder).await,
             ("/recovery", &Method::POST) => sign_in::recovery_code(self, asked, recorder).await,
@@ -233,7 +258,11 @@ impl LoginApp {
             ("/home", &Method::GET) => Ok(self.home(asked).into()),
             ("/sign-out", &Method::GET) => Ok(sign_out::ask(asked).into()),
             ("/sign-out", &Method::POST) => sign_out::end(self, asked, recorder).await,
-            ("/" | "/totp" | "/recovery" | "/passkey" | "/home" | "/sign-out", _) => {
+            ("/switch", &Method::GET) => Ok(switch::ask(self, asked, 200).into()),
+            ("/switch", &Method::POST) => switch::change(self, asked, recorder).await,
+            ("/sessions", &Method::GET) => Ok(sessions::list(self, asked, 200).into()),
+            ("/sessions", &Method::POST) => sessions::end(self, asked, recorder).await,
+            ("/" | "/totp" | "/recovery" | "/passkey" | "/home" | "/sign-out" | "/switch" | "/sessions", _) => {
                 let page = asked.notice(Tone::Wait, words::NO_PAGE).way("/", words::HOME.get(asked.lang)).page(405);
                 Ok(page.with_header("allow", "GET, HEAD, POST".to_owned()).into())
             }
@@ -265,6 +294,9 @@ impl LoginApp {
         if let Some(first) = self.password_first(session, handle.as_deref()) {
             return Page::redirect(first, []).into();
         }
+        if let Some(notice) = acknowledge::due_in(self, asked, session, handle.as_deref()) {
+            return notice.into();
+        }
         let way = handle.as_deref().and_then(|handle| self.way_on(asked, handle, session.id()));
         let gone = if handle.is_some() { "/home?late=1" } else { "/home" };
         Page::redirect(way.unwrap_or_else(|| gone.to_owned()), []).into()
@@ -277,6 +309,10 @@ impl LoginApp {
         let begun = self.0.identity.sessions().get(session)?;
         if self.password_first(&begun, None).is_some() {
             return None;
+        }
+        // The one place where tickets are made: none before the notice is confirmed, whichever way somebody comes.
+        if self.notice_is_due(&person, session, asked.request.now) {
+            return Some(format!("{}/?{HANDLE_PARAM}={handle}", self.0.settings.origin));
         }
         let pending = sign_ins.get(handle, asked.request.now)?;
         let ticket = sign_ins.mint_ticket(handle, session, asked.request.now).ok()?;
@@ -297,7 +333,13 @@ impl LoginApp {
         if let Some(first) = self.password_first(session, None) {
             return Page::redirect(first, []);
         }
-        self.person_refused(asked, session).unwrap_or_else(|| pages::home(self, asked, session))
+        if let Some(refused) = self.person_refused(asked, session) {
+            return refused;
+        }
+        match acknowledge::due_in(self, asked, session, None) {
+            Some(_) => Page::redirect("/".to_owned(), []),
+            None => pages::home(self, asked, session),
+        }
     }
 
     /// Signed in, but may not come in any more.
@@ -310,7 +352,8 @@ impl LoginApp {
     /// Why this person may not begin a session here and now.
     fn refused(&self, asked: &Asked<'_>, person: &vocabulary::PersonId) -> Option<Reason> {
         let others_device = asked.request.device.and_then(|d| d.owner).is_some_and(|owner| owner != person);
-        self.standing_refused(asked, person).or(others_device.then_some(Reason::DeviceNotYours))
+        let for_others = asked.request.device.is_some_and(|device| !self.is_for(device.groups, person));
+        self.standing_refused(asked, person).or((others_device || for_others).then_some(Reason::DeviceNotYours))
     }
 
     fn standing_refused(&self, asked: &Asked<'_>, person: &vocabulary::PersonId) -> Option<Reason> {
@@ -334,6 +377,11 @@ impl OfferedApp {
 impl<'r> Asked<'r> {
     fn notice(&self, tone: Tone, notice: words::Notice) -> NoticePage<'r> {
         NoticePage::new(self.lang, tone, notice).code(self.request.code)
+    }
+
+    /// Whether this device belongs to the facility and goes from hand to hand.
+    fn is_shared(&self) -> bool {
+        self.request.device.is_some_and(|device| device.owner.is_none())
     }
 
     fn deny(&self, reason: Reason) -> Page {

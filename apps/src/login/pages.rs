@@ -81,6 +81,7 @@ struct Home<'a> {
     name: &'a str,
     /// There is something to look after.
     settings: bool,
+    shared: bool,
 }
 
 #[derive(Template)]
@@ -217,6 +218,7 @@ pub(super) fn home(login: &LoginApp, asked: &Asked<'_>, session: &Session) -> Pa
         apps,
         name: roster.get(session.person()).map_or(session.person().as_str(), |p| p.name.as_str()),
         settings: login.0.identity.directory().factors(session.person()).password,
+        shared: asked.is_shared(),
     };
     rendered(&template, 200, asked.lang)
 }
@@ -230,13 +232,9 @@ pub(super) fn sign_out(asked: &Asked<'_>, status: u16) -> Page {
 
 /// Signed in: on to the app. Not a redirect, because browsers hold `form-action` against every redirect after a
 /// form, and the apps' hosts, and wherever they lead on, are not to be listed there.
-pub(super) fn opening(asked: &Asked<'_>, url: &str, login_token: &Token) -> Page {
-    let notice = words::Notice { title: words::OPENING, what: words::OPENING_WHAT, next: words::OPENING_NEXT };
-    crate::notice::NoticePage::new(asked.lang, crate::notice::Tone::Done, notice)
-        .way(url, words::OPEN.get(asked.lang))
-        .page(200)
-        .with_header("refresh", format!("0; url={url}"))
-        .with_cookies([cookies::set(cookies::LOGIN, login_token.as_str())])
+pub(super) fn opening(asked: &Asked<'_>, url: &str, login_token: Option<&Token>) -> Page {
+    crate::opening::opening_page(asked.lang, url)
+        .with_cookies(login_token.map(|token| cookies::set(cookies::LOGIN, token.as_str())))
 }
 
 /// Done, and on to the app: as [`opening`], for who is signed in already.
@@ -250,7 +248,7 @@ pub(super) fn going_on(asked: &Asked<'_>, done: words::Text, url: &str) -> Page 
 
 impl LoginApp {
     /// The app whose front page stands on this host or above it.
-    fn app_of(&self, host: &str) -> Option<&OfferedApp> {
+    pub(super) fn app_of(&self, host: &str) -> Option<&OfferedApp> {
         self.0.settings.apps.iter().find(|app| {
             let name = app.host().split(':').next().unwrap_or_default();
             host == name || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))

@@ -14,7 +14,7 @@ use http::{HeaderMap, Method};
 use identity::Session;
 use ring::digest::{Context, SHA256};
 use ring::rand::{SecureRandom, SystemRandom};
-use vocabulary::{AppId, Date, DeviceId, PersonId, Reason, Timestamp, Zone};
+use vocabulary::{AppId, Date, DeviceId, GroupName, PersonId, Reason, Timestamp, Zone};
 
 use super::{HANDLE_PARAM, LoginSettings};
 use crate::notice::Tone;
@@ -47,6 +47,7 @@ pub struct LoginRequest<'a> {
     pub offered: Option<&'a [AppId]>,
     /// Of this request's record.
     pub code: Option<&'a str>,
+    pub place: &'a dyn Place,
 }
 
 /// The device, as far as signing in is concerned.
@@ -55,6 +56,16 @@ pub struct LoginDevice<'a> {
     pub id: &'a DeviceId,
     /// None for a device that the facility shares.
     pub owner: Option<&'a PersonId>,
+    /// Whom a shared device is for; empty for everybody.
+    pub groups: &'a [GroupName],
+}
+
+/// Where and when, in the words people know.
+pub trait Place: Send + Sync {
+    /// What people call a device.
+    fn device_name(&self, device: &DeviceId) -> Option<String>;
+    /// A moment in the facility's time zone.
+    fn time(&self, at: Timestamp) -> String;
 }
 
 /// Shows neither query, headers nor body: all may hold secrets.

@@ -10,7 +10,7 @@ use vocabulary::PersonId;
 
 use super::pages::{self, Awaited};
 use super::request::Asked;
-use super::{Cause, LoginApp, LoginEvent, LoginReply, Recorder, SignInMethod, Stop};
+use super::{Cause, LoginApp, LoginEvent, LoginReply, Recorder, SignInMethod, Stop, acknowledge};
 use crate::page::Page;
 use crate::{Lang, cookies, words};
 
@@ -18,6 +18,9 @@ use crate::{Lang, cookies, words};
 pub(super) async fn password(login: &LoginApp, asked: &Asked<'_>, recorder: &dyn Recorder) -> Result<LoginReply, Stop> {
     let handle = asked.handle();
     let again = |problem: &str, status| pages::sign_in(login, asked, handle.as_deref(), Some(problem), status);
+    if cookies::read(asked.request.headers, cookies::FORM).is_none() {
+        return Ok(cookies_off(asked, handle.as_deref()).into());
+    }
     if !asked.token_fits(cookies::FORM, "sign-in") {
         return Ok(again(words::FORM_GONE.get(asked.lang), 403).into());
     }
@@ -141,6 +144,12 @@ pub(super) async fn recovery_code(
     }
 }
 
+/// The page set a cookie and none came back: asking again and again would not help.
+fn cookies_off(asked: &Asked<'_>, handle: Option<&str>) -> Page {
+    let again = handle.map_or("/".to_owned(), |handle| format!("/?{}={handle}", super::HANDLE_PARAM));
+    crate::cookies_off_page(asked.lang, &again, asked.request.code)
+}
+
 /// Who somebody is, is known. Whether they may come in is asked; then it is recorded; then the session begins.
 pub(super) async fn begin(
     login: &LoginApp,
@@ -221,7 +230,17 @@ async fn start(
 ) -> Result<Begun, Stop> {
     let request = asked.request;
     let device = request.device.map(|d| d.id.clone());
-    let id = login.0.identity.sessions().new_id()?;
+    // A second tab of the same person: the session goes on, or the first tab would be thrown out of its work. Not where
+    // a rule asks for a recent sign-in, nor on a provider's word, which is about a session of its own.
+    let pending = handle.and_then(|handle| login.0.identity.sign_ins().get(handle, request.now));
+    let any_age = pending.is_none_or(|pending| pending.within.is_none());
+    let going_on = asked.session().filter(|session| {
+        any_age && matches!(by, By::Directory(_)) && *session.person() == person && session.factors() >= factors
+    });
+    let id = match going_on {
+        Some(session) => session.id().clone(),
+        None => login.0.identity.sessions().new_id()?,
+    };
     let event = match &by {
         By::Directory(method) => LoginEvent::SignedIn {
             person: person.clone(),
@@ -239,6 +258,12 @@ async fn start(
         },
     };
     recorder.record(event).await?;
+    let home = || format!("{}/home{}", login.0.settings.origin, if handle.is_some() { "?late=1" } else { "" });
+    if let Some(session) = going_on {
+        let token = login.0.identity.sessions().token_for_host(session.id(), &login.0.settings.host).await?;
+        let url = handle.and_then(|handle| login.way_on(asked, handle, session.id())).unwrap_or_else(home);
+        return Ok(Begun { reply: pages::opening(asked, &url, Some(&token)).into(), url, token });
+    }
     // Whoever used this browser before is signed out everywhere: two people in one browser would be a mix-up.
     let mut ended = Vec::new();
     if let Some(earlier) = &request.session {
@@ -251,7 +276,7 @@ async fn start(
     };
     let begin = BeginSession {
         id,
-        person,
+        person: person.clone(),
         factors,
         device,
         source: request.source,
@@ -260,13 +285,19 @@ async fn start(
         now: request.now,
     };
     let (session, token) = login.0.identity.sessions().begin(begin).await?;
-    let home = || format!("{}/home{}", login.0.settings.origin, if handle.is_some() { "?late=1" } else { "" });
     let begun = login.0.identity.sessions().get(&session);
-    let url = match begun.and_then(|session| login.password_first(&session, handle)) {
+    let first = begun.and_then(|session| login.password_first(&session, handle));
+    let has_first = first.is_some();
+    let url = match first {
         Some(path) => format!("{}{path}", login.0.settings.origin),
         None => handle.and_then(|handle| login.way_on(asked, handle, &session)).unwrap_or_else(home),
     };
-    let reply = LoginReply { page: pages::opening(asked, &url, &token), began: Some(session), ended };
+    let notice = acknowledge::due(login, asked, (&session, &person), handle, token.as_str()).filter(|_| !has_first);
+    let page = match notice {
+        Some(page) => page.with_cookies([cookies::set(cookies::LOGIN, token.as_str())]),
+        None => pages::opening(asked, &url, Some(&token)),
+    };
+    let reply = LoginReply { page, began: Some(session), ended };
     Ok(Begun { reply, url, token })
 }
 
@@ -293,6 +324,12 @@ pub(super) fn wait(retry_after: Duration, lang: Lang) -> String {
 }
 
 impl LoginApp {
+    /// Whether a device of these groups is for this person.
+    pub(super) fn is_for(&self, groups: &[vocabulary::GroupName], person: &PersonId) -> bool {
+        let roster = self.0.identity.roster();
+        groups.is_empty() || roster.get(person).is_some_and(|p| p.groups.iter().any(|group| groups.contains(group)))
+    }
+
     /// The person of the roster who has this login ID, as the directory reads what was typed.
     fn known(&self, typed: &str) -> Option<PersonId> {
         let half = |c: char| match c {

@@ -23,6 +23,10 @@ pub(super) async fn end(login: &LoginApp, asked: &Asked<'_>, recorder: &dyn Reco
     if !asked.token_fits(cookies::LOGIN, "sign-out") {
         return Ok(pages::sign_out(asked, 403).into());
     }
+    // What is left on a shared device would be the next person's.
+    if asked.is_shared() {
+        return super::switch::end_and_clear(login, asked, recorder).await;
+    }
     recorder.record(LoginEvent::SignedOut { session: session.summary() }).await?;
     let ended = login.0.identity.sessions().end(session.id(), EndCause::SignOut).await?;
     let there = match session.account() {

@@ -42,7 +42,20 @@ struct Browser {
     cookies: BTreeMap<String, String>,
     headers: HeaderMap,
     device: Option<(DeviceId, Option<PersonId>)>,
+    groups: Vec<vocabulary::GroupName>,
     now: Timestamp,
+}
+
+struct Ward;
+
+impl Place for Ward {
+    fn device_name(&self, device: &DeviceId) -> Option<String> {
+        Some(format!("端末{device}"))
+    }
+
+    fn time(&self, at: Timestamp) -> String {
+        at.to_string()
+    }
 }
 
 fn id(text: &str) -> PersonId {
@@ -72,6 +85,7 @@ async fn browser() -> Browser {
         cookies: BTreeMap::new(),
         headers,
         device: None,
+        groups: Vec::new(),
         now,
     }
 }
@@ -98,13 +112,18 @@ impl Browser {
             headers: &headers,
             body: body.as_bytes(),
             source: IpAddr::from([203, 0, 113, 10]),
-            device: self.device.as_ref().map(|(id, owner)| LoginDevice { id, owner: owner.as_ref() }),
+            device: self.device.as_ref().map(|(id, owner)| LoginDevice {
+                id,
+                owner: owner.as_ref(),
+                groups: &self.groups,
+            }),
             now: self.now,
             today: "2026-11-20".parse().unwrap(),
             zone: &vocabulary::Zone::UTC,
             session,
             offered: None,
             code: Some("3-07K2"),
+            place: &Ward,
         };
         let reply = self.login.handle(request, &self.book).await;
         for (_, cookie) in reply.page.headers.iter().filter(|(name, _)| *name == "set-cookie") {
@@ -126,7 +145,10 @@ impl Browser {
     /// Fills the visible fields into the first form that the page holds, and sends it off.
     async fn submit(&mut self, page: &Page, fields: &[(&str, &str)]) -> LoginReply {
         let first = between(&page.body, "<form", "</form>").unwrap();
-        let action = between(first, "action=\"", "\"").unwrap().to_owned();
+        let action = match between(first, "action=\"", "\"").unwrap() {
+            "" => "/".to_owned(),
+            action => action.to_owned(),
+        };
         let mut form = form_urlencoded::Serializer::new(String::new());
         for input in first.split("<input type=\"hidden\" ").skip(1) {
             form.append_pair(between(input, "name=\"", "\"").unwrap(), between(input, "value=\"", "\"").unwrap());
@@ -180,7 +202,7 @@ async fn somebody_from_an_app_signs_in_and_comes_back_to_where_they_wanted_to_go
     assert!(form.body.contains("kaipoke") && form.status == 200);
     let reply = browser.submit(&form, &[("login_id", "sato"), ("password", PASSWORD)]).await;
     assert_eq!(reply.page.status, 200);
-    let url = reply.page.header("refresh").unwrap().strip_prefix("0; url=").unwrap();
+    let url = between(&reply.page.body, "class=\"button\" href=\"", "\"").unwrap();
     assert!(url.starts_with("https://kaipoke.gw.example:8443/.sekisho/ticket?ticket="), "{url}");
     let redeem = Redeem {
         ticket: query(url, TICKET_PARAM),

@@ -6,10 +6,12 @@
 mod forms;
 mod reasons;
 mod security;
+mod sessions;
 
 pub use forms::*;
 pub use reasons::of_reason;
 pub use security::*;
+pub use sessions::*;
 
 use crate::Lang;
 
@@ -65,6 +67,7 @@ mod tests {
             .chain([LINK_EXPIRED, FAILED, SIGNED_OUT, NO_PAGE, FORM_EXPIRED, SIGNED_OUT_HERE, SIGNED_OUT_THERE])
             .chain([PROVIDER_AWAY, PROVIDER_DENIED, PROVIDER_AGAIN, PROVIDER_UNTRUSTED, PROVIDER_LATE])
             .chain([FACTOR_TO_SET_UP, FACTOR_TO_SHOW])
+            .chain([COOKIES_OFF, FORM_KEPT, FORM_TOO_BIG, FORM_NOT_KEPT, FORM_LOST, FORM_OF_OTHERS])
             .collect()
     }
 

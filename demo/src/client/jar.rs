@@ -1,11 +1,12 @@
-//! Cookies, by the rules that matter between our hosts: host-only or Domain, expiry by Max-Age 0.
+//! Cookies, by the rules that matter between our hosts: host-only or Domain, Path, expiry by Max-Age 0. One without a
+//! Path is taken to be for `/`.
 
 use std::collections::BTreeMap;
 
 #[derive(Debug, Default)]
 pub(super) struct Jar {
-    /// By (domain, host-only, name).
-    cookies: BTreeMap<(String, bool, String), String>,
+    /// By (domain, host-only, name, path).
+    cookies: BTreeMap<(String, bool, String, String), String>,
 }
 
 impl Jar {
@@ -13,11 +14,13 @@ impl Jar {
         let mut parts = set_cookie.split(';').map(str::trim);
         let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else { return };
         let mut domain = None;
+        let mut path = "/".to_owned();
         let mut ended = false;
         for attribute in parts {
             let (key, value) = attribute.split_once('=').unwrap_or((attribute, ""));
             match key.to_ascii_lowercase().as_str() {
                 "domain" => domain = Some(value.trim_start_matches('.').to_ascii_lowercase()),
+                "path" if value.starts_with('/') => value.clone_into(&mut path),
                 "max-age" => ended = value.parse::<i64>().is_ok_and(|age| age <= 0),
                 _ => {}
             }
@@ -26,7 +29,7 @@ impl Jar {
         if domain.as_ref().is_some_and(|d| !covers(d, host)) {
             return;
         }
-        let key = (domain.clone().unwrap_or_else(|| host.to_owned()), domain.is_none(), name.to_owned());
+        let key = (domain.clone().unwrap_or_else(|| host.to_owned()), domain.is_none(), name.to_owned(), path);
         if ended {
             self.cookies.remove(&key);
         } else {
@@ -34,14 +37,29 @@ impl Jar {
         }
     }
 
-    pub(super) fn header(&self, host: &str) -> String {
+    /// What is sent with a request for `path`, which has no query.
+    pub(super) fn header(&self, host: &str, path: &str) -> String {
         self.cookies
             .iter()
-            .filter(|((domain, host_only, _), _)| if *host_only { domain == host } else { covers(domain, host) })
-            .map(|((_, _, name), value)| format!("{name}={value}"))
+            .filter(|((domain, host_only, ..), _)| if *host_only { domain == host } else { covers(domain, host) })
+            .filter(|((.., below), _)| reaches(below, path))
+            .map(|((_, _, name, _), value)| format!("{name}={value}"))
             .collect::<Vec<_>>()
             .join("; ")
     }
+
+    /// `Clear-Site-Data: "cookies"`: all of the registrable domain, neighbours included (Clear Site Data, 3.1). Good
+    /// for domains under a public suffix of one label.
+    pub(super) fn clear(&mut self, host: &str) {
+        let labels: Vec<_> = host.rsplit('.').take(2).collect();
+        let registrable = labels.into_iter().rev().collect::<Vec<_>>().join(".");
+        self.cookies.retain(|(domain, ..), _| !covers(&registrable, domain));
+    }
+}
+
+/// RFC 6265, 5.1.4.
+fn reaches(below: &str, path: &str) -> bool {
+    path.strip_prefix(below).is_some_and(|rest| rest.is_empty() || below.ends_with('/') || rest.starts_with('/'))
 }
 
 fn covers(domain: &str, host: &str) -> bool {
@@ -58,9 +76,13 @@ mod tests {
         jar.take("a.x.example", "one=1; Path=/; Secure");
         jar.take("a.x.example", "two=2; Domain=x.example");
         jar.take("a.x.example", "three=3; Domain=y.example");
-        assert_eq!(jar.header("a.x.example"), "one=1; two=2");
-        assert_eq!(jar.header("b.x.example"), "two=2");
+        assert_eq!(jar.header("a.x.example", "/"), "one=1; two=2");
+        assert_eq!(jar.header("b.x.example", "/"), "two=2");
+        jar.take("a.x.example", "four=4; Path=/k");
+        assert_eq!(jar.header("a.x.example", "/k/l"), "four=4; one=1; two=2");
+        assert_eq!(jar.header("a.x.example", "/kk"), "one=1; two=2");
+        jar.take("a.x.example", "four=; Path=/k; Max-Age=0");
         jar.take("a.x.example", "one=; Max-Age=0");
-        assert_eq!(jar.header("a.x.example"), "two=2");
+        assert_eq!(jar.header("a.x.example", "/"), "two=2");
     }
 }

@@ -172,7 +172,7 @@ impl Browser {
 
     /// The cookies that would be sent to a host: `name=value`, joined by `; `.
     pub fn cookies(&self, host: &str) -> String {
-        self.jar.header(host)
+        self.jar.header(host, "/")
     }
 
     pub fn set_cookie(&mut self, host: &str, set_cookie: &str) {
@@ -240,13 +240,16 @@ impl Browser {
             let response = self.send(method.clone(), &url, Mode::Navigate, headers.clone(), body.clone()).await?;
             let header = |name| response.headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
             let target = match response.status.is_redirection() {
-                true => header(LOCATION),
-                // A page that leads on by itself, as browsers understand it.
-                false => header(REFRESH).and_then(|r| r.strip_prefix("0;")?.trim().strip_prefix("url=")),
+                true => header(LOCATION).map(str::to_owned),
+                // A page that leads on by itself, as browsers without scripts understand it.
+                false => match header(REFRESH) {
+                    Some(refresh) => refreshed(refresh).map(str::to_owned),
+                    None => refreshed_within(&response.body),
+                },
             };
             match target {
                 Some(target) => {
-                    url = resolve(&url, target)?;
+                    url = resolve(&url, &target)?;
                     if !matches!(response.status.as_u16(), 307 | 308) {
                         method = Method::GET;
                         headers = HeaderMap::new();
@@ -323,6 +326,10 @@ impl Browser {
                 self.jar.take(&host, value);
             }
         }
+        // After what was set: that is how browsers do it.
+        if head.headers.get("clear-site-data").is_some_and(|v| v.to_str().is_ok_and(|v| v.contains("\"cookies\""))) {
+            self.jar.clear(&host);
+        }
         Ok((head, body))
     }
 
@@ -354,7 +361,7 @@ impl Browser {
         for (name, value) in fetch_metadata(mode) {
             put(HeaderName::from_static(name), value);
         }
-        let cookies = self.jar.header(host);
+        let cookies = self.jar.header(host, target.split('?').next().unwrap_or("/"));
         if !cookies.is_empty() {
             put(COOKIE, &cookies);
         }
@@ -382,7 +389,7 @@ impl Browser {
         debug_assert!(sent.contains_key(UPGRADE));
         for (name, value) in [
             (http::header::ORIGIN, format!("https://{authority}")),
-            (COOKIE, self.jar.header(&host)),
+            (COOKIE, self.jar.header(&host, target.split('?').next().unwrap_or("/"))),
             (HeaderName::from_static("sec-fetch-site"), "same-origin".to_owned()),
             (HeaderName::from_static("sec-fetch-mode"), "websocket".to_owned()),
         ] {
@@ -466,6 +473,19 @@ pub fn encode(text: &str) -> String {
     out
 }
 
+/// Where a Refresh that waits for nothing leads.
+fn refreshed(refresh: &str) -> Option<&str> {
+    refresh.strip_prefix("0;")?.trim().strip_prefix("url=")
+}
+
+/// The same as a page says it of itself.
+fn refreshed_within(body: &[u8]) -> Option<String> {
+    let page = std::str::from_utf8(body).ok()?;
+    let (_, rest) = page.split_once("<meta http-equiv=\"refresh\" content=\"")?;
+    let (content, _) = rest.split_once('"')?;
+    refreshed(content).map(|target| target.replace("&amp;", "&").replace("&#38;", "&"))
+}
+
 /// The first form whose tag holds `mark`, from its tag to its end.
 fn form<'p>(page: &'p str, mark: &str) -> Option<&'p str> {
     let tagged = |start: usize| page[start..].split('>').next().is_some_and(|tag| tag.contains(mark));
@@ -497,6 +517,9 @@ fn form_action(page: &str, base: &str) -> Option<String> {
     let Some(at) = tag.find("action=\"") else { return Some(base.to_owned()) };
     let value = &tag[at + "action=\"".len()..];
     let action = value[..value.find('"')?].replace("&amp;", "&").replace("&#38;", "&");
+    if action.is_empty() {
+        return Some(base.to_owned());
+    }
     resolve(base, &action).ok()
 }
 

@@ -109,7 +109,7 @@ fn some_request() -> impl Strategy<Value = Request> {
             .prop_map(|(place, token)| To::Scim(MachineFact { place, token })),
     ];
     let device = prop_oneof![
-        4 => select(vec![Device::None, Device::Expired, Device::Shared]),
+        4 => select(vec![Device::None, Device::Expired, Device::Shared, Device::SharedByOthers]),
         2 => select(PEOPLE.map(Device::Of).to_vec()),
         1 => select(vec![Device::Revoked, Device::Unknown]),
     ];

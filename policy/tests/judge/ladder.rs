@@ -300,6 +300,18 @@ fn each_rung_decides_in_its_turn() {
             Some("visiting nurses"),
         ),
         (
+            "and nobody of other groups",
+            Request { device: Device::SharedByOthers, ..visit() },
+            Reason::DeviceNotYours,
+            None,
+        ),
+        (
+            "nor in the facility, whatever else is right",
+            Request { device: Device::SharedByOthers, ..request() },
+            Reason::DeviceNotYours,
+            None,
+        ),
+        (
             "a session stays on its device",
             Request { person: person(|p| p.session_matches_device = false), ..request() },
             Reason::SessionElsewhere,
@@ -540,7 +552,7 @@ fn a_rule_that_wants_a_recent_sign_in_asks_to_sign_in_again() {
         action: Action::Download,
         person: person(|p| {
             p.groups.clear();
-            p.signed_in_ago = 9999;
+            p.signed_in_ago = 9999
         }),
         ..request()
     };

@@ -67,7 +67,7 @@ fn in_network(request: &Request, name: &str, doubt_counts: bool) -> bool {
 }
 
 fn enrolled(request: &Request) -> bool {
-    matches!(request.device, Device::Shared | Device::Of(_))
+    matches!(request.device, Device::Shared | Device::SharedByOthers | Device::Of(_))
 }
 
 fn networks_hold(from: &From, request: &Request, doubt_counts: bool) -> bool {
@@ -261,7 +261,7 @@ pub(crate) fn decide(rules: &[RuleDocument], request: &Request) -> Outcome {
         Standing::Locked => return deny(Reason::StaffLocked),
         Standing::Active => {}
     }
-    if matches!(request.device, Device::Of(owner) if owner != person.id) {
+    if request.device == Device::SharedByOthers || matches!(request.device, Device::Of(owner) if owner != person.id) {
         return deny(Reason::DeviceNotYours);
     }
     if !person.session_matches_device {

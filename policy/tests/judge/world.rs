@@ -43,6 +43,8 @@ pub(crate) enum Device {
     Revoked,
     Unknown,
     Shared,
+    /// Shared, but by groups that the person is not in.
+    SharedByOthers,
     Of(&'static str),
 }
 
@@ -188,7 +190,8 @@ pub(crate) fn with_facts<R>(policy: &Policy, request: &Request, then: impl FnOnc
         Device::Expired => DeviceFact::Expired,
         Device::Revoked => DeviceFact::Revoked,
         Device::Unknown => DeviceFact::Unknown,
-        Device::Shared | Device::Of(_) => DeviceFact::Enrolled { owner: owner.as_ref() },
+        Device::Shared | Device::Of(_) => DeviceFact::Enrolled { owner: owner.as_ref(), serves: true },
+        Device::SharedByOthers => DeviceFact::Enrolled { owner: None, serves: false },
     };
     let person = request.person.as_ref().map(|p| {
         let names: Vec<GroupName> = p.groups.iter().map(|g| GroupName::new(g).unwrap()).collect();

@@ -41,7 +41,8 @@ pub(crate) struct Explain {
     /// How long ago the person signed in: 45m
     #[arg(long, default_value = "0s", requires = "person")]
     signed_in_ago: Span,
-    /// The device: none, enrolled (the person's own), shared, expired, revoked, unknown, or another person's id
+    /// The device: none, enrolled (the person's own), shared, shared-by-others (a shared device of other groups),
+    /// expired, revoked, unknown, or another person's id
     #[arg(long, default_value = "none")]
     device: String,
     #[arg(long, default_value = "GET")]
@@ -87,14 +88,15 @@ pub(crate) fn run(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
     let other: PersonId;
     let device = match args.device.as_str() {
         "none" => DeviceFact::None,
-        "enrolled" => DeviceFact::Enrolled { owner: args.person.as_ref() },
-        "shared" => DeviceFact::Enrolled { owner: None },
+        "enrolled" => DeviceFact::Enrolled { owner: args.person.as_ref(), serves: true },
+        "shared" => DeviceFact::Enrolled { owner: None, serves: true },
+        "shared-by-others" => DeviceFact::Enrolled { owner: None, serves: false },
         "expired" => DeviceFact::Expired,
         "revoked" => DeviceFact::Revoked,
         "unknown" => DeviceFact::Unknown,
         owner => {
             other = PersonId::new(owner)?;
-            DeviceFact::Enrolled { owner: Some(&other) }
+            DeviceFact::Enrolled { owner: Some(&other), serves: true }
         }
     };
     let facts = Facts {

@@ -129,9 +129,15 @@ pub(crate) enum DeviceCommand {
     /// Issue a device certificate as a .p12 file
     Issue {
         /// Whose device it is
-        #[arg(long)]
-        owner: PersonId,
-        /// What the owner calls it, such as "訪問用iPhone"
+        #[arg(long, required_unless_present = "shared")]
+        owner: Option<PersonId>,
+        /// It belongs to the facility and is used by whoever is on duty, one after the other
+        #[arg(long, conflicts_with = "owner")]
+        shared: bool,
+        /// Whom a shared device is for; may be given several times; without, everybody on the roster
+        #[arg(long = "group", requires = "shared")]
+        groups: Vec<GroupName>,
+        /// What people call it, such as "訪問用iPhone"
         #[arg(long)]
         name: String,
         /// Where to write the .p12
@@ -313,14 +319,15 @@ pub(crate) fn session(command: &SessionCommand) -> anyhow::Result<ExitCode> {
 
 pub(crate) fn device(command: &DeviceCommand) -> anyhow::Result<ExitCode> {
     match command {
-        DeviceCommand::Issue { owner, name, out, aes, output } => {
+        DeviceCommand::Issue { owner, shared: _, groups, name, out, aes, output } => {
             // The file first: a certificate that can't be saved should not be issued.
             let mut file =
                 OpenOptions::new().write(true).create_new(true).mode(0o600).open(out).with_context(|| {
                     format!("{} can't be created (an existing file is not overwritten)", out.display())
                 })?;
-            let issued =
-                carry_out(&output.file, Command::DeviceIssue { owner: owner.clone(), name: name.clone(), aes: *aes });
+            let command =
+                Command::DeviceIssue { owner: owner.clone(), groups: groups.clone(), name: name.clone(), aes: *aes };
+            let issued = carry_out(&output.file, command);
             let value = match issued {
                 Ok(value) => value,
                 Err(error) => {
@@ -342,11 +349,9 @@ pub(crate) fn device(command: &DeviceCommand) -> anyhow::Result<ExitCode> {
                 object.insert("file".to_owned(), out.display().to_string().into());
             }
             told(output, &shown, || {
-                say(format_args!(
-                    "Device {} of {owner}: {}",
-                    value["device"]["id"].as_str().unwrap_or_default(),
-                    out.display()
-                ));
+                let whose = owner.as_ref().map_or("shared".to_owned(), |owner| format!("of {owner}"));
+                let id = value["device"]["id"].as_str().unwrap_or_default();
+                say(format_args!("Device {id}, {whose}: {}", out.display()));
                 say(format_args!(
                     "Password of the file (shown only now): {}",
                     value["password"].as_str().unwrap_or_default()
@@ -356,7 +361,11 @@ pub(crate) fn device(command: &DeviceCommand) -> anyhow::Result<ExitCode> {
         }
         DeviceCommand::List(output) => {
             let value = carry_out(&output.file, Command::DeviceList)?;
-            listed(output, &value, &["id", "owner", "name", "status", "not_after", "last_seen", "serial"])
+            listed(
+                output,
+                &value,
+                &["id", "kind", "owner", "groups", "name", "status", "not_after", "last_seen", "serial"],
+            )
         }
         DeviceCommand::Revoke { device, cause, output } => {
             let command = Command::DeviceRevoke { device: device.clone(), cause: cause.clone() };

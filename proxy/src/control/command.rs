@@ -8,27 +8,73 @@ use vocabulary::{DeviceId, GroupName, PersonId, SessionId};
 pub(crate) enum Command {
     StaffAdd(NewPerson),
     StaffList,
-    StaffLock { person: PersonId },
-    StaffUnlock { person: PersonId },
-    StaffPassword { person: PersonId, password: Option<String> },
-    StaffTotp { person: PersonId },
-    StaffTotpConfirm { person: PersonId, code: String },
-    StaffLinks { person: Option<PersonId> },
-    StaffLink { person: PersonId, issuer: String, subject: String },
-    StaffUnlink { person: PersonId, issuer: Option<String> },
-    StaffFactors { person: PersonId },
-    StaffResetFactors { person: PersonId },
-    StaffRecoveryCodes { person: PersonId },
-    SessionList { person: Option<PersonId> },
-    SessionEnd { session: SessionId },
-    SessionEndPerson { person: PersonId },
-    DeviceIssue { owner: PersonId, name: String, aes: bool },
+    StaffLock {
+        person: PersonId,
+    },
+    StaffUnlock {
+        person: PersonId,
+    },
+    StaffPassword {
+        person: PersonId,
+        password: Option<String>,
+    },
+    StaffTotp {
+        person: PersonId,
+    },
+    StaffTotpConfirm {
+        person: PersonId,
+        code: String,
+    },
+    StaffLinks {
+        person: Option<PersonId>,
+    },
+    StaffLink {
+        person: PersonId,
+        issuer: String,
+        subject: String,
+    },
+    StaffUnlink {
+        person: PersonId,
+        issuer: Option<String>,
+    },
+    StaffFactors {
+        person: PersonId,
+    },
+    StaffResetFactors {
+        person: PersonId,
+    },
+    StaffRecoveryCodes {
+        person: PersonId,
+    },
+    SessionList {
+        person: Option<PersonId>,
+    },
+    SessionEnd {
+        session: SessionId,
+    },
+    SessionEndPerson {
+        person: PersonId,
+    },
+    /// Without an owner: shared by these groups, or by everybody.
+    DeviceIssue {
+        owner: Option<PersonId>,
+        groups: Vec<GroupName>,
+        name: String,
+        aes: bool,
+    },
     DeviceList,
-    DeviceRevoke { device: DeviceId, cause: String },
+    DeviceRevoke {
+        device: DeviceId,
+        cause: String,
+    },
     ScimTokenAdd(NewScimToken),
     ScimTokenList,
-    ScimTokenRevoke { token: String },
-    ScimRelease { person: PersonId },
+    ScimTokenRevoke {
+        token: String,
+    },
+    ScimRelease {
+        person: PersonId,
+    },
     ClockAccept,
     Reload,
 }

@@ -6,7 +6,7 @@ use audit::{Change, ClockAccepted, Record, SignOut};
 use cert_authority::{Device, DeviceKind, DeviceRequest, DeviceStanding, P12Cipher, RevocationCause};
 use identity::{EndCause, Ended, IdentityError, Person};
 use serde_json::{Map, Value, json};
-use vocabulary::{Date, DeviceId, PersonId};
+use vocabulary::{Date, DeviceId, GroupName, PersonId};
 
 use super::{Actor, Command, NewPerson, factors, links};
 use crate::core::Core;
@@ -99,7 +99,9 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
             record_ends(core, &ended).await?;
             Ok(json!({ "sessions_ended": ended.len() }))
         }
-        Command::DeviceIssue { owner, name, aes } => device_issue(core, actor, owner, name, aes).await,
+        Command::DeviceIssue { owner, groups, name, aes } => {
+            device_issue(core, actor, NewDevice { owner, groups, name, aes }).await
+        }
         Command::DeviceList => Ok(device_list(core)),
         Command::DeviceRevoke { device, cause } => device_revoke(core, actor, device, cause).await,
         Command::ScimTokenAdd(new) => super::scim::token_add(core, actor, new).await,
@@ -248,21 +250,26 @@ fn session_list(core: &Core, person: Option<&PersonId>) -> Value {
         .collect()
 }
 
-async fn device_issue(
-    core: &Arc<Core>,
-    actor: &Actor,
-    owner: PersonId,
+struct NewDevice {
+    owner: Option<PersonId>,
+    groups: Vec<GroupName>,
     name: String,
     aes: bool,
-) -> Result<Value, Refused> {
-    known(core, &owner)?;
+}
+
+async fn device_issue(core: &Arc<Core>, actor: &Actor, new: NewDevice) -> Result<Value, Refused> {
+    let NewDevice { owner, groups, name, aes } = new;
+    if let Some(owner) = &owner {
+        known(core, owner)?;
+    }
     if core.authority.is_none() {
         return Err(Refused::No("there is no certificate authority yet; make one with `sekisho ca init`".to_owned()));
     }
     let request = DeviceRequest {
-        owner: Some(owner.clone()),
+        kind: if owner.is_some() { DeviceKind::Lent } else { DeviceKind::Shared },
+        owner,
+        groups,
         name,
-        kind: DeviceKind::Lent,
         os: None,
         now: core.now(),
         validity: core.device_validity,
@@ -274,10 +281,11 @@ async fn device_issue(
     let Some(made) = made else { return Err(Refused::No("there is no certificate authority".to_owned())) };
     let issued = made.map_err(|e| Refused::No(e.to_string()))?;
     let device = &issued.device;
-    let details = Map::from_iter([
-        ("owner".to_owned(), owner.as_str().into()),
-        ("serial".to_owned(), device.serial.to_string().into()),
-    ]);
+    let mut details = Map::from_iter([("serial".to_owned(), device.serial.to_string().into())]);
+    match &device.owner {
+        Some(owner) => details.insert("owner".to_owned(), owner.as_str().into()),
+        None => details.insert("shared_by".to_owned(), json!(device.groups)),
+    };
     change(core, actor, "device-issued", device.id.as_str(), details).await?;
     let (keeping, kept) = (core.clone(), device.clone());
     blocking(move || keeping.inventory.add(&kept)).await?;
@@ -320,7 +328,8 @@ const fn standing(standing: DeviceStanding) -> &'static str {
 
 fn device_row(core: &Core, device: &Device) -> Value {
     json!({
-        "id": device.id, "owner": device.owner, "name": device.name, "kind": device.kind.as_str(),
+        "id": device.id, "owner": device.owner, "groups": device.groups, "name": device.name,
+        "kind": device.kind.as_str(),
         "serial": device.serial, "not_after": core.zone.display(device.not_after),
         "status": standing(device.standing(core.now())), "last_seen": device.last_seen().map(|t| core.zone.display(t)),
     })

@@ -346,7 +346,12 @@ async fn populate(core: &Arc<crate::core::Core>) -> anyhow::Result<(String, Phon
         }))
         .await?;
     }
-    let issue = Command::DeviceIssue { owner: "suzuki".parse()?, name: "訪問用iPhone".to_owned(), aes: false };
+    let issue = Command::DeviceIssue {
+        owner: Some("suzuki".parse()?),
+        groups: Vec::new(),
+        name: "訪問用iPhone".to_owned(),
+        aes: false,
+    };
     let issued = run(issue).await?;
     let p12 = control::bytes_from_json(&issued["p12"]).context("no certificate came back")?;
     let password = issued["password"].as_str().unwrap_or_default().to_owned();

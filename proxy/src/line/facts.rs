@@ -11,7 +11,7 @@ use identity::Standing;
 use pingora_proxy::Session;
 use policy::{AppIndex, BuiltIn, DeviceFact, Facts, GroupSet, NetworkFact, PersonFact, Route};
 use saas::{Guess, Target, origin};
-use vocabulary::{Action, LocalTime, PersonId, Timestamp};
+use vocabulary::{Action, GroupName, LocalTime, PersonId, Timestamp};
 
 use super::exchange::{Destination, Exchange};
 use super::generation::Generation;
@@ -126,13 +126,17 @@ impl DeviceState {
         }
     }
 
-    fn fact(&self) -> DeviceFact<'_> {
+    /// `groups`: of who is signed in, if somebody is.
+    fn fact(&self, groups: Option<&[GroupName]>) -> DeviceFact<'_> {
         match self {
             Self::None => DeviceFact::None,
             Self::Expired(_) => DeviceFact::Expired,
             Self::Revoked(_) => DeviceFact::Revoked,
             Self::Unknown => DeviceFact::Unknown,
-            Self::Enrolled(device) => DeviceFact::Enrolled { owner: device.owner.as_ref() },
+            Self::Enrolled(device) => DeviceFact::Enrolled {
+                owner: device.owner.as_ref(),
+                serves: groups.is_none_or(|groups| device.serves(groups)),
+            },
         }
     }
 }
@@ -140,6 +144,8 @@ impl DeviceState {
 pub(super) struct PersonState {
     pub(super) id: PersonId,
     groups: GroupSet,
+    /// The same by name, and only where the device asks for them.
+    of_roster: Vec<GroupName>,
     standing: Standing,
     factors: u8,
     signed_in_ago: u32,
@@ -182,6 +188,10 @@ impl Known {
             PersonState {
                 id: session.person().clone(),
                 groups: policy.groups(person.iter().flat_map(|p| p.groups.iter()).chain(given(session))),
+                of_roster: match device.enrolled() {
+                    Some(device) if !device.groups.is_empty() => person.map(|p| p.groups.clone()).unwrap_or_default(),
+                    _ => Vec::new(),
+                },
                 standing: person.map_or(Standing::NotOnRoster, |p| p.standing(local.date)),
                 factors: session.factors(),
                 signed_in_ago: signed_in_ago(session, now),
@@ -209,7 +219,7 @@ impl Known {
             cross_site: exchange.cross_site,
             preflight: exchange.preflight,
             network: self.network,
-            device: self.device.fact(),
+            device: self.device.fact(self.person.as_ref().map(|p| &p.of_roster[..])),
             person: self.person.as_ref().map(|p| PersonFact {
                 id: &p.id,
                 groups: &p.groups,
@@ -246,7 +256,7 @@ impl Known {
 }
 
 /// The groups that an identity provider gave, beside the roster's.
-fn given(session: &identity::Session) -> impl Iterator<Item = &vocabulary::GroupName> {
+fn given(session: &identity::Session) -> impl Iterator<Item = &GroupName> {
     session.account().into_iter().flat_map(|account| account.groups.iter())
 }
 

@@ -9,8 +9,8 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 use saas::Edits;
 
-use super::Passage;
 use super::exchange::{Destination, Exchange};
+use super::{Passage, handover};
 
 /// Marks the passage as forwarded. Needs the permit that only a decision makes.
 pub(super) async fn prepare(passage: &mut Passage, session: &mut Session, exchange: Arc<Exchange>) -> Result<()> {
@@ -22,6 +22,7 @@ pub(super) async fn prepare(passage: &mut Passage, session: &mut Session, exchan
         // Answered here, because the decision has been made here; the SaaS is sent the body right away.
         session.write_continue_response().await?;
     }
+    passage.scopes = handover::of_request(&passage.gate, &exchange, &session.req_header().headers);
     passage.forward(exchange, body_follows);
     Ok(())
 }
@@ -60,6 +61,7 @@ pub(super) fn outgoing(passage: &mut Passage, request: &mut RequestHeader) -> Re
         false => saas::outgoing(&request.headers, &app.map, *host, exchange.upgrade),
     };
     apply_to_request(edits, request)?;
+    handover::outgoing(passage, request);
     request.remove_header(&EXPECT);
     Ok(())
 }
@@ -70,7 +72,7 @@ pub(super) fn is_final(response: &ResponseHeader) -> bool {
 }
 
 /// The response's head on its way back.
-pub(super) fn incoming(passage: &mut Passage, response: &mut ResponseHeader) -> Result<()> {
+pub(super) fn incoming(passage: &mut Passage, session: &Session, response: &mut ResponseHeader) -> Result<()> {
     let Some(exchange) = passage.exchange.clone() else {
         return Error::e_explain(ErrorType::InternalError, "a response without an exchange");
     };
@@ -78,7 +80,8 @@ pub(super) fn incoming(passage: &mut Passage, response: &mut ResponseHeader) -> 
         return Error::e_explain(ErrorType::InternalError, "a built-in page has no upstream");
     };
     let edits = saas::incoming(response.status, &response.headers, &app.map, *host);
-    apply_to_response(edits, response)
+    apply_to_response(edits, response)?;
+    handover::incoming(passage, &exchange, session.req_header().uri.path(), response)
 }
 
 fn apply_to_request(edits: Edits, request: &mut RequestHeader) -> Result<()> {

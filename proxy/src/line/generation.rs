@@ -270,7 +270,9 @@ fn login(
         let ask = ask.map_err(|cause| GenerationError::Provider { provider: provider.id.clone(), cause })?;
         Ok::<_, GenerationError>(Arc::new(ask) as Arc<dyn identity::Fetch>)
     })?;
-    let login = apps::LoginApp::new(core.identity.clone(), settings_of_login).with_oidc(oidc);
+    let login = apps::LoginApp::new(core.identity.clone(), settings_of_login)
+        .with_oidc(oidc)
+        .with_notice(settings.identity.notice.clone());
     Ok(match settings.identity.directory() {
         Some(directory) => login.with_id_label(directory.name.clone()),
         None => login.without_directory(),

@@ -12,6 +12,8 @@ mod exchange;
 mod facts;
 mod forward;
 mod generation;
+mod handover;
+mod held;
 mod judge;
 mod passage;
 mod record;
@@ -56,10 +58,14 @@ impl ProxyHttp for Line {
     async fn request_filter(&self, session: &mut Session, passage: &mut Passage) -> Result<bool> {
         let connection = passage.enter(session)?;
         let routed = route::find(passage, session);
+        held::resume(passage, session, &routed).await?;
         let exchange = facts::of_request(passage, session, routed);
         let verdict = judge::request(passage, &connection, &exchange);
         match record::intent(passage, session, &exchange, verdict).await {
-            Verdict::Forward => forward::prepare(passage, session, exchange).await.map(|()| false),
+            Verdict::Forward => match held::take(passage, session, &exchange) {
+                Some(page) => answer::write(session, passage, page).await.map(|()| true),
+                None => forward::prepare(passage, session, exchange).await.map(|()| false),
+            },
             Verdict::BuiltIn(Page::Scim) => scim::answer(passage, session, &exchange).await.map(|()| true),
             Verdict::BuiltIn(page) => sign_in::answer(passage, session, &exchange, page).await.map(|()| true),
             Verdict::Refuse(refusal) => sign_in::refuse(passage, session, &exchange, refusal).await.map(|()| true),
@@ -86,6 +92,7 @@ impl ProxyHttp for Line {
         end: bool,
         passage: &mut Passage,
     ) -> Result<()> {
+        held::replace_body(passage, body, end);
         passage.request_body(body.as_ref().map_or(0, Bytes::len), end);
         Ok(())
     }
@@ -93,7 +100,7 @@ impl ProxyHttp for Line {
     /// The response's head is here: judged once more, then mapped.
     async fn upstream_response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         passage: &mut Passage,
     ) -> Result<()> {
@@ -103,7 +110,7 @@ impl ProxyHttp for Line {
         if let Some(refusal) = judge::response(passage, response) {
             return Err(passage.refuse_response(refusal));
         }
-        forward::incoming(passage, response)
+        forward::incoming(passage, session, response)
     }
 
     fn upstream_response_body_filter(

@@ -12,6 +12,8 @@ use vocabulary::{Action, SessionId, Timestamp};
 
 use super::exchange::Exchange;
 use super::generation::Generation;
+use super::handover::Scopes;
+use super::held::Resumed;
 use super::judge::Refusal;
 use crate::gate::Gate;
 use crate::listener::Connection;
@@ -44,6 +46,10 @@ pub(crate) struct Passage {
     pub(super) action_found: Option<Action>,
     /// The session that began with this request, for its outcome.
     pub(super) began: Option<SessionId>,
+    /// Whose the cookies are that came with the request.
+    pub(super) scopes: Scopes,
+    /// Whether the request stands for a form that was kept.
+    pub(super) resumed: Resumed,
     end: Option<End>,
 }
 
@@ -77,6 +83,8 @@ impl Passage {
             refused_response: None,
             action_found: None,
             began: None,
+            scopes: Scopes::default(),
+            resumed: Resumed::default(),
             end: None,
         }
     }
@@ -194,6 +202,13 @@ impl Passage {
         self.exchange.as_ref()?.destination.app_id().map(vocabulary::AppId::as_str)
     }
 
+    /// What else an outcome tells.
+    fn more(&self) -> serde_json::Map<String, serde_json::Value> {
+        let began = self.began.iter().map(|id| ("session_began".to_owned(), id.as_str().into()));
+        let resumed = matches!(self.resumed, Resumed::Form { .. }).then(|| ("resumed".to_owned(), true.into()));
+        began.chain(resumed).collect()
+    }
+
     /// Records the outcome that is owed, once.
     pub(super) fn conclude(&mut self) {
         self.received();
@@ -229,7 +244,7 @@ impl Passage {
                 action: refused.map_or(self.action_found, |r| Some(r.action)),
                 reason: refused.map(|r| r.reason),
                 rule: refused.and_then(|r| r.rule.clone()),
-                more: self.began.iter().map(|id| ("session_began".to_owned(), id.as_str().into())).collect(),
+                more: self.more(),
             },
         );
         if self.forwarded_at.is_some() {

@@ -307,6 +307,17 @@ impl Recorder for SignInRecorder {
                 more: serde_json::Map::new(),
             }),
             LoginEvent::EndedByProvider { session, cause } => ended(session, cause, self.source),
+            LoginEvent::NoticeAcknowledged { person, session, digest } => Record::Change(Change {
+                by: person.to_string(),
+                channel: "login".to_owned(),
+                what: "notice-acknowledged".to_owned(),
+                subject: person.to_string(),
+                details: serde_json::Map::from_iter([
+                    ("text_sha256".to_owned(), digest.into()),
+                    ("session".to_owned(), session.as_str().into()),
+                ]),
+                more: serde_json::Map::new(),
+            }),
         };
         core.journal.append(now, &record).await.map(|_| ()).map_err(|error| {
             tracing::error!(%error, "a sign-in could not be recorded");

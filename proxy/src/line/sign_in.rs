@@ -8,13 +8,13 @@ use http::{HeaderMap, Method};
 use identity::{Begin, Bind, Redeem};
 use pingora_error::Result;
 use pingora_proxy::Session;
-use vocabulary::{AppId, DeviceId, PersonId, Reason};
+use vocabulary::{AppId, DeviceId, Reason, Timestamp, Zone};
 
 use super::exchange::{Destination, Exchange};
 use super::facts::Known;
 use super::judge::{Page, Refusal};
 use super::record::SignInRecorder;
-use super::{Passage, rejudge};
+use super::{Passage, handover, held, rejudge};
 use crate::answer::{self, WayOn};
 
 /// Answers a permitted request for one of our pages.
@@ -46,14 +46,16 @@ pub(super) async fn refuse(
     let headers = &session.req_header().headers;
     let help = help(passage, exchange, refusal.reason);
     let helped = help.is_some();
+    let keeps = help == Some(Help::SignIn) && exchange.method == Method::POST;
     // How recent the sign-in must be, where the rule asks for a recent one.
     let stale = refusal.rule.as_ref().filter(|_| refusal.reason == Reason::SignInStale);
     let within = stale.and_then(|rule| passage.generation.policy.signed_in_within(rule)).map(i64::from);
     let begun = match &exchange.destination {
         Destination::App { .. } if helped && exchange.wants_page => {
-            // A form can't be sent again by a redirect: its page is opened anew instead.
+            // A form can't be sent again by a redirect: it waits on a page of its own, or its page is opened anew.
             let target = match exchange.method {
                 Method::GET | Method::HEAD => target_of(session),
+                _ if keeps => held::page_address(),
                 _ => exchange.path.clone(),
             };
             begin(passage, headers, exchange, &target, within)
@@ -65,6 +67,7 @@ pub(super) async fn refuse(
         Some((url, cookie)) if help == Some(Help::SignIn) && matches!(exchange.method, Method::GET | Method::HEAD) => {
             apps::Page::redirect(url, [cookie])
         }
+        Some((url, cookie)) if keeps => held::keep(passage, session, exchange, &url).await?.with_cookies([cookie]),
         Some((url, cookie)) => {
             let url = help.map_or(url.clone(), |help| help.lead(passage, &url));
             let way = WayOn { url: &url, set_up };
@@ -183,6 +186,24 @@ async fn ticket(passage: &mut Passage, session: &Session, exchange: &Exchange) -
         (cookies::read(headers, cookies::BEGIN), connection.certificate.as_ref().map(|c| c.fingerprint));
     let (host, now) = (exchange.host.as_str(), passage.now);
 
+    if parameter(&target, apps::HELD_PARAM).is_some() {
+        if let Some(page) = held::page(passage, headers, exchange) {
+            return page;
+        }
+        let begun = begin(passage, headers, exchange, &held::page_address(), None);
+        return begun.map_or_else(expired, |(url, cookie)| apps::Page::redirect(url, [cookie]));
+    }
+    if let Some(handle) = parameter(&target, apps::CLEAR_PARAM) {
+        return match (identity.clearings().step(handle, host, now), exchange.destination.app()) {
+            (Ok(Some(next)), Some(app)) => {
+                // Not a redirect: WebKit clears nothing on the way of one.
+                apps::clearing_page(lang, &login.clearing_url(next))
+                    .with_cookies(handover::at_clearing(app, host, headers))
+                    .clearing("\"cache\", \"cookies\", \"storage\"")
+            }
+            _ => expired(),
+        };
+    }
     if let Some(handle) = parameter(&target, apps::HANDLE_PARAM) {
         return match identity.sign_ins().bind(Bind { handle, host, certificate, binder, now }) {
             Ok(started) => {
@@ -197,7 +218,11 @@ async fn ticket(passage: &mut Passage, session: &Session, exchange: &Exchange) -
         Ok(redeemed) => redeemed,
         Err(error) => {
             tracing::info!(record = %passage.summary_for_log(), %error, "a ticket was not good");
-            return expired();
+            return match binder {
+                // Set when the sign-in began, and not sent back.
+                None => apps::cookies_off_page(lang, "/", code.as_deref()),
+                Some(_) => expired(),
+            };
         }
     };
     let token = match identity.sessions().token_for_host(&redeemed.session, host).await {
@@ -211,7 +236,15 @@ async fn ticket(passage: &mut Passage, session: &Session, exchange: &Exchange) -
         (Some(handle), Some(next)) => login.bind_url(next, handle),
         _ => format!("{}{}", login.origin_of(&redeemed.target_host), redeemed.target),
     };
-    apps::Page::redirect(next, [cookies::set(cookies::APP, token.as_str())])
+    let person = identity.sessions().get(&redeemed.session).map(|session| session.person().clone());
+    let (Some(app), Some(person)) = (exchange.destination.app(), person) else { return expired() };
+    let (mut set, clear) = handover::at_ticket(&passage.gate, app, host, &person, headers);
+    set.push(cookies::set(cookies::APP, token.as_str()));
+    match clear {
+        // Not a redirect: WebKit clears nothing on the way of one.
+        Some(kinds) => apps::opening_page(lang, &next).with_cookies(set).clearing(kinds),
+        None => apps::Page::redirect(next, set),
+    }
 }
 
 fn is_top_level(headers: &HeaderMap) -> bool {
@@ -233,8 +266,8 @@ async fn login(passage: &mut Passage, session: &mut Session, exchange: &Arc<Exch
     };
     let known = Known::look_up(&passage.gate, &generation, &connection, exchange, passage.now);
     let offered = offered(passage, exchange, &known);
-    let device: Option<(DeviceId, Option<PersonId>)> =
-        known.device.enrolled().map(|device| (device.id.clone(), device.owner.clone()));
+    let device = known.device.enrolled().cloned();
+    let place = Facility { inventory: &passage.gate.core.inventory, zone: &generation.zone };
     let target = target_of(session);
     let code = answer::code(passage.position());
     let recorder = SignInRecorder::new(passage, session, &known, &connection);
@@ -245,13 +278,18 @@ async fn login(passage: &mut Passage, session: &mut Session, exchange: &Arc<Exch
         headers: &session.req_header().headers,
         body: &body,
         source: connection.ip(),
-        device: device.as_ref().map(|(id, owner)| LoginDevice { id, owner: owner.as_ref() }),
+        device: device.as_ref().map(|device| LoginDevice {
+            id: &device.id,
+            owner: device.owner.as_ref(),
+            groups: &device.groups,
+        }),
         now: passage.now,
         today: generation.zone.local(passage.now).date,
         zone: &generation.zone,
         session: exchange.session.clone(),
         offered: Some(&offered),
         code: code.as_deref(),
+        place: &place,
     };
     let reply = generation.login.handle(request, &recorder).await;
     if !reply.ended.is_empty() {
@@ -259,6 +297,22 @@ async fn login(passage: &mut Passage, session: &mut Session, exchange: &Arc<Exch
     }
     passage.began = reply.began;
     Ok(reply.page)
+}
+
+/// Devices by the names people gave them, times by the facility's clock.
+struct Facility<'a> {
+    inventory: &'a cert_authority::Inventory,
+    zone: &'a Zone,
+}
+
+impl apps::Place for Facility<'_> {
+    fn device_name(&self, device: &DeviceId) -> Option<String> {
+        self.inventory.by_id(device).map(|device| device.name.clone())
+    }
+
+    fn time(&self, at: Timestamp) -> String {
+        self.zone.display(at)
+    }
 }
 
 /// The apps whose front page this person could open from here.

@@ -50,9 +50,16 @@ pub(crate) struct GateBuilder {
     environment: Vec<(String, String)>,
     data: Option<PathBuf>,
     upstream_port: Option<u16>,
+    pem: bool,
 }
 
 impl GateBuilder {
+    /// Certificates from PEM files and no bundled authority: then no browser is asked for a certificate of its own.
+    pub(crate) fn certificates_from_files(mut self) -> Self {
+        self.pem = true;
+        self
+    }
+
     /// Rules instead of the usual ones; indented by two spaces.
     pub(crate) fn policy(mut self, rules: &str) -> Self {
         rules.clone_into(&mut self.policy);
@@ -101,7 +108,24 @@ impl GateBuilder {
         std::fs::write(path.join("passphrase"), PASSPHRASE).unwrap();
         std::fs::write(path.join("saas-root.pem"), &saas.root_pem).unwrap();
         let data = self.data.unwrap_or_else(|| path.join("data"));
-        copy_authority(&data.join("ca"));
+        let mut certificates = String::new();
+        match self.pem {
+            false => copy_authority(&data.join("ca")),
+            true => {
+                for (name, hosts) in [
+                    ("login", vec!["login.gw.localhost"]),
+                    ("app", vec!["hidamari.gw.localhost", "assets.hidamari.gw.localhost"]),
+                ] {
+                    let key = rcgen::KeyPair::generate().unwrap();
+                    let hosts: Vec<String> = hosts.into_iter().map(str::to_owned).collect();
+                    let own = rcgen::CertificateParams::new(hosts).unwrap().self_signed(&key).unwrap();
+                    std::fs::write(path.join(format!("{name}.pem")), own.pem()).unwrap();
+                    std::fs::write(path.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+                    certificates.push_str(&format!("{{ certificate: {name}.pem, key: {name}.key }}, "));
+                }
+                certificates = format!("\n  certificates: [ {} ]", certificates.trim_end_matches(", "));
+            }
+        }
         let upstream_port = self.upstream_port.unwrap_or_else(|| saas.port());
         let text = format!(
             r#"gateway:
@@ -110,7 +134,7 @@ impl GateBuilder {
   listen: ["127.0.0.1:0"]
   metrics_listen: "127.0.0.1:0"
   data: {}
-  limits: {{ {} }}
+  limits: {{ {} }}{certificates}
 networks:
   facility: {{ cidrs: [127.0.0.1/32] }}
 apps:
@@ -134,7 +158,10 @@ ca: {{ passphrase_file: passphrase }}
             self.more,
         );
         std::fs::write(path.join("sekisho.yaml"), text).unwrap();
-        let server_root = std::fs::read_to_string(data.join("ca/server-root.pem")).unwrap();
+        let server_root = match self.pem {
+            false => std::fs::read_to_string(data.join("ca/server-root.pem")).unwrap(),
+            true => ["login.pem", "app.pem"].map(|file| std::fs::read_to_string(path.join(file)).unwrap()).concat(),
+        };
         let roots = CertificateDer::pem_slice_iter(server_root.as_bytes()).map(Result::unwrap).collect();
         let mut gate = Gate {
             folder,
@@ -186,6 +213,7 @@ impl Gate {
             environment: Vec::new(),
             data: None,
             upstream_port: None,
+            pem: false,
         }
     }
 
