@@ -65,6 +65,8 @@ pub struct Filter {
     pub decision: Option<Decision>,
     /// By the word in `"kind"`, such as `request` or `sign-in`.
     pub kind: Option<String>,
+    /// By several such words; none: all.
+    pub kinds: Vec<String>,
     /// The record at this place only.
     pub position: Option<Position>,
     /// Only so many, the newest ones.
@@ -81,6 +83,7 @@ impl Filter {
         self.from.is_none_or(|from| entry.at >= from)
             && self.to.is_none_or(|to| entry.at < to)
             && self.kind.as_ref().is_none_or(|kind| kind == entry.record.kind())
+            && (self.kinds.is_empty() || self.kinds.iter().any(|kind| kind == entry.record.kind()))
             && self.app.as_ref().is_none_or(|app| request.is_some_and(|r| r.app.as_ref() == Some(app)))
             && self.person.as_ref().is_none_or(|person| entry.record.concerns(person))
             && (self.decision.is_none() || request.is_some())

@@ -215,6 +215,7 @@ fn device(device: DeviceFact<'_>) -> &'static str {
         DeviceFact::Enrolled { owner: Some(_), .. } => "an enrolled device",
         DeviceFact::Enrolled { owner: None, serves: true } => "an enrolled shared device",
         DeviceFact::Enrolled { owner: None, serves: false } => "an enrolled shared device of other groups",
+        DeviceFact::OwnerOut(_) => "the device of somebody who may not come in today",
     }
 }
 

@@ -97,6 +97,8 @@ pub enum DeviceFact<'a> {
     Revoked,
     /// Issued by our CA, but not in the inventory.
     Unknown,
+    /// Of ours, but its owner may not come in today, for this reason: as bad as revoked, until that changes.
+    OwnerOut(Standing),
     Enrolled {
         /// `None` for a shared device: it belongs to the facility.
         owner: Option<&'a PersonId>,

@@ -236,17 +236,24 @@ fn refused_device(device: DeviceFact<'_>) -> Option<Reason> {
     match device {
         DeviceFact::Revoked => Some(Reason::DeviceRevoked),
         DeviceFact::Unknown => Some(Reason::DeviceUnknown),
+        DeviceFact::OwnerOut(standing) => refused_standing(standing),
         DeviceFact::None | DeviceFact::Expired | DeviceFact::Enrolled { .. } => None,
     }
 }
 
+const fn refused_standing(standing: Standing) -> Option<Reason> {
+    match standing {
+        Standing::NotOnRoster => Some(Reason::NotOnRoster),
+        Standing::NotYet => Some(Reason::StaffNotYet),
+        Standing::Retired => Some(Reason::StaffRetired),
+        Standing::Locked => Some(Reason::StaffLocked),
+        Standing::Active => None,
+    }
+}
+
 fn refused_person(person: &PersonFact<'_>, device: DeviceFact<'_>) -> Option<Reason> {
-    match person.standing {
-        Standing::NotOnRoster => return Some(Reason::NotOnRoster),
-        Standing::NotYet => return Some(Reason::StaffNotYet),
-        Standing::Retired => return Some(Reason::StaffRetired),
-        Standing::Locked => return Some(Reason::StaffLocked),
-        Standing::Active => {}
+    if let Some(reason) = refused_standing(person.standing) {
+        return Some(reason);
     }
     if let DeviceFact::Enrolled { owner, serves } = device
         && (!serves || owner.is_some_and(|owner| owner != person.id))
@@ -270,7 +277,9 @@ fn denial_of(closest: Option<Closest<'_>>, device: DeviceFact<'_>) -> Denial {
             DeviceFact::Expired => Reason::DeviceExpired,
             // The rule wants no enrolled device here: getting one would not help.
             DeviceFact::Enrolled { .. } => Reason::NoRule,
-            DeviceFact::None | DeviceFact::Revoked | DeviceFact::Unknown => Reason::DeviceNeeded,
+            DeviceFact::None | DeviceFact::Revoked | DeviceFact::Unknown | DeviceFact::OwnerOut(_) => {
+                Reason::DeviceNeeded
+            }
         },
         Some(Criterion::Time) => Reason::OutsideHours,
         Some(Criterion::Method | Criterion::Path) => Reason::PathNotAllowed,

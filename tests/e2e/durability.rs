@@ -13,7 +13,7 @@ use bytes::Bytes;
 use demo::client::{Browser, Mode};
 use http::{HeaderMap, HeaderValue, Method};
 
-use crate::harness::{Gate, HOME, OUTSIDE, eventually, run};
+use crate::harness::{Gate, HOME, OUTSIDE, Shim, eventually, run};
 
 fn long() -> bool {
     std::env::var_os("SEKISHO_SOAK").is_some()
@@ -241,44 +241,6 @@ fn promise_1_a_disk_that_does_not_answer_refuses_in_time() {
         .await;
         nothing_is_missing(&gate);
     });
-}
-
-/// A library that the gate's process loads before libc's: it makes writing below `journal` fail, or take long, as a
-/// control file says.
-struct Shim {
-    library: PathBuf,
-    control: PathBuf,
-}
-
-impl Shim {
-    fn build(folder: &Path) -> Self {
-        let (library, control) = (folder.join("faults.so"), folder.join("fault"));
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/faults.c");
-        let built = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-o"])
-            .arg(&library)
-            .arg(source)
-            .args(["-ldl"])
-            .status();
-        assert!(built.is_ok_and(|s| s.success()), "cc could not build tests/faults.c");
-        std::fs::write(&control, "").unwrap();
-        Self { library, control }
-    }
-
-    fn library(&self) -> String {
-        self.library.display().to_string()
-    }
-
-    fn control(&self) -> String {
-        self.control.display().to_string()
-    }
-
-    fn set(&self, fault: &str) {
-        // Renamed into place, so that it is never read half written.
-        let draft = self.control.with_extension("draft");
-        std::fs::write(&draft, fault).unwrap();
-        std::fs::rename(draft, &self.control).unwrap();
-    }
 }
 
 #[test]

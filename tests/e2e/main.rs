@@ -15,6 +15,8 @@
 //! | `forwarding.rs` | what reaches the SaaS and what comes back: headers, cookies, bodies, streams (promise 5) |
 //! | `record.rs` | what is in the record, and what never is (promise 4) |
 //! | `durability.rs` | kill, full and read-only disks, floods (promise 1) |
+//! | `roster.rs` | files, leavers, locks, and the gate's own login history |
+//! | `time.rs` | midnight, daylight saving, idleness, tickets, a clock that leaps back |
 //! | `operation.rs` | start, stop, reload, metrics, the command line |
 //! | `scim.rs` | an identity provider pushes people and groups; an independent suite checks the protocol |
 //! | `browser.rs` | headless Chromium signs in, works, signs out |
@@ -41,8 +43,10 @@ mod operation;
 mod passkeys;
 mod policy;
 mod record;
+mod roster;
 mod scim;
 mod sessions;
 mod shared_devices;
 mod sign_in;
+mod time;
 mod webkit;

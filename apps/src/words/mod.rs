@@ -4,11 +4,13 @@
 //! for the people who sign in: in a care facility it means those who are cared for.
 
 mod forms;
+mod history;
 mod reasons;
 mod security;
 mod sessions;
 
 pub use forms::*;
+pub use history::{INSIDE, LOGIN_HISTORY, OUTSIDE};
 pub use reasons::of_reason;
 pub use security::*;
 pub use sessions::*;

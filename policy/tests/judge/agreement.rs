@@ -111,7 +111,7 @@ fn some_request() -> impl Strategy<Value = Request> {
     let device = prop_oneof![
         4 => select(vec![Device::None, Device::Expired, Device::Shared, Device::SharedByOthers]),
         2 => select(PEOPLE.map(Device::Of).to_vec()),
-        1 => select(vec![Device::Revoked, Device::Unknown]),
+        1 => select(vec![Device::Revoked, Device::Unknown, Device::OfLeaver]),
     ];
     let rarely = || prop::bool::weighted(0.04);
     let flags = (rarely(), rarely(), rarely(), rarely(), prop::bool::weighted(0.1), rarely());

@@ -223,6 +223,18 @@ fn each_rung_decides_in_its_turn() {
             None,
         ),
         (
+            "the device of somebody who left is out, though the network is right",
+            Request { device: Device::OfLeaver, ..request() },
+            Reason::StaffRetired,
+            None,
+        ),
+        (
+            "nor does it lead to a sign-in page outside",
+            Request { to: To::Login, address: OUTSIDE, device: Device::OfLeaver, ..stranger() },
+            Reason::StaffRetired,
+            None,
+        ),
+        (
             "a certificate we don't know is out",
             Request { device: Device::Unknown, ..request() },
             Reason::DeviceUnknown,

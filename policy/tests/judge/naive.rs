@@ -229,6 +229,7 @@ pub(crate) fn decide(rules: &[RuleDocument], request: &Request) -> Outcome {
     match request.device {
         Device::Revoked => return deny(Reason::DeviceRevoked),
         Device::Unknown => return deny(Reason::DeviceUnknown),
+        Device::OfLeaver => return deny(Reason::StaffRetired),
         _ => {}
     }
     match request.to {

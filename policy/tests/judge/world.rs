@@ -45,6 +45,8 @@ pub(crate) enum Device {
     Shared,
     /// Shared, but by groups that the person is not in.
     SharedByOthers,
+    /// Of somebody who has left.
+    OfLeaver,
     Of(&'static str),
 }
 
@@ -192,6 +194,7 @@ pub(crate) fn with_facts<R>(policy: &Policy, request: &Request, then: impl FnOnc
         Device::Unknown => DeviceFact::Unknown,
         Device::Shared | Device::Of(_) => DeviceFact::Enrolled { owner: owner.as_ref(), serves: true },
         Device::SharedByOthers => DeviceFact::Enrolled { owner: None, serves: false },
+        Device::OfLeaver => DeviceFact::OwnerOut(Standing::Retired),
     };
     let person = request.person.as_ref().map(|p| {
         let names: Vec<GroupName> = p.groups.iter().map(|g| GroupName::new(g).unwrap()).collect();

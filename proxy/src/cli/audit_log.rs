@@ -8,6 +8,7 @@ use audit::{Entry, Filter, Follow, Position, Record};
 use clap::{Args, Subcommand};
 use vocabulary::{AppId, PersonId, Timestamp, Zone};
 
+use super::sign_ins::SignIns;
 use super::{ConfigFile, say, settings, table};
 use crate::core::journal_path;
 
@@ -15,6 +16,8 @@ use crate::core::journal_path;
 pub(crate) enum AuditCommand {
     /// The requests that were judged, oldest first
     Requests(Requests),
+    /// The gate's own login history: who signed in, who could not and why, how each session ended
+    SignIns(SignIns),
     /// Every record as it is written, until interrupted
     Tail(Tail),
 }
@@ -61,6 +64,7 @@ pub(crate) struct Tail {
 pub(crate) fn run(command: &AuditCommand) -> anyhow::Result<ExitCode> {
     match command {
         AuditCommand::Requests(args) => requests(args),
+        AuditCommand::SignIns(args) => super::sign_ins::run(args),
         AuditCommand::Tail(args) => tail(args),
     }
 }
@@ -72,6 +76,7 @@ fn requests(args: &Requests) -> anyhow::Result<ExitCode> {
     let wanted = args.code.as_deref().map(apps::code::decode).transpose()?;
     let filter = Filter {
         kind: Some("request".to_owned()),
+        kinds: Vec::new(),
         person: args.person.clone(),
         app: args.app.clone(),
         from: time(&args.from)?,

@@ -42,7 +42,7 @@ pub(crate) struct Explain {
     #[arg(long, default_value = "0s", requires = "person")]
     signed_in_ago: Span,
     /// The device: none, enrolled (the person's own), shared, shared-by-others (a shared device of other groups),
-    /// expired, revoked, unknown, or another person's id
+    /// expired, revoked, unknown, left (its owner's last day has passed), or another person's id
     #[arg(long, default_value = "none")]
     device: String,
     #[arg(long, default_value = "GET")]
@@ -94,6 +94,7 @@ pub(crate) fn run(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
         "expired" => DeviceFact::Expired,
         "revoked" => DeviceFact::Revoked,
         "unknown" => DeviceFact::Unknown,
+        "left" => DeviceFact::OwnerOut(Standing::Retired),
         owner => {
             other = PersonId::new(owner)?;
             DeviceFact::Enrolled { owner: Some(&other), serves: true }

@@ -8,6 +8,8 @@ mod explain;
 mod links;
 mod people;
 mod scim;
+mod sign_ins;
+mod staff_import;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

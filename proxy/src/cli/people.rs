@@ -12,6 +12,7 @@ use serde_json::Value;
 use vocabulary::{Date, DeviceId, GroupName, PersonId, SessionId};
 
 use super::ask::carry_out;
+use super::staff_import::StaffImport;
 use super::{ConfigFile, say, table};
 use crate::control::{self, Command, NewPerson, Reply};
 
@@ -21,15 +22,37 @@ pub(crate) struct Output {
     pub(super) file: ConfigFile,
     /// Print JSON instead of a table
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum StaffCommand {
     /// Put somebody on the roster
     Add(StaffAdd),
+    /// Bring the roster in line with a file; people whom it does not name stay
+    Import(StaffImport),
     /// Everybody on the roster
-    List(Output),
+    List {
+        /// As a file that `staff import` reads
+        #[arg(long, conflicts_with = "json")]
+        csv: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// What is known of one person: standing, factors, sessions, devices
+    Show(OnePerson),
+    /// Give somebody a last day, today if none is named; they may come in until midnight
+    Retire {
+        person: PersonId,
+        /// The last day, as 2027-03-31
+        #[arg(long)]
+        last_day: Option<Date>,
+        /// At once: sessions end, and the person's devices are revoked
+        #[arg(long, conflicts_with = "last_day")]
+        now: bool,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Lock somebody out, from the next request on, and end their sessions
     Lock(OnePerson),
     /// Take a lock away
@@ -194,7 +217,31 @@ pub(crate) fn staff(command: &StaffCommand) -> anyhow::Result<ExitCode> {
                 }
             })
         }
-        StaffCommand::List(output) => {
+        StaffCommand::Import(args) => super::staff_import::run(args),
+        StaffCommand::Show(one) => {
+            let value = carry_out(&one.output.file, Command::StaffShow { person: one.person.clone() })?;
+            told(&one.output, &value, || shown(&value))
+        }
+        StaffCommand::Retire { person, last_day, now, output } => {
+            let last_day = last_day.map(|d| d.to_string());
+            let command = Command::StaffRetire { person: person.clone(), last_day, at_once: *now };
+            let value = carry_out(&output.file, command)?;
+            told(output, &value, || {
+                say(format_args!(
+                    "The last day of {person} is {}; {} session(s) ended, {} device(s) revoked.",
+                    value["last_day"].as_str().unwrap_or_default(),
+                    value["sessions_ended"],
+                    value["devices_revoked"]
+                ));
+            })
+        }
+        StaffCommand::List { csv: true, output } => {
+            let value = carry_out(&output.file, Command::StaffExport)?;
+            let csv = value["csv"].as_str().context("the answer held no file")?;
+            std::io::stdout().lock().write_all(csv.as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        StaffCommand::List { csv: false, output } => {
             let value = carry_out(&output.file, Command::StaffList)?;
             listed(output, &value, &["id", "name", "groups", "facility", "first_day", "last_day", "standing"])
         }
@@ -409,6 +456,35 @@ fn data_folder(config: &Path) -> Option<PathBuf> {
     let tree: serde_yaml::Value = serde_yaml::from_str(&text).ok()?;
     let data = tree.get("gateway")?.get("data")?.as_str()?;
     Some(config.parent().unwrap_or(Path::new("")).join(data))
+}
+
+fn shown(value: &Value) {
+    let text = |value: &Value| match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    };
+    say(format_args!("{}  {}", text(&value["person"]["id"]), text(&value["person"]["name"])));
+    for key in ["kana", "mail", "facility", "groups", "first_day", "last_day"] {
+        say(format_args!("  {:<10} {}", key.replace('_', " "), text(&value["person"][key])));
+    }
+    say(format_args!("  {:<10} {}: {}", "standing", text(&value["standing"]), text(&value["why"])));
+    let factors = value["factors"].as_object().into_iter().flatten();
+    let factors: Vec<_> =
+        factors.filter(|(_, has)| has.as_bool() == Some(true)).map(|(name, _)| name.as_str()).collect();
+    say(format_args!("  {:<10} {}", "factors", if factors.is_empty() { "-".to_owned() } else { factors.join(", ") }));
+    for (key, columns) in [
+        ("sessions", ["id", "device", "source", "started", "last_active"]),
+        ("devices", ["id", "name", "status", "not_after", "last_seen"]),
+    ] {
+        let rows = value[key].as_array().map(Vec::as_slice).unwrap_or_default();
+        say(format_args!("  {key}: {}", rows.len()));
+        if !rows.is_empty() {
+            let rows: Vec<Vec<_>> = rows.iter().map(|row| columns.iter().map(|c| text(&row[*c])).collect()).collect();
+            table(&columns.map(|c| c.to_uppercase()).each_ref().map(String::as_str), &rows);
+        }
+    }
 }
 
 fn password_from_stdin() -> anyhow::Result<String> {

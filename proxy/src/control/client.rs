@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{Command, Reply};
 
-/// Longer than any command takes: issuing a certificate and committing a record on a slow disk.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than any command takes: a hundred thousand people imported, each with a record, on a slow disk.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
@@ -30,7 +30,12 @@ pub(crate) fn ask(socket: &Path, command: &Command) -> Result<Reply, ClientError
     stream.set_read_timeout(Some(PATIENCE)).map_err(ClientError::Socket)?;
     let mut line = serde_json::to_vec(command).map_err(ClientError::Answer)?;
     line.push(b'\n');
-    stream.write_all(&line).map_err(ClientError::Socket)?;
+    // Whoever refuses may close before all of it is sent; its answer says why.
+    if let Err(error) = stream.write_all(&line).and_then(|()| stream.write_all(command.attachment()))
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        return Err(ClientError::Socket(error));
+    }
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer).map_err(ClientError::Socket)?;
     if answer.is_empty() {

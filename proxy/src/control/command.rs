@@ -1,5 +1,6 @@
 //! What can be asked of a gate. One JSON object on a line each way.
 
+use identity::import::Encoding;
 use serde::{Deserialize, Serialize};
 use vocabulary::{DeviceId, GroupName, PersonId, SessionId};
 
@@ -8,6 +9,16 @@ use vocabulary::{DeviceId, GroupName, PersonId, SessionId};
 pub(crate) enum Command {
     StaffAdd(NewPerson),
     StaffList,
+    StaffExport,
+    StaffShow {
+        person: PersonId,
+    },
+    StaffImport(Import),
+    StaffRetire {
+        person: PersonId,
+        last_day: Option<String>,
+        at_once: bool,
+    },
     StaffLock {
         person: PersonId,
     },
@@ -101,6 +112,42 @@ pub(crate) struct NewScimToken {
     pub(crate) provider: String,
     pub(crate) scopes: identity::scim::Scopes,
     pub(crate) expires: vocabulary::Span,
+}
+
+/// A roster file. The file itself follows the command's line as it is, `size` bytes long.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Import {
+    pub(crate) size: usize,
+    #[serde(skip)]
+    pub(crate) file: Vec<u8>,
+    pub(crate) name: String,
+    pub(crate) encoding: Option<Encoding>,
+    pub(crate) dry_run: bool,
+    pub(crate) retire_missing: bool,
+    /// People who left may come back.
+    pub(crate) reinstate: bool,
+    /// More than half may leave.
+    pub(crate) force: bool,
+    /// The difference that somebody agreed to, by the name that a dry run gave it.
+    pub(crate) agreed: Option<String>,
+}
+
+impl Command {
+    /// What follows the command's line.
+    pub(crate) fn attachment(&self) -> &[u8] {
+        match self {
+            Self::StaffImport(import) => &import.file,
+            _ => &[],
+        }
+    }
+
+    /// How much follows, and where it goes.
+    pub(crate) fn expects(&mut self) -> Option<(usize, &mut Vec<u8>)> {
+        match self {
+            Self::StaffImport(import) => Some((import.size, &mut import.file)),
+            _ => None,
+        }
+    }
 }
 
 /// The answer: what was done or asked for, or why not.

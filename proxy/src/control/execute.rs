@@ -8,7 +8,7 @@ use identity::{EndCause, Ended, IdentityError, Person};
 use serde_json::{Map, Value, json};
 use vocabulary::{Date, DeviceId, GroupName, PersonId};
 
-use super::{Actor, Command, NewPerson, factors, links};
+use super::{Actor, Command, NewPerson, factors, links, roster, roster_file};
 use crate::core::Core;
 
 /// Why a command was not carried out.
@@ -33,6 +33,12 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
     match command {
         Command::StaffAdd(person) => staff_add(core, actor, person).await,
         Command::StaffList => Ok(staff_list(core)),
+        Command::StaffExport => Ok(roster::export(core)),
+        Command::StaffShow { person } => roster::show(core, &person),
+        Command::StaffImport(import) => roster_file::import(core, actor, import).await,
+        Command::StaffRetire { person, last_day, at_once } => {
+            roster::retire(core, actor, person, day(last_day.as_deref())?, at_once).await
+        }
         Command::StaffLock { person } => {
             known(core, &person)?;
             change(core, actor, "staff-locked", person.as_str(), Map::new()).await?;
@@ -234,7 +240,7 @@ fn staff_list(core: &Core) -> Value {
         .collect()
 }
 
-fn session_list(core: &Core, person: Option<&PersonId>) -> Value {
+pub(super) fn session_list(core: &Core, person: Option<&PersonId>) -> Value {
     let now = core.now();
     let sessions = core.identity.sessions();
     sessions
@@ -297,14 +303,14 @@ async fn device_issue(core: &Arc<Core>, actor: &Actor, new: NewDevice) -> Result
 }
 
 async fn device_revoke(core: &Arc<Core>, actor: &Actor, id: DeviceId, cause: String) -> Result<Value, Refused> {
+    let cause: RevocationCause =
+        cause.parse().map_err(|e: cert_authority::ParseWordError| Refused::No(e.to_string()))?;
     let Some(device) = core.inventory.by_id(&id) else {
         return Err(Refused::No(format!("there is no device {id}; see `sekisho device list`")));
     };
     if device.is_revoked() {
         return Err(Refused::No(format!("{id} is revoked already")));
     }
-    let cause: RevocationCause =
-        cause.parse().map_err(|e: cert_authority::ParseWordError| Refused::No(e.to_string()))?;
     let details = Map::from_iter([("cause".to_owned(), cause.as_str().into())]);
     change(core, actor, "device-revoked", id.as_str(), details).await?;
     let (revoking, name, by) = (core.clone(), id.clone(), actor.who.clone());
@@ -318,6 +324,17 @@ fn device_list(core: &Core) -> Value {
     core.inventory.list().iter().map(|device| device_row(core, device)).collect()
 }
 
+/// A device whose owner left, is locked or is yet to begin is worth nothing, whatever its certificate says.
+fn status(core: &Core, device: &Device) -> &'static str {
+    let today = core.zone.local(core.now()).date;
+    let owner = device.owner.as_ref().map(|owner| core.identity.roster().standing(owner, today));
+    match (device.standing(core.now()), owner) {
+        (DeviceStanding::Active, Some(identity::Standing::Retired)) => "owner-left",
+        (DeviceStanding::Active, Some(identity::Standing::Locked)) => "owner-locked",
+        (at, _) => standing(at),
+    }
+}
+
 const fn standing(standing: DeviceStanding) -> &'static str {
     match standing {
         DeviceStanding::Active => "active",
@@ -326,11 +343,11 @@ const fn standing(standing: DeviceStanding) -> &'static str {
     }
 }
 
-fn device_row(core: &Core, device: &Device) -> Value {
+pub(super) fn device_row(core: &Core, device: &Device) -> Value {
     json!({
         "id": device.id, "owner": device.owner, "groups": device.groups, "name": device.name,
         "kind": device.kind.as_str(),
         "serial": device.serial, "not_after": core.zone.display(device.not_after),
-        "status": standing(device.standing(core.now())), "last_seen": device.last_seen().map(|t| core.zone.display(t)),
+        "status": status(core, device), "last_seen": device.last_seen().map(|t| core.zone.display(t)),
     })
 }

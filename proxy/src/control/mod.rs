@@ -6,11 +6,13 @@ mod command;
 mod execute;
 mod factors;
 mod links;
+mod roster;
+mod roster_file;
 mod scim;
 mod server;
 
 pub(crate) use client::{ClientError, ask};
-pub(crate) use command::{Actor, Command, NewPerson, NewScimToken, Reply};
+pub(crate) use command::{Actor, Command, Import, NewPerson, NewScimToken, Reply};
 pub(crate) use execute::{Refused, execute, sign_out};
 pub(crate) use server::{AsyncCommand, listen, serve};
 

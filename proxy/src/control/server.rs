@@ -10,7 +10,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::{Actor, Command, Reply};
 
-/// A command longer than this is none of ours.
+/// A command longer than this is none of ours; a file that follows it counts for itself.
 const LONGEST: u64 = 64 * 1024;
 
 /// Makes the socket. Call with the data folder's lock held: a socket that stands there is a dead gate's.
@@ -59,9 +59,13 @@ async fn converse(stream: UnixStream, carry_out: &impl AsyncCommand) -> io::Resu
     let (read, mut write) = stream.into_split();
     let reply = if peer.uid() == own || peer.uid() == 0 {
         let mut line = String::new();
-        BufReader::new(read.take(LONGEST)).read_line(&mut line).await?;
-        match serde_json::from_str(&line) {
-            Ok(command) => carry_out.carry_out(Actor::over_socket(peer.uid()), command).await,
+        let mut read = BufReader::new(read);
+        (&mut read).take(LONGEST).read_line(&mut line).await?;
+        match serde_json::from_str::<Command>(&line) {
+            Ok(mut command) => match attach(&mut read, &mut command).await? {
+                true => carry_out.carry_out(Actor::over_socket(peer.uid()), command).await,
+                false => Reply::Refused(format!("the file has more than {} MiB", identity::import::MAX_BYTES >> 20)),
+            },
             Err(error) => Reply::Failed(format!("not a command of this version: {error}")),
         }
     } else {
@@ -72,4 +76,15 @@ async fn converse(stream: UnixStream, carry_out: &impl AsyncCommand) -> io::Resu
     answer.push(b'\n');
     write.write_all(&answer).await?;
     write.shutdown().await
+}
+
+/// Reads the file that follows a command, if one does; false: it is too long.
+async fn attach(read: &mut (impl AsyncReadExt + Unpin), command: &mut Command) -> io::Result<bool> {
+    let Some((size, file)) = command.expects() else { return Ok(true) };
+    if size > identity::import::MAX_BYTES {
+        return Ok(false);
+    }
+    file.resize(size, 0);
+    read.read_exact(file).await?;
+    Ok(true)
 }

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use apps::cookies;
 use cert_authority::{Device, DeviceStanding};
 use http::header::CONTENT_TYPE;
-use identity::Standing;
+use identity::{Roster, Standing};
 use pingora_proxy::Session;
 use policy::{AppIndex, BuiltIn, DeviceFact, Facts, GroupSet, NetworkFact, PersonFact, Route};
 use saas::{Guess, Target, origin};
-use vocabulary::{Action, GroupName, LocalTime, PersonId, Timestamp};
+use vocabulary::{Action, Date, GroupName, LocalTime, PersonId, Timestamp};
 
 use super::exchange::{Destination, Exchange};
 use super::generation::Generation;
 use super::route::Routed;
 use super::{Passage, scim};
+use crate::core::Core;
 use crate::gate::Gate;
 use crate::listener::Connection;
 
@@ -107,13 +108,17 @@ pub(super) enum DeviceState {
     Expired(Arc<Device>),
     Revoked(Arc<Device>),
     Unknown,
+    /// Its owner left, is locked, or is yet to begin.
+    OwnerOut(Arc<Device>, Standing),
     Enrolled(Arc<Device>),
 }
 
 impl DeviceState {
     pub(super) fn device(&self) -> Option<&Arc<Device>> {
         match self {
-            Self::Expired(device) | Self::Revoked(device) | Self::Enrolled(device) => Some(device),
+            Self::Expired(device) | Self::Revoked(device) | Self::OwnerOut(device, _) | Self::Enrolled(device) => {
+                Some(device)
+            }
             Self::None | Self::Unknown => None,
         }
     }
@@ -137,6 +142,7 @@ impl DeviceState {
                 owner: device.owner.as_ref(),
                 serves: groups.is_none_or(|groups| device.serves(groups)),
             },
+            Self::OwnerOut(_, owner) => DeviceFact::OwnerOut(standing(*owner)),
         }
     }
 }
@@ -163,7 +169,8 @@ impl Known {
         let core = &gate.core;
         let policy = &generation.policy;
         let local = generation.zone.local(now);
-        let device = device(core, connection, now);
+        let roster = core.identity.roster();
+        let device = device(core, &roster, connection, now, local.date);
         let app = |id| policy.app(id);
         let route = match &exchange.destination {
             Destination::Nowhere => Route::UnknownHost,
@@ -183,7 +190,6 @@ impl Known {
         // An ended or expired session is nobody's, also in the middle of a stream.
         let session = exchange.session.as_ref().filter(|s| core.identity.sessions().is_live(s, now));
         let person = session.map(|session| {
-            let roster = core.identity.roster();
             let person = roster.get(session.person());
             PersonState {
                 id: session.person().clone(),
@@ -265,7 +271,7 @@ fn signed_in_ago(session: &identity::Session, now: Timestamp) -> u32 {
     session.signed_in().map_or(u32::MAX, |at| u32::try_from(now.secs_since(at).max(0)).unwrap_or(u32::MAX))
 }
 
-fn device(core: &crate::core::Core, connection: &Connection, now: Timestamp) -> DeviceState {
+fn device(core: &Core, roster: &Roster, connection: &Connection, now: Timestamp, today: Date) -> DeviceState {
     let Some(presented) = connection.certificate.as_ref() else { return DeviceState::None };
     let Some(device) = core.inventory.get(presented.serial) else { return DeviceState::Unknown };
     match device.standing(now) {
@@ -273,6 +279,11 @@ fn device(core: &crate::core::Core, connection: &Connection, now: Timestamp) -> 
         DeviceStanding::Expired => DeviceState::Expired(device),
         DeviceStanding::Active if now > presented.not_after => DeviceState::Expired(device),
         DeviceStanding::Active => {
+            // With its owner goes what the certificate is worth, from midnight on, whoever holds it.
+            let owner = device.owner.as_ref().map_or(Standing::Active, |owner| roster.standing(owner, today));
+            if owner != Standing::Active {
+                return DeviceState::OwnerOut(device, owner);
+            }
             core.inventory.touch_last_seen(&device, now);
             DeviceState::Enrolled(device)
         }

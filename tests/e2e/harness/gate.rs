@@ -51,12 +51,19 @@ pub(crate) struct GateBuilder {
     data: Option<PathBuf>,
     upstream_port: Option<u16>,
     pem: bool,
+    time_zone: String,
 }
 
 impl GateBuilder {
     /// Certificates from PEM files and no bundled authority: then no browser is asked for a certificate of its own.
     pub(crate) fn certificates_from_files(mut self) -> Self {
         self.pem = true;
+        self
+    }
+
+    /// Another zone than Asia/Tokyo.
+    pub(crate) fn time_zone(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.time_zone);
         self
     }
 
@@ -130,7 +137,7 @@ impl GateBuilder {
         let text = format!(
             r#"gateway:
   domain: gw.localhost
-  time_zone: Asia/Tokyo
+  time_zone: {}
   listen: ["127.0.0.1:0"]
   metrics_listen: "127.0.0.1:0"
   data: {}
@@ -152,6 +159,7 @@ policy:
 ca: {{ passphrase_file: passphrase }}
 {}
 "#,
+            self.time_zone,
             data.display(),
             self.limits,
             self.policy,
@@ -214,6 +222,7 @@ impl Gate {
             data: None,
             upstream_port: None,
             pem: false,
+            time_zone: "Asia/Tokyo".to_owned(),
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod gate;
 mod saas;
+mod shim;
 mod sso;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use demo::client::{Browser, Response};
 
 pub(crate) use gate::{Gate, HOME, OUTSIDE};
 pub(crate) use saas::{SAAS_HOST, Saas, certificate};
+pub(crate) use shim::Shim;
 pub(crate) use sso::{IDP_PASSWORD, Sso, account, start_link};
 
 /// Passwords long enough for the rules.

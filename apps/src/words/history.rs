@@ -1,0 +1,29 @@
+//! Heads of the login history, as files for people have them.
+
+use super::{Text, text};
+
+/// In the order of the columns.
+pub const LOGIN_HISTORY: [Text; 19] = [
+    text("日時", "time"),
+    text("種別", "event"),
+    text("職員ID", "person"),
+    text("氏名", "name"),
+    text("事業所", "facility"),
+    text("結果", "result"),
+    text("理由", "reason"),
+    text("認証方法", "provider"),
+    text("要素数", "factors"),
+    text("接続元", "source"),
+    text("内外", "place"),
+    text("端末名", "device name"),
+    text("端末ID", "device"),
+    text("証明書番号", "serial"),
+    text("セッション", "session"),
+    text("ログアウト日時", "signed out"),
+    text("ログアウト理由", "cause"),
+    text("利用時間(秒)", "duration (s)"),
+    text("操作者", "by"),
+];
+
+pub const INSIDE: Text = text("内", "inside");
+pub const OUTSIDE: Text = text("外", "outside");

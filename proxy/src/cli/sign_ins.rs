@@ -1,0 +1,349 @@
+//! `sekisho audit sign-ins`: the gate's own login history, out of the record. A session's end stands with its
+//! beginning; what was done to people and sessions by others stands in lines of its own.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use apps::{Lang, words};
+use audit::{Change, Entry, Filter, Record, SignIn, SignOut};
+use cert_authority::Inventory;
+use clap::Args;
+use identity::import::{guarded, guarded_id};
+use identity::{Identity, Roster};
+use serde::Serialize;
+use store::Store;
+use vocabulary::{DeviceId, PersonId, Timestamp, Zone};
+
+use super::{ConfigFile, complain, say, settings, table};
+use crate::core::journal_path;
+
+#[derive(Debug, Args)]
+pub(crate) struct SignIns {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Only this person's
+    #[arg(long)]
+    person: Option<PersonId>,
+    /// From this time on: 2026-11-01, 2026-11-01T09:00 (the gate's time zone) or 2026-11-01T00:00:00Z
+    #[arg(long)]
+    from: Option<String>,
+    /// Before this time
+    #[arg(long)]
+    to: Option<String>,
+    /// Only attempts that ended so
+    #[arg(long, value_parser = ["ok", "wrong", "second-factor", "throttled", "not-allowed"])]
+    result: Option<String>,
+    /// Only attempts with this provider, by its id in the configuration
+    #[arg(long)]
+    provider: Option<String>,
+    /// One JSON object per line
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// CSV for a spreadsheet: UTF-8 with a byte order mark, CRLF
+    #[arg(long)]
+    csv: bool,
+    /// The language of the CSV's heads
+    #[arg(long, value_parser = ["ja", "en"], default_value = "ja")]
+    lang: String,
+}
+
+/// A line of the history.
+#[derive(Clone, Debug, Default, Serialize)]
+struct Line {
+    /// In the gate's time zone.
+    time: String,
+    at: Timestamp,
+    /// `sign-in`, `sign-out` (of a session whose beginning is not in the record any more), or the change's word.
+    event: String,
+    person: Option<String>,
+    name: Option<String>,
+    facility: Option<String>,
+    result: Option<String>,
+    reason: Option<String>,
+    provider: Option<String>,
+    factors: Option<u8>,
+    source: Option<String>,
+    inside: Option<bool>,
+    device_name: Option<String>,
+    device: Option<String>,
+    serial: Option<String>,
+    session: Option<String>,
+    signed_out: Option<String>,
+    cause: Option<String>,
+    duration_s: Option<i64>,
+    by: Option<String>,
+}
+
+pub(crate) fn run(args: &SignIns) -> anyhow::Result<ExitCode> {
+    let settings = settings(&args.file.config)?.settings;
+    let zone = &settings.gateway.time_zone;
+    let time = |text: &Option<String>| text.as_deref().map(|t| Timestamp::parse(t, zone)).transpose();
+    let (from, to) = (time(&args.from)?, time(&args.to)?);
+    // A session's end may stand long after its beginning, so times are looked at when all is read.
+    let kinds = ["sign-in", "sign-out", "change"].map(str::to_owned).to_vec();
+    let filter = Filter { kinds, ..Filter::default() };
+    let names = Names::open(&settings.gateway.data, &settings.identity);
+    let lines = history(audit::read(&journal_path(&settings.gateway.data), &filter)?, zone, &names);
+    let is = |wanted: &Option<String>, value: &Option<String>| wanted.is_none() || wanted == value;
+    let lines: Vec<_> = lines
+        .into_iter()
+        .filter(|line| from.is_none_or(|from| line.at >= from) && to.is_none_or(|to| line.at < to))
+        .filter(|line| args.person.as_ref().is_none_or(|p| line.person.as_deref() == Some(p.as_str())))
+        .filter(|line| is(&args.result, &line.result) && is(&args.provider, &line.provider))
+        .collect();
+    if args.json {
+        for line in &lines {
+            say(serde_json::to_string(line)?);
+        }
+    } else if args.csv {
+        let lang = if args.lang == "en" { Lang::En } else { Lang::Ja };
+        std::io::stdout().lock().write_all(csv(&lines, lang).as_bytes())?;
+    } else {
+        let head = words::LOGIN_HISTORY.map(|head| head.en.to_uppercase());
+        let rows: Vec<_> = lines
+            .iter()
+            .map(|line| line.cells(Lang::En).map(|cell| if cell.is_empty() { "-".to_owned() } else { cell }).to_vec())
+            .collect();
+        table(&head.each_ref().map(String::as_str), &rows);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Names for ids, as they are known now. The record itself has ids only.
+#[derive(Default)]
+struct Names {
+    roster: std::sync::Arc<Roster>,
+    inventory: Option<Inventory>,
+}
+
+impl Names {
+    fn open(data: &Path, settings: &identity::Settings) -> Self {
+        let path = data.join("state.db");
+        if !path.exists() {
+            return Self::default();
+        }
+        let opened = || -> anyhow::Result<Self> {
+            let store = Store::open(&path)?;
+            let roster = Identity::open(store.clone(), settings)?.roster();
+            Ok(Self { roster, inventory: Some(Inventory::open(&store)?) })
+        };
+        // The record can be read without names.
+        opened().unwrap_or_else(|error| {
+            complain(format_args!("sekisho: names are left out, the state can't be read: {error:#}"));
+            Self::default()
+        })
+    }
+
+    fn fill_in(&self, line: &mut Line) {
+        let person = line.person.as_deref().and_then(|id| PersonId::new(id).ok());
+        if let Some(person) = person.and_then(|id| self.roster.get(&id).cloned()) {
+            line.name = Some(person.name.clone());
+            line.facility = person.facility.clone();
+        }
+        let device = line.device.as_deref().and_then(|id| DeviceId::new(id).ok());
+        let device = device.and_then(|id| self.inventory.as_ref()?.by_id(&id));
+        line.device_name = device.map(|device| device.name.clone());
+    }
+}
+
+/// The records as lines, oldest first.
+fn history(entries: impl Iterator<Item = Entry>, zone: &Zone, names: &Names) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    // Where the line of a session is that has not ended yet.
+    let mut open: HashMap<String, usize> = HashMap::new();
+    for entry in entries {
+        let mut line = match &entry.record {
+            Record::SignIn(sign_in) => of_sign_in(sign_in),
+            Record::SignOut(sign_out) => {
+                if let Some(line) = open.remove(sign_out.session.as_str()).and_then(|at| lines.get_mut(at)) {
+                    line.ends(entry.at, &sign_out.cause, zone);
+                    continue;
+                }
+                of_sign_out(sign_out, entry.at, zone)
+            }
+            Record::Change(change) if concerns_sign_ins(&change.what) => of_change(change),
+            _ => continue,
+        };
+        line.at = entry.at;
+        line.time = zone.display(entry.at);
+        names.fill_in(&mut line);
+        if let (Some(session), "sign-in") = (&line.session, line.event.as_str()) {
+            open.insert(session.clone(), lines.len());
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// Locks, leavers, sessions ended by others, and what people sign in with.
+fn concerns_sign_ins(what: &str) -> bool {
+    matches!(what, "staff-locked" | "staff-unlocked" | "staff-retired" | "session-ended" | "sessions-ended")
+        || ["password-", "totp-", "passkey-", "recovery-", "link-", "person-link", "person-unlink", "notice-"]
+            .iter()
+            .any(|begin| what.starts_with(begin))
+}
+
+fn of_sign_in(sign_in: &SignIn) -> Line {
+    let word = |value: serde_json::Result<serde_json::Value>| value.ok()?.as_str().map(str::to_owned);
+    let cause = sign_in.more.get("cause").and_then(|cause| cause.as_str());
+    Line {
+        event: "sign-in".to_owned(),
+        person: sign_in.person.as_ref().map(ToString::to_string),
+        result: word(serde_json::to_value(sign_in.result)),
+        reason: sign_in.reason.map(|reason| reason.as_str()).or(cause).map(str::to_owned),
+        provider: Some(sign_in.provider.clone()),
+        factors: Some(sign_in.factors),
+        source: Some(sign_in.source.to_string()),
+        inside: Some(sign_in.inside),
+        device: sign_in.device.as_ref().map(ToString::to_string),
+        serial: sign_in.serial.clone(),
+        session: sign_in.session.as_ref().map(ToString::to_string),
+        ..Line::default()
+    }
+}
+
+fn of_sign_out(sign_out: &SignOut, at: Timestamp, zone: &Zone) -> Line {
+    let mut line = Line {
+        event: "sign-out".to_owned(),
+        person: Some(sign_out.person.to_string()),
+        source: sign_out.source.map(|source| source.to_string()),
+        session: Some(sign_out.session.to_string()),
+        ..Line::default()
+    };
+    line.at = at;
+    line.ends(at, &sign_out.cause, zone);
+    line.duration_s = None;
+    line
+}
+
+fn of_change(change: &Change) -> Line {
+    let person = change.details.get("person").and_then(|person| person.as_str());
+    let of_session = change.what == "session-ended";
+    Line {
+        event: change.what.clone(),
+        person: Some(person.unwrap_or(if of_session { "" } else { &change.subject }).to_owned())
+            .filter(|p| !p.is_empty()),
+        session: of_session.then(|| change.subject.clone()),
+        by: Some(change.by.clone()),
+        ..Line::default()
+    }
+}
+
+impl Line {
+    fn ends(&mut self, at: Timestamp, cause: &str, zone: &Zone) {
+        self.signed_out = Some(zone.display(at));
+        self.cause = Some(cause.to_owned());
+        self.duration_s = Some(at.secs_since(self.at));
+    }
+
+    /// In the order of [`words::LOGIN_HISTORY`].
+    fn cells(&self, lang: Lang) -> [String; 19] {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let place = |inside| if inside { words::INSIDE } else { words::OUTSIDE }.get(lang).to_owned();
+        [
+            self.time.clone(),
+            self.event.clone(),
+            text(&self.person),
+            text(&self.name),
+            text(&self.facility),
+            text(&self.result),
+            text(&self.reason),
+            text(&self.provider),
+            self.factors.map(|n| n.to_string()).unwrap_or_default(),
+            text(&self.source),
+            self.inside.map(place).unwrap_or_default(),
+            text(&self.device_name),
+            text(&self.device),
+            text(&self.serial),
+            text(&self.session),
+            text(&self.signed_out),
+            text(&self.cause),
+            self.duration_s.map(|secs| secs.to_string()).unwrap_or_default(),
+            text(&self.by),
+        ]
+    }
+}
+
+/// Where ids stand that a spreadsheet must not read as numbers: person, device, serial number, session.
+const IDS: [usize; 4] = [2, 12, 13, 14];
+
+fn csv(lines: &[Line], lang: Lang) -> String {
+    let mut out = String::from("\u{feff}");
+    let head = words::LOGIN_HISTORY.map(|head| head.get(lang).to_owned());
+    for cells in std::iter::once(head).chain(lines.iter().map(|line| line.cells(lang))) {
+        for (place, cell) in cells.iter().enumerate() {
+            if place > 0 {
+                out.push(',');
+            }
+            let safe = if IDS.contains(&place) { guarded_id(cell) } else { guarded(cell) };
+            if safe.contains([',', '"', '\n', '\r']) {
+                out.push_str(&format!("\"{}\"", safe.replace('"', "\"\"")));
+            } else {
+                out.push_str(&safe);
+            }
+        }
+        out.push_str("\r\n");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use audit::Position;
+
+    use super::*;
+
+    fn entry(seq: u64, secs: i64, record: Record) -> Entry {
+        let position = Position { boot: 1, seq };
+        Entry { position, at: Timestamp::from_secs(secs), salt: String::new(), record, outcome: None }
+    }
+
+    fn sign_in(session: Option<&str>) -> Record {
+        let fields = serde_json::json!({
+            "result": if session.is_some() { "ok" } else { "wrong" }, "person": "0012", "provider": "staff",
+            "factors": 1, "session": session, "source": "203.0.113.1", "inside": true,
+        });
+        Record::SignIn(Box::new(serde_json::from_value(fields).unwrap()))
+    }
+
+    fn sign_out(session: &str, cause: &str) -> Record {
+        let fields = serde_json::json!({ "person": "0012", "session": session, "cause": cause });
+        Record::SignOut(serde_json::from_value(fields).unwrap())
+    }
+
+    #[test]
+    fn a_session_is_one_line_and_each_end_belongs_to_its_beginning() {
+        let entries = [
+            entry(1, 5, sign_out("s-old", "idle")),
+            entry(2, 10, sign_in(Some("s-1"))),
+            entry(3, 20, sign_in(Some("s-2"))),
+            entry(4, 30, sign_in(None)),
+            entry(5, 100, sign_out("s-2", "sign-out")),
+            entry(6, 910, sign_out("s-1", "idle")),
+        ];
+        let lines = history(entries.into_iter(), &Zone::UTC, &Names::default());
+        let told: Vec<_> =
+            lines.iter().map(|l| (l.event.as_str(), l.session.as_deref(), l.cause.as_deref(), l.duration_s)).collect();
+        assert_eq!(
+            told,
+            [
+                ("sign-out", Some("s-old"), Some("idle"), None),
+                ("sign-in", Some("s-1"), Some("idle"), Some(900)),
+                ("sign-in", Some("s-2"), Some("sign-out"), Some(80)),
+                ("sign-in", None, None, None),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_spreadsheet_takes_the_history_for_text() {
+        let mut line = history([entry(1, 0, sign_in(Some("s-1")))].into_iter(), &Zone::UTC, &Names::default());
+        line[0].name = Some("=1+1".to_owned());
+        line[0].facility = Some("さくら, \"本部\"".to_owned());
+        let csv = csv(&line, Lang::Ja);
+        assert!(csv.starts_with("\u{feff}日時,種別,職員ID,"), "{csv}");
+        assert!(csv.contains("\r\n1970/01/01 00:00:00,sign-in,'0012,'=1+1,\"さくら, \"\"本部\"\"\",ok,"), "{csv}");
+    }
+}

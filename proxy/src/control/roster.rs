@@ -1,0 +1,123 @@
+//! People of the roster, one at a time: shown, and taken off duty.
+
+use std::sync::Arc;
+
+use cert_authority::RevocationCause;
+use identity::{EndCause, Person, Standing};
+use serde_json::{Map, Value, json};
+use vocabulary::{Date, PersonId};
+
+use super::execute::{blocking, change, device_row, record_ends, say_no, session_list};
+use super::{Actor, Refused};
+use crate::core::Core;
+
+/// The roster as a file, as `staff import` reads it.
+pub(super) fn export(core: &Core) -> Value {
+    let people = core.identity.roster().people();
+    json!({ "csv": identity::import::write(people.iter().map(Arc::as_ref)) })
+}
+
+/// All that is known of one person, secrets apart.
+pub(super) fn show(core: &Core, person: &PersonId) -> Result<Value, Refused> {
+    let entry = entry(core, person)?;
+    let today = core.zone.local(core.now()).date;
+    let factors = core.identity.directory().factors(person);
+    let devices: Value = core.inventory.of_owner(person).iter().map(|device| device_row(core, device)).collect();
+    Ok(json!({
+        "person": &*entry,
+        "standing": entry.standing(today),
+        "why": why(&entry, today),
+        "factors": { "password": factors.password, "totp": factors.totp, "totp_pending": factors.totp_pending },
+        "sessions": session_list(core, Some(person)),
+        "devices": devices,
+    }))
+}
+
+/// The standing in words.
+fn why(person: &Person, today: Date) -> String {
+    let day = |date: Option<Date>| date.map(|d| d.to_string()).unwrap_or_default();
+    match person.standing(today) {
+        Standing::Locked => format!("locked; `sekisho staff unlock {}` takes the lock away", person.id),
+        Standing::Retired => format!("the last day was {}", day(person.last_day)),
+        Standing::NotYet => format!("the first day is {}", day(person.first_day)),
+        Standing::NotOnRoster => "not on the roster".to_owned(),
+        Standing::Active => match person.last_day {
+            Some(last) if last == today => "today is the last day".to_owned(),
+            Some(last) => format!("may come in until {last}"),
+            None => "may come in, with no last day in sight".to_owned(),
+        },
+    }
+}
+
+/// Gives somebody a last day: they may come in until midnight of it, in the facility's time zone. With `at_once`,
+/// that day is yesterday, and their devices are revoked. They stay on the roster, so that old records keep a name.
+pub(super) async fn retire(
+    core: &Arc<Core>,
+    actor: &Actor,
+    person: PersonId,
+    last_day: Option<Date>,
+    at_once: bool,
+) -> Result<Value, Refused> {
+    let entry = entry(core, &person)?;
+    let today = core.zone.local(core.now()).date;
+    let last = if at_once {
+        let yesterday = today.yesterday()?;
+        entry.last_day.map_or(yesterday, |known| known.min(yesterday))
+    } else {
+        last_day.unwrap_or(today)
+    };
+    if let (Some(known), false) = (entry.last_day, at_once)
+        && known < today
+    {
+        return Err(Refused::No(format!(
+            "{person} left on {known}; --now revokes their devices too, and who comes back needs \
+             `sekisho staff import --reinstate`"
+        )));
+    }
+    if let (Some(first), false) = (entry.first_day, at_once)
+        && first > last
+    {
+        return Err(Refused::No(format!("{person} begins on {first}, after {last}; say --now if they never will")));
+    }
+
+    let devices: Vec<_> =
+        core.inventory.of_owner(&person).into_iter().filter(|device| at_once && !device.is_revoked()).collect();
+    let details = Map::from_iter([
+        ("person".to_owned(), person.as_str().into()),
+        ("fields".to_owned(), json!(["last_day"])),
+        ("old".to_owned(), json!({ "last_day": entry.last_day.map(|d| d.to_string()) })),
+        ("new".to_owned(), json!({ "last_day": last.to_string() })),
+        ("at_once".to_owned(), at_once.into()),
+    ]);
+    change(core, actor, "staff-retired", person.as_str(), details).await?;
+    for device in &devices {
+        let details = Map::from_iter([
+            ("cause".to_owned(), RevocationCause::OwnerLeft.as_str().into()),
+            ("owner".to_owned(), person.as_str().into()),
+        ]);
+        change(core, actor, "device-revoked", device.id.as_str(), details).await?;
+    }
+
+    let (identity, id) = (core.identity.clone(), person.clone());
+    let after = tokio::task::spawn_blocking(move || identity.retire(&id, last)).await?.map_err(say_no)?;
+    let ended = match after.standing(today) {
+        Standing::Active => Vec::new(),
+        _ => core.identity.sessions().end_person(&person, EndCause::Retired).await?,
+    };
+    record_ends(core, &ended).await?;
+    let revoked = devices.len();
+    for device in devices {
+        let (revoking, by) = (core.clone(), actor.who.clone());
+        blocking(move || revoking.inventory.revoke(&device.id, revoking.now(), &by, RevocationCause::OwnerLeft))
+            .await?;
+    }
+    Ok(json!({
+        "person": person, "last_day": after.last_day.map(|d| d.to_string()), "standing": after.standing(today),
+        "sessions_ended": ended.len(), "devices_revoked": revoked,
+    }))
+}
+
+fn entry(core: &Core, person: &PersonId) -> Result<Arc<Person>, Refused> {
+    let no = || Refused::No(format!("{person} is not on the roster; see `sekisho staff list`"));
+    core.identity.roster().get(person).cloned().ok_or_else(no)
+}

@@ -1,0 +1,217 @@
+//! A roster file against the roster: what it would change, and changing it.
+
+use std::sync::Arc;
+
+use audit::{Change, Record};
+use futures_util::future::try_join_all;
+use identity::Person;
+use identity::import::{Changed, Difference, Guard, Missing, Problem, Sheet};
+use serde_json::{Map, Value, json};
+
+use super::execute::{change, record_ends, say_no};
+use super::{Actor, Import, Refused};
+use crate::core::Core;
+
+/// More problems than this are counted only: somebody chose the wrong file.
+const PROBLEMS_TOLD: usize = 1_000;
+/// Records under way at once. They share their way to the disk.
+const RECORDS_AT_ONCE: usize = 256;
+
+/// Checks, tells, and unless it is a dry run: records each change and the import as a whole, then changes all at once.
+pub(super) async fn import(core: &Arc<Core>, actor: &Actor, import: Import) -> Result<Value, Refused> {
+    let today = core.zone.local(core.now()).date;
+    let working = core.clone();
+    let (import, planned) = tokio::task::spawn_blocking(move || {
+        let planned = plan(&working, &import, today);
+        (import, planned)
+    })
+    .await?;
+    let Plan { sheet, difference, file } = match planned {
+        Ok(plan) => plan,
+        Err(problems) => return Ok(told(&problems)),
+    };
+    let mut answer = shown(&difference, &sheet, &file);
+    let name = sha256(answer.to_string().as_bytes());
+    answer["difference"] = name.as_str().into();
+    answer["applied"] = false.into();
+    if import.dry_run {
+        return Ok(answer);
+    }
+    if import.agreed.is_some_and(|agreed| agreed != name) {
+        return Err(Refused::No("the roster was changed meanwhile; look at the difference again".to_owned()));
+    }
+    for guard in difference.guards() {
+        object(&guard, import.force, import.reinstate)?;
+    }
+
+    let mut details = Map::from_iter([
+        ("file".to_owned(), import.name.chars().take(200).collect::<String>().into()),
+        ("retire_missing".to_owned(), import.retire_missing.into()),
+    ]);
+    for key in ["sha256", "bytes", "encoding", "rows"] {
+        details.insert(key.to_owned(), answer["file"][key].clone());
+    }
+    for (key, count) in counts(&difference) {
+        details.insert(key.to_owned(), count.into());
+    }
+    change(core, actor, "staff-imported", "roster", details).await?;
+    record_each(core, actor, &difference, &file.sha256).await?;
+    let identity = core.identity.clone();
+    let applied = tokio::task::spawn_blocking(move || identity.import(&difference)).await?;
+    if let Err(error) = applied {
+        // The changes stand in the record already: say that they did not happen.
+        let details = Map::from_iter([("sha256".to_owned(), file.sha256.into())]);
+        change(core, actor, "staff-import-failed", "roster", details).await?;
+        return Err(say_no(error));
+    }
+    let ended = core.identity.end_departed(today).await?;
+    record_ends(core, &ended).await?;
+    answer["applied"] = true.into();
+    answer["sessions_ended"] = ended.len().into();
+    Ok(answer)
+}
+
+struct Plan {
+    sheet: Sheet,
+    difference: Difference,
+    file: FileFacts,
+}
+
+struct FileFacts {
+    sha256: String,
+    bytes: usize,
+}
+
+fn plan(core: &Core, import: &Import, today: vocabulary::Date) -> Result<Plan, Vec<Problem>> {
+    let sheet = identity::import::read(&import.file, import.encoding)?;
+    let missing = if import.retire_missing { Missing::Retire } else { Missing::Stay };
+    let difference = Difference::between(&core.identity.roster(), &sheet, missing, today)?;
+    let file = FileFacts { sha256: sha256(&import.file), bytes: import.file.len() };
+    Ok(Plan { sheet, difference, file })
+}
+
+fn told(problems: &[Problem]) -> Value {
+    json!({
+        "problems": problems.iter().take(PROBLEMS_TOLD).collect::<Vec<_>>(),
+        "problems_in_all": problems.len(),
+        "applied": false,
+    })
+}
+
+fn object(guard: &Guard, force: bool, reinstate: bool) -> Result<(), Refused> {
+    match guard {
+        Guard::MostWouldLeave { leaving, of } if !force => Err(Refused::No(format!(
+            "{leaving} of the {of} people who have not left would leave: more than half. Is it the right file? \
+             Say --force if it is meant so"
+        ))),
+        Guard::WouldReturn(people) if !reinstate => {
+            let some: Vec<_> = people.iter().take(10).map(|id| id.as_str()).collect();
+            Err(Refused::No(format!(
+                "{} who left would come back ({}{}). Write their last day into the file, or say --reinstate",
+                if people.len() == 1 { "somebody".to_owned() } else { format!("{} people", people.len()) },
+                some.join(", "),
+                if people.len() > some.len() { ", …" } else { "" }
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn counts(difference: &Difference) -> [(&'static str, usize); 5] {
+    [
+        ("added", difference.added.len()),
+        ("changed", difference.changed.len()),
+        ("retired", difference.retired.len()),
+        ("unchanged", difference.unchanged),
+        ("missing", difference.missing.len()),
+    ]
+}
+
+/// One record for each change, each on disk when this returns.
+async fn record_each(core: &Core, actor: &Actor, difference: &Difference, sha256: &str) -> Result<(), Refused> {
+    let mut changes = Vec::new();
+    for person in &difference.added {
+        changes.push(("staff-added", Changed { before: nobody(person), after: person.clone() }));
+    }
+    for (what, list) in [("staff-changed", &difference.changed), ("staff-retired", &difference.retired)] {
+        changes.extend(list.iter().map(|changed| (what, changed.clone())));
+    }
+    let now = core.now();
+    for some in changes.chunks(RECORDS_AT_ONCE) {
+        let mut records = Vec::with_capacity(some.len());
+        for (what, changed) in some {
+            records.push(record(actor, what, changed, sha256));
+        }
+        let mut under_way = Vec::with_capacity(some.len());
+        for record in &records {
+            under_way.push(core.journal.append(now, record));
+        }
+        try_join_all(under_way).await?;
+    }
+    Ok(())
+}
+
+/// The fields that give or take rights are told with their values, the others by name only.
+fn record(actor: &Actor, what: &str, changed: &Changed, sha256: &str) -> Record {
+    let (mut names, mut old, mut new) = (Vec::new(), Map::new(), Map::new());
+    for field in changed.fields() {
+        if matches!(field.field, "mail" | "groups" | "first_day" | "last_day") {
+            old.insert(field.field.to_owned(), field.old.into());
+            new.insert(field.field.to_owned(), field.new.into());
+        }
+        names.push(field.field);
+    }
+    let mut details = Map::from_iter([
+        ("person".to_owned(), changed.after.id.as_str().into()),
+        ("fields".to_owned(), json!(names)),
+        ("import".to_owned(), sha256.into()),
+        ("new".to_owned(), new.into()),
+    ]);
+    if what != "staff-added" {
+        details.insert("old".to_owned(), old.into());
+    }
+    Record::Change(Change {
+        by: actor.who.clone(),
+        channel: actor.channel.to_owned(),
+        what: what.to_owned(),
+        subject: changed.after.id.to_string(),
+        details,
+        more: Map::new(),
+    })
+}
+
+fn nobody(person: &Person) -> Arc<Person> {
+    Arc::new(Person::new(person.id.clone(), ""))
+}
+
+fn shown(difference: &Difference, sheet: &Sheet, file: &FileFacts) -> Value {
+    let short = |person: &Person| json!({ "id": person.id, "name": person.name });
+    let changed = |changed: &Changed| {
+        let mut row = short(&changed.after);
+        row["fields"] = json!(changed.fields());
+        row
+    };
+    let returning = difference.guards().into_iter().find_map(|guard| match guard {
+        Guard::WouldReturn(people) => Some(people),
+        Guard::MostWouldLeave { .. } => None,
+    });
+    json!({
+        "file": {
+            "sha256": file.sha256, "bytes": file.bytes, "encoding": sheet.encoding, "rows": sheet.rows.len(),
+            "unused_columns": sheet.unused,
+        },
+        "added": difference.added,
+        "changed": difference.changed.iter().map(changed).collect::<Vec<_>>(),
+        "retired": difference.retired.iter().map(changed).collect::<Vec<_>>(),
+        "missing": difference.missing.iter().map(|p| short(p)).collect::<Vec<_>>(),
+        "unchanged": difference.unchanged,
+        "left": difference.left,
+        "returning": returning.unwrap_or_default(),
+        "lost_zeros": difference.lost_zeros(),
+    })
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}

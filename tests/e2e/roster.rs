@@ -1,0 +1,278 @@
+//! The roster: files, leavers, locks, and the gate's own login history.
+
+use std::process::Output;
+
+use bytes::Bytes;
+use demo::client::{Browser, Mode};
+use http::{HeaderMap, Method};
+use serde_json::Value;
+
+use crate::harness::{Gate, HOME, PASSWORD, fill_in, run, sign_in};
+
+const FILE: &str = "職員ID,氏名,フリガナ,グループ,入職日,退職日,備考\r\n\
+    0012,佐藤 花子,サトウ ハナコ,staff、leaders,令和8年4月1日,,髙\r\n\
+    0013,田中 一郎,タナカ イチロウ,staff,R2.4.1,R8.10.31,\r\n";
+
+fn words(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+fn file(gate: &Gate, name: &str, bytes: impl AsRef<[u8]>) -> String {
+    let path = gate.path(name);
+    std::fs::write(&path, bytes).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn people(gate: &Gate) -> Vec<Value> {
+    gate.json(&["staff", "list"]).as_array().unwrap().clone()
+}
+
+fn changes(gate: &Gate, what: &str) -> Vec<audit::Change> {
+    audit::read(&gate.data().join("audit/journal"), &audit::Filter::default())
+        .unwrap()
+        .filter_map(|entry| match entry.record {
+            audit::Record::Change(change) if change.what == what => Some(change),
+            _ => None,
+        })
+        .collect()
+}
+
+async fn fetch(browser: &mut Browser, gate: &Gate) -> u16 {
+    let url = gate.url("/echo");
+    browser.send(Method::GET, &url, Mode::Fetch, HeaderMap::new(), Bytes::new()).await.unwrap().status.as_u16()
+}
+
+#[test]
+fn a_file_is_shown_asked_about_recorded_and_then_in_force() {
+    run(async {
+        let mut gate = Gate::usual().await;
+        gate.add_staff("0013", &["staff"]);
+        gate.add_staff("yamada", &["staff"]);
+        let bytes = std::process::Command::new("iconv")
+            .args(["-f", "utf-8", "-t", "cp932", &file(&gate, "utf8.csv", FILE)])
+            .output()
+            .unwrap()
+            .stdout;
+        let roster = file(&gate, "名簿.csv", &bytes);
+
+        let (code, shown, _) = words(&gate.cli(&["staff", "import", &roster, "--dry-run"]));
+        assert_eq!(code, Some(0));
+        for line in [
+            "  + 0012  佐藤 花子",
+            "  ~ 0013  田中 一郎",
+            "      name: 0013 → 田中 一郎",
+            "      last_day: (none) → 2026-10-31",
+            "  ? yamada  yamada",
+            "Columns not used: 備考",
+            "Dry run: nothing was changed.",
+        ] {
+            assert!(shown.lines().any(|l| l == line), "{line} is missing in:\n{shown}");
+        }
+        assert_eq!(people(&gate).len(), 2);
+
+        let (code, _, why) = words(&gate.cli(&["staff", "import", &roster]));
+        assert_eq!(code, Some(2));
+        assert!(why.contains("--yes"), "{why}");
+
+        let done = gate.json(&["staff", "import", &roster, "--yes"]);
+        assert_eq!((&done["applied"], &done["file"]["encoding"]), (&Value::from(true), &Value::from("cp932")));
+        let now = people(&gate);
+        assert_eq!(now.iter().map(|p| p["id"].as_str().unwrap()).collect::<Vec<_>>(), ["0012", "0013", "yamada"]);
+        assert_eq!(now[0]["groups"], serde_json::json!(["staff", "leaders"]));
+        assert_eq!(now[1]["standing"], "retired");
+        assert_eq!(now[2]["standing"], "active", "a person who was left out of the file stays");
+
+        let whole = changes(&gate, "staff-imported");
+        let digest = ring::digest::digest(&ring::digest::SHA256, &bytes);
+        let hex: String = digest.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!((whole.len(), whole[0].details["sha256"].as_str()), (1, Some(hex.as_str())));
+        assert_eq!((&whole[0].details["added"], &whole[0].details["changed"]), (&1.into(), &1.into()));
+        let changed = changes(&gate, "staff-changed");
+        assert_eq!(changed[0].subject, "0013");
+        assert_eq!(changed[0].details["new"]["last_day"], "2026-10-31");
+        assert_eq!(changed[0].details["fields"], serde_json::json!(["name", "kana", "first_day", "last_day"]));
+
+        // What it says survives, and what it writes it reads.
+        gate.kill();
+        gate.start().await;
+        let exported = gate.cli(&["staff", "list", "--csv"]);
+        let again = gate.json(&["staff", "import", &file(&gate, "again.csv", exported.stdout), "--dry-run"]);
+        assert_eq!((&again["unchanged"], &again["missing"]), (&3.into(), &serde_json::json!([])));
+    });
+}
+
+#[test]
+fn on_a_terminal_it_asks_and_no_means_no() {
+    run(async {
+        let gate = Gate::usual().await;
+        let roster = file(&gate, "roster.csv", FILE);
+        for (answer, count) in [("no\n", 0), ("yes\n", 2)] {
+            let command = format!("{} staff import {roster}", env!("CARGO_BIN_EXE_sekisho"));
+            let mut script = std::process::Command::new("script")
+                .args(["-qec", &command, "/dev/null"])
+                .env("SEKISHO_CONFIG", gate.config())
+                .stdin(std::process::Stdio::piped())
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            std::io::Write::write_all(&mut script.stdin.as_ref().unwrap(), answer.as_bytes()).unwrap();
+            let output = script.wait_with_output().unwrap();
+            let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(shown.contains("+ 0012  佐藤 花子") && shown.contains("Type yes"), "{shown}");
+            assert_eq!(people(&gate).len(), count, "{shown}");
+        }
+    });
+}
+
+#[test]
+fn every_wrong_line_is_told_at_once_and_nothing_changes() {
+    run(async {
+        let gate = Gate::usual().await;
+        let roster = file(&gate, "wrong.csv", "id,氏名,入職日\n1,佐藤,4月1日\n2,,2026-04-01\n1,田中,2026-04-01\n");
+        let (code, _, told) = words(&gate.cli(&["staff", "import", &roster, "--yes"]));
+        assert_eq!(code, Some(1));
+        for line in [
+            format!("{roster}:2: 入職日 \"4月1日\": is not a date; write 2026-04-01, 2026/4/1 or 令和8年4月1日"),
+            format!("{roster}:3: 氏名 \"\": is empty; every person has a name"),
+            "2 problem(s); nothing was changed.".to_owned(),
+        ] {
+            assert!(told.contains(&line), "{line} is missing in:\n{told}");
+        }
+        assert!(people(&gate).is_empty() && changes(&gate, "staff-imported").is_empty());
+    });
+}
+
+#[test]
+fn guards_stand_before_a_file_that_would_empty_the_house() {
+    run(async {
+        let gate = Gate::usual().await;
+        let many: String = (0..4_000).map(|n| format!("n{n:05},職員{n},staff\n")).collect();
+        let all = file(&gate, "all.csv", format!("id,name,groups\n{many}"));
+        assert!(many.len() > 64 * 1024, "longer than a command may be");
+        assert_eq!(gate.json(&["staff", "import", &all, "--yes"])["added"].as_array().unwrap().len(), 4_000);
+        assert_eq!(changes(&gate, "staff-added").len(), 4_000);
+
+        let few = file(&gate, "few.csv", "id,name\nn00000,職員0\n");
+        let import = |more: &[&str]| words(&gate.cli(&[&["staff", "import", &few, "--yes"], more].concat()));
+        assert_eq!(import(&[]).0, Some(0));
+        assert!(people(&gate).iter().all(|p| p["last_day"].is_null()));
+        let (code, _, why) = import(&["--retire-missing"]);
+        assert_eq!(code, Some(1));
+        assert!(why.contains("3999 of the 4000"), "{why}");
+        assert_eq!(import(&["--retire-missing", "--force"]).0, Some(0));
+        let left = people(&gate).iter().filter(|p| !p["last_day"].is_null()).count();
+        assert_eq!((people(&gate).len(), left), (4_000, 3_999), "leavers stay on the roster");
+    });
+}
+
+#[test]
+fn who_leaves_by_a_file_is_out_on_the_next_request_and_does_not_slip_back() {
+    run(async {
+        let gate = Gate::usual().await;
+        for person in ["sato", "tanaka", "ito"] {
+            gate.add_staff(person, &["staff"]);
+        }
+        let mut sato = gate.signed_in("sato").await;
+        assert_eq!(fetch(&mut sato, &gate).await, 200);
+        let leaver = file(&gate, "leaver.csv", "id,name,last_day\nsato,佐藤,2026-01-31\n");
+        assert_eq!(gate.json(&["staff", "import", &leaver, "--yes"])["sessions_ended"], 1);
+        assert_ne!(fetch(&mut sato, &gate).await, 200);
+        let stale = file(&gate, "stale.csv", "id,name,last_day\nsato,佐藤,\n");
+        let (code, _, why) = words(&gate.cli(&["staff", "import", &stale, "--yes"]));
+        assert_eq!(code, Some(1));
+        assert!(why.contains("sato") && why.contains("--reinstate"), "{why}");
+        assert!(gate.cli(&["staff", "import", &stale, "--yes", "--reinstate"]).status.success());
+        gate.signed_in("sato").await;
+    });
+}
+
+#[test]
+fn retiring_at_once_ends_sessions_and_revokes_devices_and_show_tells_all() {
+    run(async {
+        let gate = Gate::usual().await;
+        gate.add_staff("suzuki", &["visiting-nurses"]);
+        let (id, phone) = gate.issue_device("suzuki");
+        let mut nurse = gate.signed_in_outside("suzuki", phone, false).await;
+        let shown = gate.json(&["staff", "show", "suzuki"]);
+        assert_eq!((&shown["standing"], &shown["factors"]["password"]), (&"active".into(), &true.into()));
+        assert_eq!(shown["sessions"].as_array().unwrap().len(), 1);
+        assert_eq!(
+            (&shown["devices"][0]["id"], &shown["devices"][0]["status"]),
+            (&id.as_str().into(), &"active".into())
+        );
+
+        let retired = gate.json(&["staff", "retire", "suzuki", "--now"]);
+        assert_eq!((&retired["sessions_ended"], &retired["devices_revoked"]), (&1.into(), &1.into()));
+        assert_eq!(fetch(&mut nurse, &gate).await, 403);
+        let shown = gate.json(&["staff", "show", "suzuki"]);
+        assert_eq!((&shown["standing"], &shown["devices"][0]["status"]), (&"retired".into(), &"revoked".into()));
+        assert!(shown["why"].as_str().unwrap().starts_with("the last day was "));
+        let text = words(&gate.cli(&["staff", "show", "suzuki"])).1;
+        assert!(text.contains("retired: the last day was") && text.contains(&id), "{text}");
+        assert_eq!(changes(&gate, "staff-retired")[0].details["at_once"], true);
+        assert_eq!(changes(&gate, "device-revoked")[0].details["cause"], "owner-left");
+
+        let (code, _, why) = words(&gate.cli(&["staff", "retire", "suzuki"]));
+        assert_eq!(code, Some(1));
+        assert!(why.contains("left on"), "{why}");
+        assert_eq!(gate.cli(&["staff", "retire", "nobody"]).status.code(), Some(1));
+    });
+}
+
+#[test]
+fn the_login_history_tells_who_how_from_where_and_how_it_ended() {
+    run(async {
+        let gate = Gate::usual().await;
+        let roster = file(
+            &gate,
+            "r.csv",
+            "id,name,facility,groups\nsato,佐藤 花子,さくら,staff\nsuzuki,鈴木,,visiting-nurses\n",
+        );
+        assert!(gate.cli(&["staff", "import", &roster, "--yes"]).status.success());
+        for person in ["sato", "suzuki"] {
+            assert!(gate.cli_with_input(&["staff", "password", person, "--stdin"], PASSWORD).status.success());
+        }
+        let wrong = sign_in(&mut gate.browser(HOME), &gate.url("/"), "sato", "not-the-password").await;
+        assert_eq!(wrong.status, 403);
+        let mut sato = gate.signed_in("sato").await;
+        let ask = sato.open(&gate.login_url("/sign-out")).await.unwrap();
+        fill_in(&mut sato, &ask, &[]).await;
+        let (device, phone) = gate.issue_device("suzuki");
+        gate.signed_in_outside("suzuki", phone, false).await;
+        assert!(gate.cli(&["session", "end", "--person", "suzuki"]).status.success());
+        assert!(gate.cli(&["staff", "lock", "sato"]).status.success());
+
+        let history = |filter: &[&str]| -> Vec<Value> {
+            let (code, text, why) = words(&gate.cli(&[&["audit", "sign-ins", "--json"], filter].concat()));
+            assert_eq!(code, Some(0), "{why}");
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        };
+        let events: Vec<_> = history(&[])
+            .iter()
+            .map(|l| {
+                [&l["event"], &l["person"], &l["result"], &l["cause"]].map(|v| v.as_str().unwrap_or("-").to_owned())
+            })
+            .collect();
+        let expected = [
+            ["password-set", "sato", "-", "-"],
+            ["password-set", "suzuki", "-", "-"],
+            ["sign-in", "sato", "wrong", "-"],
+            ["sign-in", "sato", "ok", "sign-out"],
+            ["sign-in", "suzuki", "ok", "administrator"],
+            ["sessions-ended", "suzuki", "-", "-"],
+            ["staff-locked", "sato", "-", "-"],
+        ];
+        assert_eq!(events, expected.map(|line| line.map(str::to_owned)));
+        let outside = &history(&["--person", "suzuki", "--result", "ok"])[0];
+        assert_eq!((&outside["device"], &outside["device_name"]), (&device.as_str().into(), &"訪問用".into()));
+        assert_eq!((&outside["inside"], &outside["source"]), (&false.into(), &"127.0.0.2".into()));
+        assert!(outside["serial"].as_str().is_some() && outside["duration_s"].as_i64().is_some());
+        let inside = &history(&["--result", "ok", "--provider", "staff"])[0];
+        assert_eq!((&inside["name"], &inside["facility"]), (&"佐藤 花子".into(), &"さくら".into()));
+        assert!(history(&["--to", "2020-01-01"]).is_empty() && history(&["--from", "2020-01-01"]).len() == 7);
+        let (_, csv, _) = words(&gate.cli(&["audit", "sign-ins", "--csv", "--result", "ok"]));
+        assert!(csv.starts_with("\u{feff}日時,") && csv.contains(",佐藤 花子,さくら,ok,"), "{csv}");
+        assert!(words(&gate.cli(&["audit", "sign-ins"])).1.contains("佐藤 花子"));
+    });
+}
