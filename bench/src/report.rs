@@ -26,6 +26,8 @@ pub struct Report {
     pub h1_vs_pingora: Option<f64>,
     pub h1_vs_nginx_auth_request: Option<f64>,
     pub h1_vs_nginx: Option<f64>,
+    /// With 100,000 people and 20,000 live sessions, against one person.
+    pub h1_100k_vs_one: Option<f64>,
     pub h2_vs_pingora: Option<f64>,
     pub newconn_vs_nginx: Option<f64>,
     /// Thousands of bytes of the gate's resident memory per idle TLS connection.
@@ -46,7 +48,8 @@ pub struct Median {
     pub p99_us: f64,
 }
 
-const OURS: &str = "sekisho";
+const OURS: &str = crate::sekisho::ONE;
+const CROWDED: &str = crate::sekisho::CROWDED;
 
 impl Report {
     pub fn new(
@@ -59,6 +62,7 @@ impl Report {
             h1_vs_pingora: ratio(&runs, Mode::H1, "pingora"),
             h1_vs_nginx_auth_request: ratio(&runs, Mode::H1, "nginx_auth_request"),
             h1_vs_nginx: ratio(&runs, Mode::H1, "nginx"),
+            h1_100k_vs_one: ratio_of(&runs, Mode::H1, CROWDED, OURS),
             h2_vs_pingora: ratio(&runs, Mode::H2, "pingora"),
             newconn_vs_nginx: ratio(&runs, Mode::Newconn, "nginx"),
             kb_per_idle_conn: idle.get(OURS).copied(),
@@ -71,13 +75,17 @@ impl Report {
     }
 }
 
-/// The median over the rounds of ours / theirs; both stood next to each other in a round.
 fn ratio(runs: &[Run], mode: Mode, theirs: &str) -> Option<f64> {
+    ratio_of(runs, mode, OURS, theirs)
+}
+
+/// The median over the rounds of one / other; both stood next to each other in a round.
+fn ratio_of(runs: &[Run], mode: Mode, one: &str, other: &str) -> Option<f64> {
     let of = |peer: &str, round| {
         runs.iter().find(|run| run.peer == peer && run.mode == mode && run.round == round).map(|run| run.cpu_us)
     };
     let rounds = runs.iter().map(|run| run.round).max()?;
-    median((0..=rounds).filter_map(|round| Some(of(OURS, round)? / of(theirs, round)?)).collect())
+    median((0..=rounds).filter_map(|round| Some(of(one, round)? / of(other, round)?)).collect())
 }
 
 fn medians(runs: &[Run]) -> BTreeMap<String, BTreeMap<Mode, Median>> {
@@ -109,7 +117,7 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mode, Run, median, ratio};
+    use super::{Mode, Run, median, ratio, ratio_of};
 
     #[test]
     fn a_median_is_the_middle() {
@@ -132,6 +140,7 @@ mod tests {
         };
         let runs = [run(0, "sekisho", 60.0), run(0, "nginx", 50.0), run(1, "sekisho", 120.0), run(1, "nginx", 100.0)];
         assert_eq!(ratio(&runs, Mode::H1, "nginx"), Some(1.2));
+        assert_eq!(ratio_of(&runs, Mode::H1, "nginx", "sekisho"), Some(1.0 / 1.2));
         assert_eq!(ratio(&runs, Mode::H1, "haproxy"), None);
         assert_eq!(ratio(&runs, Mode::H2, "nginx"), None);
     }

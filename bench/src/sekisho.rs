@@ -10,6 +10,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use demo::client::{Browser, Certificate, Setup};
+use identity::{BeginSession, Identity};
+use store::Store;
+use vocabulary::{Clock, PersonId, SystemClock};
 
 use crate::peers::{Peer, Setting};
 use crate::pki::ORIGIN_HOST;
@@ -24,12 +27,74 @@ const PASSWORD: &str = "five hundred benches";
 pub const RULES: usize = 50;
 pub const CIDRS: usize = 1_000;
 
+/// The gate with one person.
+pub const ONE: &str = "sekisho";
+/// The gate with [`CROWD`] people and [`SESSIONS`] live sessions.
+pub const CROWDED: &str = "sekisho-100k";
+pub const CROWD: usize = 100_000;
+pub const SESSIONS: usize = 20_000;
+
 /// Starts the gate on the proxies' core, enrols the client's device and signs somebody in.
 ///
 /// # Errors
 /// The gate does not start, or the sign-in fails.
 pub fn start(setting: &Setting) -> Result<Peer> {
-    let folder = setting.folder.join("sekisho");
+    start_with(setting, ONE, |_, _| Ok(()))
+}
+
+/// The same among so many people, of whom so many are signed in.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_crowded(setting: &Setting, people: usize, sessions: usize) -> Result<Peer> {
+    start_with(setting, CROWDED, |folder, run| {
+        let mut roster = "id,name,kana,mail,facility,groups,first_day\n".to_owned();
+        for number in 0..people {
+            let _ = writeln!(
+                roster,
+                "p{number:06},職員 {number},ショクイン,p{number}@bench.example,事業所{},{GROUP};group-{},2026-04-01",
+                number % 800,
+                number % RULES,
+            );
+        }
+        fs::write(folder.join("roster.csv"), roster)?;
+        // The answer names everybody; nobody reads it.
+        run(&["staff", "import", "roster.csv", "--yes"], "")?;
+        sign_in_many(&folder.join("data/state.db"), sessions)
+    })
+}
+
+/// Sessions as the gate itself keeps them, begun through its own crate while it does not run.
+fn sign_in_many(state: &Path, sessions: usize) -> Result<()> {
+    let identity = Identity::open(Store::open(state)?, &identity::Settings::default())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let now = SystemClock.now();
+        for number in 0..sessions {
+            let begin = BeginSession {
+                id: identity.sessions().new_id()?,
+                person: PersonId::new(format!("p{number:06}"))?,
+                factors: 1,
+                device: None,
+                source: [127, 0, 0, 1].into(),
+                host: format!("login.{DOMAIN}"),
+                now,
+            };
+            identity.sessions().begin(begin).await?;
+        }
+        Ok(())
+    })
+}
+
+/// Runs a command of the gate's, with this input.
+type Run<'a> = &'a dyn Fn(&[&str], &str) -> Result<Vec<u8>>;
+
+fn start_with(
+    setting: &Setting,
+    name: &'static str,
+    prepare: impl FnOnce(&Path, Run<'_>) -> Result<()>,
+) -> Result<Peer> {
+    let folder = setting.folder.join(name);
     fs::create_dir_all(&folder)?;
     let address = free_address()?;
     let config = folder.join("sekisho.yaml");
@@ -52,6 +117,7 @@ pub fn start(setting: &Setting) -> Result<Peer> {
         ],
         "",
     )?;
+    prepare(&folder, &run)?;
     run(&["staff", "add", PERSON, "--name", "Bench", "--group", GROUP, "--password-stdin"], PASSWORD)?;
     let issue = ["device", "issue", "--owner", PERSON, "--name", "bench", "--out", "device.p12", "--json"];
     let issued: serde_json::Value = serde_json::from_slice(&run(&issue, "")?)?;
@@ -63,10 +129,10 @@ pub fn start(setting: &Setting) -> Result<Peer> {
     let ca = folder.join("data/ca/server-root.pem");
 
     let command = [program.as_os_str(), OsStr::new("serve"), OsStr::new("--config"), config.as_os_str()];
-    let mut process = Running::start(PROXY_CORE, "sekisho", &setting.folder, &command)?;
+    let mut process = Running::start(PROXY_CORE, name, &setting.folder, &command)?;
     process.wait_for(address)?;
     let cookie = sign_in(address, &ca, device)?;
-    let mut peer = Peer::new("sekisho", address, vec![process]);
+    let mut peer = Peer::new(name, address, vec![process]);
     peer.host = format!("{APP}.{DOMAIN}");
     peer.cookie = format!("hidamari_session={}; {cookie}", "5".repeat(64));
     peer.ca = Some(ca);

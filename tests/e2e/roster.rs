@@ -109,7 +109,7 @@ fn on_a_terminal_it_asks_and_no_means_no() {
         let roster = file(&gate, "roster.csv", FILE);
         for (answer, count) in [("no\n", 0), ("yes\n", 2)] {
             let command = format!("{} staff import {roster}", env!("CARGO_BIN_EXE_sekisho"));
-            let mut script = std::process::Command::new("script")
+            let script = std::process::Command::new("script")
                 .args(["-qec", &command, "/dev/null"])
                 .env("SEKISHO_CONFIG", gate.config())
                 .stdin(std::process::Stdio::piped())

@@ -1,4 +1,5 @@
-//! The runner: `run [--rounds 5] [--requests 20000] [--idle 5000] [--out target/bench/report.json]`.
+//! The runner: `run [--rounds 5] [--requests 20000] [--idle 5000] [--people 100000] [--sessions 20000]
+//! [--out target/bench/report.json]`.
 #![expect(clippy::print_stderr, reason = "shows how far it is")]
 
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ const BODY_BYTES: usize = 10_000;
 struct Wish {
     rounds: usize,
     effort: Effort,
+    people: usize,
+    sessions: usize,
     out: PathBuf,
 }
 
@@ -37,11 +40,12 @@ fn main() -> Result<()> {
         peers::raw_pingora(&setting)?,
     ];
     peers.push(sekisho::start(&setting)?);
+    peers.push(sekisho::start_crowded(&setting, wish.people, wish.sessions)?);
 
     let mut runs = Vec::new();
     for round in 0..wish.rounds {
         for mode in [Mode::H1, Mode::H2, Mode::Newconn] {
-            for peer in in_turn(&peers, round) {
+            for peer in in_turn(&peers, round).filter(|peer| takes_part(peer, mode)) {
                 let run = measure::load(&setting, peer, mode, wish.effort, round)
                     .with_context(|| format!("{} {mode:?}", peer.name))?;
                 eprintln!(
@@ -53,7 +57,7 @@ fn main() -> Result<()> {
         }
     }
     let mut idle = BTreeMap::new();
-    for peer in &peers {
+    for peer in peers.iter().filter(|peer| takes_part(peer, Mode::Idle)) {
         let kb = measure::idle_kb(&setting, peer, wish.effort).with_context(|| format!("{} idle", peer.name))?;
         eprintln!("{:<20} {kb:6.1} KB per idle connection", peer.name);
         idle.insert(peer.name.to_owned(), kb);
@@ -82,6 +86,11 @@ fn stage(folder: PathBuf) -> Result<(Running, Setting)> {
     Ok((origin, Setting { folder, pki, origin: address }))
 }
 
+/// How many people there are matters to what a request costs; the crowded gate is asked for that alone.
+fn takes_part(peer: &Peer, mode: Mode) -> bool {
+    peer.name != sekisho::CROWDED || mode == Mode::H1
+}
+
 /// Another order each round, so that nobody always follows the same neighbour.
 fn in_turn(peers: &[Peer], round: usize) -> impl Iterator<Item = &Peer> {
     peers.iter().cycle().skip(round % peers.len().max(1)).take(peers.len())
@@ -91,6 +100,8 @@ fn wish() -> Result<Wish> {
     let mut wish = Wish {
         rounds: 5,
         effort: Effort { requests: 20_000, idle_connections: 5_000 },
+        people: sekisho::CROWD,
+        sessions: sekisho::SESSIONS,
         out: PathBuf::from("target/bench/report.json"),
     };
     let mut arguments = std::env::args().skip(1);
@@ -100,8 +111,12 @@ fn wish() -> Result<Wish> {
             "--rounds" => wish.rounds = value.parse()?,
             "--requests" => wish.effort.requests = value.parse()?,
             "--idle" => wish.effort.idle_connections = value.parse()?,
+            "--people" => wish.people = value.parse()?,
+            "--sessions" => wish.sessions = value.parse()?,
             "--out" => wish.out = value.into(),
-            _ => bail!("{argument} is not known; there are --rounds, --requests, --idle and --out"),
+            _ => {
+                bail!("{argument} is not known; there are --rounds, --requests, --idle, --people, --sessions and --out")
+            }
         }
     }
     Ok(wish)
