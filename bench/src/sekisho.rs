@@ -74,6 +74,7 @@ fn sign_in_many(state: &Path, sessions: usize) -> Result<()> {
             let begin = BeginSession {
                 id: identity.sessions().new_id()?,
                 person: PersonId::new(format!("p{number:06}"))?,
+                account: None,
                 factors: 1,
                 device: None,
                 source: [127, 0, 0, 1].into(),

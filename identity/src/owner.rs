@@ -87,8 +87,8 @@ mod tests {
         assert!(!owners.is_of("b.gw.example", &mark, &sato) && !owners.is_ours("b.gw.example", &mark));
         assert!(!mark.contains("sato"));
         let forged = format!("{}A", &mark[..42]);
-        for wrong in ["", "x", &forged, &Token::encode(&[7; 32]).as_str().to_owned()] {
-            assert!(!owners.is_ours("a.gw.example", wrong) || *wrong == mark, "{wrong}");
+        for wrong in ["", "x", &forged, Token::encode(&[7; 32]).as_str()] {
+            assert!(!owners.is_ours("a.gw.example", wrong) || wrong == mark, "{wrong}");
         }
         Ok(())
     }

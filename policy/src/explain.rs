@@ -183,7 +183,11 @@ fn factors(facts: &Facts<'_>) -> String {
         _ if counted.device => "1 from their own device",
         DeviceFact::Enrolled { owner: None, .. } => "a shared device counts for nobody",
         DeviceFact::Enrolled { owner: Some(_), .. } => "another person's device counts for nobody",
-        DeviceFact::None | DeviceFact::Expired | DeviceFact::Revoked | DeviceFact::Unknown => "no device of their own",
+        DeviceFact::None
+        | DeviceFact::Expired
+        | DeviceFact::Revoked
+        | DeviceFact::Unknown
+        | DeviceFact::OwnerOut(_) => "no device of their own",
     };
     match facts.person {
         Some(_) => format!("{} ({} from the sign-in; {device})", count(counted.total(), "factor"), counted.sign_in),

@@ -143,7 +143,11 @@ impl Facts<'_> {
     pub(crate) fn factors_of(&self, person: &PersonFact<'_>) -> FactorCount {
         let owner = match self.device {
             DeviceFact::Enrolled { owner, .. } => owner,
-            DeviceFact::None | DeviceFact::Expired | DeviceFact::Revoked | DeviceFact::Unknown => None,
+            DeviceFact::None
+            | DeviceFact::Expired
+            | DeviceFact::Revoked
+            | DeviceFact::Unknown
+            | DeviceFact::OwnerOut(_) => None,
         };
         let sign_in = person.factors.min(2);
         FactorCount { sign_in, device: sign_in > 0 && owner == Some(person.id) }

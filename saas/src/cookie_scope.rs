@@ -71,7 +71,7 @@ fn default_path(request_path: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn headers(name: header::HeaderName, lines: &[&str]) -> HeaderMap {
+    fn headers(name: &header::HeaderName, lines: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(name.clone(), line.parse().unwrap());
@@ -82,13 +82,13 @@ mod tests {
     #[test]
     fn names_are_the_saas_s_own_each_once() {
         let lines = ["JSESSIONID=1; __Host-sekisho=x; lang=ja", "JSESSIONID=2; =odd; flag"];
-        assert_eq!(saas_cookie_names(&headers(header::COOKIE, &lines)), ["JSESSIONID", "lang", "", "flag"]);
+        assert_eq!(saas_cookie_names(&headers(&header::COOKIE, &lines)), ["JSESSIONID", "lang", "", "flag"]);
     }
 
     #[test]
     fn only_what_stands_below_the_root_has_a_scope() {
         let scope = |path: &str, whole_app| CookieScope { path: path.into(), whole_app };
-        let scopes = |lines: &[&str], path| cookie_scopes(&headers(header::SET_COOKIE, lines), path);
+        let scopes = |lines: &[&str], path| cookie_scopes(&headers(&header::SET_COOKIE, lines), path);
         assert_eq!(scopes(&["a=1; Path=/; HttpOnly"], "/x/y"), []);
         assert_eq!(scopes(&["a=1; Path=/kaipokebiz; Secure"], "/"), [scope("/kaipokebiz", false)]);
         assert_eq!(scopes(&["a=1", "b=2; path=relative"], "/x/y"), [scope("/x", false)]);

@@ -329,6 +329,16 @@ fn accounts_find_their_person_by_verified_mail_once_and_never_move() {
             tanaka.send(Method::GET, &gate.url("/echo"), Mode::Fetch, HeaderMap::new(), Bytes::new()).await.unwrap();
         assert_eq!(after.status, 401);
         assert!(!signed_in("nameless").await.0);
+
+        // The login history tells it to who has to know.
+        let history = gate.cli(&["audit", "sign-ins", "--json"]);
+        let history: Vec<serde_json::Value> =
+            String::from_utf8(history.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        let has = |fields: &[(&str, &str)]| history.iter().any(|line| fields.iter().all(|(k, v)| line[k] == *v));
+        assert!(has(&[("event", "account-linked"), ("person", "sato"), ("by", "provider:idp")]), "{history:?}");
+        assert!(has(&[("event", "account-linked"), ("person", "tanaka")]));
+        assert!(has(&[("event", "account-unlinked"), ("person", "tanaka")]));
+        assert!(has(&[("account", "subject-of-twin"), ("reason", "link-ambiguous"), ("detail", "mail-ambiguous")]));
     });
 }
 

@@ -77,7 +77,7 @@ impl Chromium {
         self.client.goto(&gate.url("/echo")).await.unwrap();
         self.fill("login_id", "sato").await;
         self.fill("password", PASSWORD).await;
-        self.press("form[action=\"/\"] button").await;
+        self.press("form[action=\"\"] button").await;
     }
 
     async fn sign_out(&self, gate: &Gate) {
@@ -261,7 +261,7 @@ fn on_a_phone_a_refusal_leads_through_setting_up_and_back() {
         chromium.client.goto(&gate.url("/echo?room=203")).await.unwrap();
         chromium.fill("login_id", "sato").await;
         chromium.fill("password", added["password"].as_str().unwrap()).await;
-        chromium.press("form[action=\"/\"] button").await;
+        chromium.press("form[action=\"\"] button").await;
         chromium.find("#new").await;
         chromium.shot("password-due-ja").await;
         chromium.assert_fits().await;
@@ -289,7 +289,7 @@ fn on_a_phone_a_refusal_leads_through_setting_up_and_back() {
         // With a recovery code this time, in place of the phone.
         chromium.fill("login_id", "sato").await;
         chromium.fill("password", PASSWORD).await;
-        chromium.press("form[action=\"/\"] button").await;
+        chromium.press("form[action=\"\"] button").await;
         chromium.find("details summary").await.click().await.unwrap();
         chromium.shot("second-step-recovery-ja").await;
         chromium.assert_fits().await;

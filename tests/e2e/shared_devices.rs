@@ -108,7 +108,6 @@ fn people_change_on_a_shared_device_in_a_few_steps() {
         assert!(ask.text().contains("href=\"/switch\""), "{}", ask.text());
         let ask = open(&mut browser, &gate.login_url("/switch")).await;
         let before = gate.requests(&[]).len();
-        let began = std::time::Instant::now();
         let form = fill_in(&mut browser, &ask, &[]).await;
         assert!(form.text().contains("type=\"password\""), "{} {}", form.url, form.text());
         assert!(gate.json(&["session", "list"]).as_array().unwrap().is_empty());
@@ -118,7 +117,6 @@ fn people_change_on_a_shared_device_in_a_few_steps() {
         let landed = fill_in(&mut browser, &form, &[("login_id", "tanaka"), ("password", PASSWORD)]).await;
         // The SaaS asks who it is: nothing of suzuki's login was left.
         assert_eq!(landed.url, gate.url("/login?next=/"), "{}", landed.text());
-        assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
         let made = gate.requests(&[]).len() - before;
         assert!(made <= 14, "{made} requests for one change of person");
         assert_ne!(gate.json(&["session", "list"])[0]["id"], suzukis);

@@ -30,7 +30,9 @@ impl WebKit {
             .env("HOME", home.path())
             .env("XDG_DATA_HOME", home.path().join("data"))
             .env("XDG_CACHE_HOME", home.path().join("cache"))
-            .env("LANG", "C.UTF-8")
+            // No language is asked for, so that pages are in Japanese.
+            .env("LC_ALL", "C.UTF-8")
+            .env_remove("LANGUAGE")
             // Neither a graphics card nor a desktop is there.
             .env("LIBGL_ALWAYS_SOFTWARE", "1")
             .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1")
@@ -83,8 +85,9 @@ impl WebKit {
         match self.client.wait().at_most(Duration::from_secs(20)).for_element(Locator::Css(css)).await {
             Ok(element) => element,
             Err(error) => {
+                let (url, text) = (self.url().await, self.text().await);
                 self.shot("webkit-failure").await;
-                panic!("{css} is not on {}: {error}\n{}", self.url().await, self.text().await);
+                panic!("{css} is not on {url}: {error}\n{text}");
             }
         }
     }
@@ -112,8 +115,10 @@ impl WebKit {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !so().await {
             if Instant::now() > deadline {
+                // The picture comes last: the driver may hear nothing after it.
+                let (url, text) = (self.url().await, self.text().await);
                 self.shot("webkit-failure").await;
-                panic!("{what}: not on {}: {}", self.url().await, self.text().await);
+                panic!("{what}: not on {url}: {text}");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -194,7 +199,7 @@ fn webkit_signs_in_works_changes_people_and_signs_out() {
 
         webkit.client.goto(&gate.login_url("/sign-out")).await.unwrap();
         webkit.press("form button").await;
-        webkit.until_text("You are signed out").await;
+        webkit.until_text("ログアウトしました").await;
         assert!(gate.json(&["session", "list"]).as_array().unwrap().is_empty());
         webkit.shot("webkit-signed-out").await;
         webkit.end().await;

@@ -311,7 +311,7 @@ impl LoginApp {
             return None;
         }
         // The one place where tickets are made: none before the notice is confirmed, whichever way somebody comes.
-        if self.notice_is_due(&person, session, asked.request.now) {
+        if self.notice_is_due(begun.person(), session, asked.request.now) {
             return Some(format!("{}/?{HANDLE_PARAM}={handle}", self.0.settings.origin));
         }
         let pending = sign_ins.get(handle, asked.request.now)?;

@@ -3,7 +3,7 @@
 use super::{Text, text};
 
 /// In the order of the columns.
-pub const LOGIN_HISTORY: [Text; 19] = [
+pub const LOGIN_HISTORY: [Text; 22] = [
     text("日時", "time"),
     text("種別", "event"),
     text("職員ID", "person"),
@@ -11,7 +11,10 @@ pub const LOGIN_HISTORY: [Text; 19] = [
     text("事業所", "facility"),
     text("結果", "result"),
     text("理由", "reason"),
-    text("認証方法", "provider"),
+    text("理由の詳細", "detail"),
+    text("認証元", "provider"),
+    text("アカウント", "account"),
+    text("認証方法", "method"),
     text("要素数", "factors"),
     text("接続元", "source"),
     text("内外", "place"),

@@ -1,4 +1,4 @@
-//! The runner: `run [--rounds 5] [--requests 20000] [--idle 5000] [--people 100000] [--sessions 20000]
+//! The runner: `run [--rounds 15] [--requests 6000] [--idle 5000] [--people 100000] [--sessions 20000]
 //! [--out target/bench/report.json]`.
 #![expect(clippy::print_stderr, reason = "shows how far it is")]
 
@@ -98,8 +98,10 @@ fn in_turn(peers: &[Peer], round: usize) -> impl Iterator<Item = &Peer> {
 
 fn wish() -> Result<Wish> {
     let mut wish = Wish {
-        rounds: 5,
-        effort: Effort { requests: 20_000, idle_connections: 5_000 },
+        // Many short rounds rather than few long ones: what disturbs a machine for a minute spoils few of the ratios,
+        // each of which is of two runs that stood seconds apart.
+        rounds: 15,
+        effort: Effort { requests: 6_000, idle_connections: 5_000 },
         people: sekisho::CROWD,
         sessions: sekisho::SESSIONS,
         out: PathBuf::from("target/bench/report.json"),

@@ -16,7 +16,7 @@ pub(super) fn files(mut settings: identity::Settings, findings: &mut Findings<'_
         if let Some(oidc) = &mut provider.oidc {
             let at =
                 |key: &str| -> Vec<PathStep> { vec!["identity".into(), "providers".into(), index.into(), key.into()] };
-            secret(oidc, at("client_secret_file"), findings);
+            secret(oidc, &at("client_secret_file"), findings);
             if let Some(file) = oidc.issuer_ca.clone() {
                 let roots = certificate::chain(&file, at("issuer_ca"), findings).unwrap_or_default();
                 oidc.roots = roots.iter().map(|root| root.to_vec()).collect();
@@ -28,11 +28,11 @@ pub(super) fn files(mut settings: identity::Settings, findings: &mut Findings<'_
 }
 
 /// Line ends around it are the editor's. Nothing of it is ever shown.
-fn secret(oidc: &mut OidcSettings, path: Vec<PathStep>, findings: &mut Findings<'_>) {
+fn secret(oidc: &mut OidcSettings, path: &[PathStep], findings: &mut Findings<'_>) {
     let written: PathBuf = oidc.client_secret_file.clone();
     let file = findings.file(&written);
     let mut wrong = |problem: String| {
-        findings.error(DocumentError::new(path.clone(), written.display().to_string(), problem));
+        findings.error(DocumentError::new(path.to_vec(), written.display().to_string(), problem));
     };
     match std::fs::read_to_string(&file) {
         Err(cause) => wrong(format!("can't be read: {cause}")),

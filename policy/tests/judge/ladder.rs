@@ -564,7 +564,7 @@ fn a_rule_that_wants_a_recent_sign_in_asks_to_sign_in_again() {
         action: Action::Download,
         person: person(|p| {
             p.groups.clear();
-            p.signed_in_ago = 9999
+            p.signed_in_ago = 9999;
         }),
         ..request()
     };

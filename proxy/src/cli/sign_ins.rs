@@ -61,8 +61,15 @@ struct Line {
     name: Option<String>,
     facility: Option<String>,
     result: Option<String>,
+    /// Why somebody was not let in, as requests have it: `staff-locked`.
     reason: Option<String>,
+    /// What was wrong with a provider's answer or account: `nonce`, `mail-unverified`.
+    detail: Option<String>,
     provider: Option<String>,
+    /// What the provider calls the person.
+    account: Option<String>,
+    /// `password+totp`; after a failure, what was wrong.
+    method: Option<String>,
     factors: Option<u8>,
     source: Option<String>,
     inside: Option<bool>,
@@ -163,7 +170,7 @@ fn history(entries: impl Iterator<Item = Entry>, zone: &Zone, names: &Names) -> 
                 }
                 of_sign_out(sign_out, entry.at, zone)
             }
-            Record::Change(change) if concerns_sign_ins(&change.what) => of_change(change),
+            Record::Change(change) if concerns_sign_ins(change) => of_change(change),
             _ => continue,
         };
         line.at = entry.at;
@@ -177,23 +184,32 @@ fn history(entries: impl Iterator<Item = Entry>, zone: &Zone, names: &Names) -> 
     lines
 }
 
-/// Locks, leavers, sessions ended by others, and what people sign in with.
-fn concerns_sign_ins(what: &str) -> bool {
-    matches!(what, "staff-locked" | "staff-unlocked" | "staff-retired" | "session-ended" | "sessions-ended")
-        || ["password-", "totp-", "passkey-", "recovery-", "link-", "person-link", "person-unlink", "notice-"]
-            .iter()
-            .any(|begin| what.starts_with(begin))
+/// Locks, leavers, sessions ended by others, links, and what people sign in with.
+fn concerns_sign_ins(change: &Change) -> bool {
+    let begins = |begin: &&str| change.what.starts_with(begin);
+    match change.what.as_str() {
+        "staff-locked" | "staff-unlocked" | "staff-retired" | "session-ended" | "sessions-ended" | "factors-reset"
+        | "scim-user-deleted" | "scim-user-returned" | "scim-released" => true,
+        // A provider locks and unlocks by one attribute among many.
+        "scim-user-changed" => {
+            let changed = change.details.get("changed").and_then(|names| names.as_array());
+            changed.is_some_and(|names| names.iter().any(|name| name == "active"))
+        }
+        _ => ["account-", "password-", "totp-", "passkey-", "recovery-", "notice-"].iter().any(begins),
+    }
 }
 
 fn of_sign_in(sign_in: &SignIn) -> Line {
     let word = |value: serde_json::Result<serde_json::Value>| value.ok()?.as_str().map(str::to_owned);
-    let cause = sign_in.more.get("cause").and_then(|cause| cause.as_str());
     Line {
         event: "sign-in".to_owned(),
         person: sign_in.person.as_ref().map(ToString::to_string),
         result: word(serde_json::to_value(sign_in.result)),
-        reason: sign_in.reason.map(|reason| reason.as_str()).or(cause).map(str::to_owned),
+        reason: sign_in.reason.map(|reason| reason.as_str().to_owned()),
+        detail: sign_in.cause.clone(),
         provider: Some(sign_in.provider.clone()),
+        account: sign_in.account.clone(),
+        method: sign_in.method.clone(),
         factors: Some(sign_in.factors),
         source: Some(sign_in.source.to_string()),
         inside: Some(sign_in.inside),
@@ -239,7 +255,7 @@ impl Line {
     }
 
     /// In the order of [`words::LOGIN_HISTORY`].
-    fn cells(&self, lang: Lang) -> [String; 19] {
+    fn cells(&self, lang: Lang) -> [String; 22] {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let place = |inside| if inside { words::INSIDE } else { words::OUTSIDE }.get(lang).to_owned();
         [
@@ -250,7 +266,10 @@ impl Line {
             text(&self.facility),
             text(&self.result),
             text(&self.reason),
+            text(&self.detail),
             text(&self.provider),
+            text(&self.account),
+            text(&self.method),
             self.factors.map(|n| n.to_string()).unwrap_or_default(),
             text(&self.source),
             self.inside.map(place).unwrap_or_default(),
@@ -266,8 +285,8 @@ impl Line {
     }
 }
 
-/// Where ids stand that a spreadsheet must not read as numbers: person, device, serial number, session.
-const IDS: [usize; 4] = [2, 12, 13, 14];
+/// Where ids stand that a spreadsheet must not read as numbers: person, account, device, serial number, session.
+const IDS: [usize; 5] = [2, 9, 15, 16, 17];
 
 fn csv(lines: &[Line], lang: Lang) -> String {
     let mut out = String::from("\u{feff}");
@@ -333,6 +352,31 @@ mod tests {
                 ("sign-in", Some("s-1"), Some("idle"), Some(900)),
                 ("sign-in", Some("s-2"), Some("sign-out"), Some(80)),
                 ("sign-in", None, None, None),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_keeps_people_out_is_told_whoever_did_it_and_the_rest_is_not() {
+        let change = |what: &str, changed: &[&str]| {
+            let fields = serde_json::json!({
+                "by": "scim:entra", "channel": "scim", "what": what, "subject": "0012", "details": { "changed": changed },
+            });
+            Record::Change(serde_json::from_value(fields).unwrap())
+        };
+        let entries = [
+            entry(1, 1, change("scim-user-changed", &["active", "displayName"])),
+            entry(2, 2, change("scim-user-changed", &["displayName"])),
+            entry(3, 3, change("factors-reset", &[])),
+            entry(4, 4, change("device-issued", &[])),
+        ];
+        let lines = history(entries.into_iter(), &Zone::UTC, &Names::default());
+        let told: Vec<_> = lines.iter().map(|l| (l.event.as_str(), l.person.as_deref(), l.by.as_deref())).collect();
+        assert_eq!(
+            told,
+            [
+                ("scim-user-changed", Some("0012"), Some("scim:entra")),
+                ("factors-reset", Some("0012"), Some("scim:entra")),
             ]
         );
     }
