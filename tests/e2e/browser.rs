@@ -29,23 +29,8 @@ impl Chromium {
     pub(crate) async fn start_trusting(roots: &[&Path], language: &str, width: u32, height: u32) -> Self {
         let home = tempfile::tempdir().unwrap();
         trust(home.path(), roots);
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .process_group(0)
-            .env("HOME", home.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is missing; `make test` installs it");
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = lines
-            .by_ref()
-            .map_while(Result::ok)
-            .find_map(|line| {
-                line.rsplit_once("on port ")?.1.trim_end_matches('.').parse::<u16>().ok().filter(|port| *port != 0)
-            })
-            .expect("chromedriver told no port");
-        std::thread::spawn(move || lines.for_each(drop));
+        // It takes a free port for IPv4 and wants the same for IPv6; where somebody has that one, it ends.
+        let (driver, port) = (0..5).find_map(|_| driver(home.path())).expect("chromedriver found no port");
         let arguments = [
             "--headless",
             "--no-sandbox",
@@ -141,6 +126,28 @@ impl Chromium {
     pub(crate) async fn end(self) {
         let _ = self.client.clone().close().await;
     }
+}
+
+/// A driver that listens, and on which port. None if it ended before.
+fn driver(home: &Path) -> Option<(Child, u16)> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .process_group(0)
+        .env("HOME", home)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver is missing; `make test` installs it");
+    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let port = lines.by_ref().map_while(Result::ok).find_map(|line| {
+        line.rsplit_once("on port ")?.1.trim_end_matches('.').parse::<u16>().ok().filter(|port| *port != 0)
+    });
+    let Some(port) = port else {
+        let _ = driver.wait();
+        return None;
+    };
+    std::thread::spawn(move || lines.for_each(drop));
+    Some((driver, port))
 }
 
 /// Also when a test panics: a driver left behind would keep its browser, and whatever it inherited, for ever.
