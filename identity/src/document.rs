@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use vocabulary::{DocumentError, PathStep, Span};
+use vocabulary::{DocumentError, GroupName, PathStep, Span};
 
-use crate::NoticeDocument;
 use crate::oidc::{self, FactorsDocument, GroupsDocument, OidcSettings, Prompt};
 use crate::scim::{ScimDocument, ScimSettings};
+use crate::{NoticeDocument, Session, SessionAccount};
 
 /// Who may vouch for people, and how long a sign-in lasts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -147,6 +147,28 @@ impl Settings {
     /// The built-in directory, if people may sign in with it.
     pub fn directory(&self) -> Option<&Provider> {
         self.providers.iter().find(|p| p.kind == ProviderKind::Directory)
+    }
+
+    /// Whether people still sign in the way this session began: with the directory, or at that provider. A provider
+    /// that was taken out of the configuration, or whose issuer is another one now, vouches for nobody.
+    pub fn offers(&self, session: &Session) -> bool {
+        match session.account() {
+            None => self.directory().is_some(),
+            Some(account) => self.oidc(account).is_some(),
+        }
+    }
+
+    /// Of the groups that a provider gave with a session, those that it may give.
+    pub fn given<'a>(&'a self, session: &'a Session) -> impl Iterator<Item = &'a GroupName> {
+        let account = session.account();
+        let claims = account.and_then(|account| self.oidc(account)?.groups.as_ref());
+        let groups = account.into_iter().flat_map(|account| account.groups.iter());
+        groups.filter(move |group| claims.is_some_and(|claims| claims.may_give(group)))
+    }
+
+    fn oidc(&self, account: &SessionAccount) -> Option<&OidcSettings> {
+        let oidc = self.providers.iter().find(|p| p.id == account.provider)?.oidc.as_ref()?;
+        (oidc.issuer.as_str() == account.issuer).then_some(oidc)
     }
 }
 

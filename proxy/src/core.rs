@@ -13,7 +13,7 @@ use anyhow::Context;
 use audit::{Admit, Journal, Record, Recovery, Strangers};
 use cert_authority::{CertAuthority, Inventory, Passphrase};
 use config::Settings;
-use identity::{Ended, Identity, IdentityError};
+use identity::{EndCause, Ended, Identity, IdentityError, Session};
 use store::Store;
 use vocabulary::{Clock, SystemClock, Timestamp, Zone};
 
@@ -140,6 +140,12 @@ impl Core {
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || core.inventory.flush_last_seen()).await {
             tracing::error!(%error, "when devices were last seen could not be kept");
         }
+    }
+
+    /// Sessions that stand on a provider, or a directory, which the configuration does not have any more.
+    pub(crate) async fn end_unoffered(&self, settings: &identity::Settings) {
+        let unoffered = |session: &Session| (!settings.offers(session)).then_some(EndCause::Provider);
+        self.record_ended(self.identity.sessions().end_where(unoffered).await).await;
     }
 
     async fn record_ended(&self, ended: Result<Vec<Ended>, IdentityError>) {

@@ -135,6 +135,7 @@ impl Running {
             .await
             .context("the start could not be recorded")?;
         reconcile(&gate.core).await;
+        gate.core.end_unoffered(&settings.identity).await;
 
         let socket =
             control::listen(&socket_path(&settings.gateway.data)).context("the control socket can't be made")?;
@@ -363,6 +364,7 @@ impl Reloader {
         .await??;
         self.gate.swap(next);
         reconcile(&self.gate.core).await;
+        self.gate.core.end_unoffered(&self.gate.generation().settings.identity).await;
         Ok((number, digest))
     }
 }

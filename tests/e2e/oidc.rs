@@ -6,7 +6,9 @@ use demo::client::{Browser, Mode};
 use demo::provider::Mischief;
 use http::{HeaderMap, Method, StatusCode};
 
-use crate::harness::{Gate, HOME, OUTSIDE, PASSWORD, Sso, account, fill_in, run, sign_in, start_link};
+use crate::harness::{
+    Gate, HOME, IDP_PASSWORD, OUTSIDE, PASSWORD, Shim, Sso, account, fill_in, run, sign_in, start_link,
+};
 
 const SATO: &str = "sato@sakura-kai.example";
 
@@ -48,6 +50,10 @@ fn one_provider_alone_leads_straight_there_and_back_to_the_deep_link() {
         assert!(start_link(&page).is_some() && !page.text().contains("type=\"password\""), "{}", page.text());
         let tried = other.submit(&gate.login_url("/"), &[("login_id", "sato"), ("password", PASSWORD)]).await.unwrap();
         assert!(start_link(&tried).is_some(), "{}", tried.text());
+        for path in ["/totp", "/recovery", "/passkey", "/passkey/ask", "/password", "/security", "/security/totp"] {
+            let tried = other.submit(&gate.login_url(path), &[("login_id", "sato")]).await.unwrap();
+            assert_eq!(tried.url, gate.login_url("/"), "{path} answers without a directory");
+        }
         assert_eq!(gate.json(&["session", "list"]).as_array().unwrap().len(), 1);
     });
 }
@@ -125,6 +131,8 @@ fn no_token_that_is_wrong_in_any_way_signs_anybody_in() {
         let other = || "https://other.example".to_owned();
         let table = [
             (Mischief::Unsigned, "algorithm"),
+            (Mischief::Algorithm("RS256".to_owned()), "algorithm"),
+            (Mischief::Algorithm("ES256".to_owned()), "algorithm"),
             (Mischief::PublicKeyAsSecret, "algorithm"),
             (Mischief::ClientSecretAsKey, "algorithm"),
             (Mischief::ForeignKey, "signature"),
@@ -239,24 +247,131 @@ fn keys_rotate_without_a_restart_and_unknown_ones_are_looked_for_once() {
 #[test]
 fn while_the_provider_is_away_those_signed_in_go_on() {
     run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let shim = Shim::build(folder.path());
         let sso = Sso::start(vec![account("sato", &[])]).await;
-        let gate = sso.gate(Gate::builder(), "", true).await;
+        let moved = Gate::builder().environment("LD_PRELOAD", shim.library()).environment("SHIM_CLOCK", shim.clock());
+        let gate = sso.gate(moved, "", true).await;
         gate.add_colleague("sato", &["staff"], SATO);
         gate.add_staff("suzuki", &["staff"]);
         let mut sato = sso.browser(&gate);
         let mut late = sso.browser(&gate);
         assert_eq!(sso.sign_in(&mut sato, &gate.url("/echo"), "sato").await.status, 200);
-        let gone = Sso::start(vec![]).await;
-        gate.rewrite(|text| text.replace(sso.provider.issuer(), gone.provider.issuer()));
-        drop(gone);
-        assert!(gate.cli(&["reload"]).status.success());
+        // Ten minutes later, for the gate's clock: it may not send people to where nobody answers.
+        drop(sso.provider);
+        shim.stand(vocabulary::Clock::now(&vocabulary::SystemClock).plus_secs(600));
         assert_eq!(sato.open(&gate.url("/echo")).await.unwrap().status, 200);
-        let told = sso.sign_in(&mut late, &gate.url("/echo"), "sato").await;
+        let form = late.open(&gate.url("/echo")).await.unwrap();
+        let start = start_link(&form).unwrap();
+        let told = late.open(&gate.login_url(&start)).await.unwrap();
         assert_eq!(told.status, 503);
         assert!(told.text().contains("does not answer right now"), "{}", told.text());
         assert_eq!(gate.sign_ins().pop().unwrap().cause.as_deref(), Some("provider-unavailable"));
         // The directory is not concerned.
         gate.signed_in("suzuki").await;
+    });
+}
+
+/// Whom a provider vouched for is worth nothing once the operator has taken the provider away, or what it may give.
+#[test]
+fn promise_3_a_provider_that_is_taken_away_takes_its_sessions_along() {
+    run(async {
+        let sso = Sso::start(vec![account("sato", &["care"])]).await;
+        let more = ", groups: { claim: realm_access.roles, map: { care: staff } }";
+        let gate = sso.gate(Gate::builder(), more, true).await;
+        gate.add_colleague("sato", &[], SATO);
+        gate.add_staff("suzuki", &["staff"]);
+        let mut sato = sso.browser(&gate);
+        let mut suzuki = gate.signed_in("suzuki").await;
+        assert_eq!(sso.sign_in(&mut sato, &gate.url("/echo"), "sato").await.status, 200);
+        let fetch = async |browser: &mut Browser| {
+            let url = gate.url("/echo");
+            browser.send(Method::GET, &url, Mode::Fetch, HeaderMap::new(), Bytes::new()).await.unwrap().status
+        };
+        gate.rewrite(|text| text.replace("care: staff", "care: cooks"));
+        assert!(gate.cli(&["reload"]).status.success());
+        assert_eq!(fetch(&mut sato).await, 403, "a group that the provider may not give any more");
+        gate.rewrite(|text| text.replace("care: cooks", "care: staff"));
+        assert!(gate.cli(&["reload"]).status.success());
+        assert_eq!(fetch(&mut sato).await, 200);
+
+        let entry = sso.entry(more);
+        gate.rewrite(|text| text.replace(&entry, ""));
+        assert!(gate.cli(&["reload"]).status.success());
+        assert_eq!(fetch(&mut sato).await, 401);
+        assert_eq!(fetch(&mut suzuki).await, 200);
+        assert_eq!(gate.sign_outs(), ["provider-removed"]);
+    });
+}
+
+/// A shared tablet: the one before is signed out here, and still signed in at the provider.
+#[test]
+fn on_a_shared_device_the_one_before_does_not_come_back_by_an_edited_address() {
+    run(async {
+        let sso = Sso::start(vec![account("sato", &[])]).await;
+        let gate = sso.gate(Gate::builder(), "", true).await;
+        gate.add_colleague("sato", &["staff", "visiting-nurses"], SATO);
+        let (_, tablet) = gate.issue_shared(&[]);
+        let mut browser = sso.browser(&gate);
+        browser.present(Some(tablet));
+        assert_eq!(sso.sign_in(&mut browser, &gate.url("/echo"), "sato").await.status, 200);
+        let sent = sso.provider.last_request();
+        let sent = |name: &str| sent.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+        assert_eq!((sent("prompt"), sent("max_age")), (Some("login"), Some("60")));
+        gate.json(&["session", "end", "--person", "sato"]);
+
+        sso.misbehave(Mischief::AuthTime(Some(-181)));
+        let form = browser.open(&gate.url("/echo")).await.unwrap();
+        let there = step(&mut browser, &gate.login_url(&start_link(&form).unwrap())).await;
+        let edited = location(&there).replace("&prompt=login", "").replace("&max_age=60", "");
+        assert!(!edited.contains("prompt") && !edited.contains("max_age"), "{edited}");
+        let back = browser.open(&edited).await.unwrap();
+        assert_eq!(back.status, 403, "{}", back.text());
+        assert_eq!(gate.sign_ins().pop().unwrap().cause.as_deref(), Some("auth-time"));
+        assert!(gate.json(&["session", "list"]).as_array().unwrap().is_empty());
+    });
+}
+
+/// Two providers and the directory: each stands for itself.
+#[test]
+fn people_choose_among_providers_and_none_answers_for_another() {
+    run(async {
+        let (google, entra) =
+            (Sso::start(vec![account("sato", &[])]).await, Sso::start(vec![account("sato", &[])]).await);
+        let second = entra.entry("").replace("id: idp", "id: entra").replace("ひだまり認証", "ひまわり認証");
+        let providers =
+            format!("identity:\n  providers:\n{}{second}    - {{ id: staff, kind: directory }}\n", google.entry(""));
+        let gate = Gate::builder().more(&providers).start().await;
+        google.register(&gate);
+        entra.register_as(&gate, "entra");
+        gate.add_colleague("sato", &["staff"], SATO);
+        let mut browser = google.browser(&gate);
+        let form = browser.open(&gate.url("/echo")).await.unwrap().text();
+        for words in ["ひだまり認証", "ひまわり認証", "/oidc/idp/start", "/oidc/entra/start", "type=\"password\""]
+        {
+            assert!(form.contains(words), "{words} is not offered: {form}");
+        }
+        assert_eq!(google.sign_in(&mut browser, &gate.url("/echo"), "sato").await.url, gate.url("/echo"));
+
+        // The other one vouches for the same mail address: who is linked at one is found by mail at the other, once.
+        let mut elsewhere = entra.browser(&gate);
+        let form = elsewhere.open(&gate.url("/echo")).await.unwrap().text();
+        let start = form.split("href=\"/oidc/entra/start").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let page = elsewhere.open(&gate.login_url(&format!("/oidc/entra/start{start}"))).await.unwrap();
+        let landed = fill_in(&mut elsewhere, &page, &[("login_id", "sato"), ("password", IDP_PASSWORD)]).await;
+        assert_eq!(landed.url, gate.url("/echo"), "{}", landed.text());
+        let mut ids: Vec<_> =
+            gate.json(&["session", "list"]).as_array().unwrap().iter().map(|s| s["provider"].to_string()).collect();
+        ids.sort();
+        assert_eq!(ids, ["\"entra\"", "\"idp\""]);
+
+        // A state that began at one is worth nothing at the other's callback.
+        let mut mixed = google.browser(&gate);
+        mixed.open(&gate.url("/echo")).await.unwrap();
+        let there = step(&mut mixed, &gate.login_url("/oidc/idp/start")).await;
+        let state = location(&there).split("state=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+        let refused = step(&mut mixed, &gate.login_url(&format!("/oidc/entra/callback?state={state}&code=x"))).await;
+        assert_eq!(refused.status, 400);
     });
 }
 
@@ -364,7 +479,7 @@ fn several_tabs_share_one_cookie_and_each_gets_where_it_wanted() {
         }
         assert_eq!(sato.cookies("login.gw.localhost").split("; ").count(), 1, "cookies pile up");
         for (tab, form) in forms.iter().enumerate().rev() {
-            let fields = [("login_id", "sato"), ("password", crate::harness::IDP_PASSWORD)];
+            let fields = [("login_id", "sato"), ("password", IDP_PASSWORD)];
             let landed = fill_in(&mut sato, form, &fields).await;
             assert_eq!(landed.url, gate.url(&format!("/echo?tab={tab}")), "{}", landed.text());
         }
@@ -385,7 +500,7 @@ fn a_callback_is_good_once_in_the_browser_that_set_out() {
         let action = format!("{}/login", sso.provider.issuer());
         let hidden =
             form.text().split("name=\"request\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-        let body = format!("request={hidden}&login_id=thief&password={}", crate::harness::IDP_PASSWORD);
+        let body = format!("request={hidden}&login_id=thief&password={IDP_PASSWORD}");
         let headers = HeaderMap::from_iter([(
             http::header::CONTENT_TYPE,
             http::HeaderValue::from_static("application/x-www-form-urlencoded"),

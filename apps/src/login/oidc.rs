@@ -218,7 +218,7 @@ async fn front_channel(
     match (issuer, sid) {
         // Both or nothing (Front-Channel Logout 1.0, 2): without `sid` it would be anybody's guess whose session.
         (Some(issuer), Some(sid)) if iss.as_deref() == Some(&issuer) => {
-            let scope = LogoutScope { issuer, sid: Some(sid), subject: None };
+            let scope = LogoutScope { issuer, sid: Some(sid), subject: None, token: None };
             end(login, recorder, &scope, EndCause::FrontChannel).await
         }
         _ => Ok(Page::json(400, r#"{"error":"invalid_request"}"#.to_owned()).into()),
@@ -233,7 +233,13 @@ async fn back_channel(
 ) -> Result<LoginReply, Stop> {
     let token = asked.field("logout_token").unwrap_or_default();
     match login.0.oidc.logout_token(id, &token, asked.request.now).await {
-        Ok(scope) => end(login, recorder, &scope, EndCause::BackChannel).await,
+        Ok(scope) => {
+            let ended = end(login, recorder, &scope, EndCause::BackChannel).await;
+            if ended.is_err() {
+                login.0.oidc.logout_failed(id, &scope);
+            }
+            ended
+        }
         Err(cause) => {
             let event = LoginEvent::ProviderFailed {
                 provider: id.to_owned(),

@@ -204,6 +204,7 @@ fn signed(mischief: Option<&Mischief>, key: &Key, secret: &str, claims: &mut Val
     let other = || Key::new();
     match mischief {
         Some(Mischief::Unsigned) => unsigned(claims),
+        Some(Mischief::Algorithm(name)) => key.sign_as(name, &key.kid, claims),
         Some(Mischief::PublicKeyAsSecret) => symmetric(&key.public_bytes(), &key.kid, claims),
         Some(Mischief::ClientSecretAsKey) => symmetric(secret.as_bytes(), &key.kid, claims),
         Some(Mischief::ForeignKey) => other().map(|foreign| foreign.sign(&key.kid, claims)).unwrap_or_default(),

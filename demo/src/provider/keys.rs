@@ -39,7 +39,12 @@ impl Key {
 
     /// Signs claims under `kid`, which need not be this key's.
     pub(super) fn sign(&self, kid: &str, claims: &Value) -> String {
-        let message = message(&json!({ "alg": "EdDSA", "typ": "JWT", "kid": kid }), claims);
+        self.sign_as("EdDSA", kid, claims)
+    }
+
+    /// The same, with another algorithm's name in the head.
+    pub(super) fn sign_as(&self, algorithm: &str, kid: &str, claims: &Value) -> String {
+        let message = message(&json!({ "alg": algorithm, "typ": "JWT", "kid": kid }), claims);
         let signature = self.key.sign(&CoreJwsSigningAlgorithm::EdDsa, message.as_bytes()).unwrap_or_default();
         format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
     }

@@ -52,6 +52,8 @@ pub struct BackChannel {
 pub enum Mischief {
     /// `alg: none`, without a signature.
     Unsigned,
+    /// The right key and signature, under the name of an algorithm that the key is not for.
+    Algorithm(String),
     /// HS256, with the provider's public key, which everybody knows, for the secret.
     PublicKeyAsSecret,
     /// HS256 with the client secret: honest, but symmetric.

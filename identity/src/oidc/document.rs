@@ -81,6 +81,13 @@ pub struct GroupClaims {
     pub map: Option<BTreeMap<String, GroupName>>,
 }
 
+impl GroupClaims {
+    /// Whether the claims could give this group, whatever they say.
+    pub(crate) fn may_give(&self, group: &GroupName) -> bool {
+        self.map.as_ref().is_none_or(|map| map.values().any(|given| given == group))
+    }
+}
+
 /// See [`FactorsDocument`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProviderFactors {

@@ -71,9 +71,10 @@ impl Links {
         if !domain.is_some_and(|domain| domains.contains(&domain)) {
             return LinkDecision::Refused(OidcCause::MailDomain);
         }
-        let mail = mail.to_lowercase();
         let people = roster.people();
-        let mut owners = people.iter().filter(|p| p.mail.as_deref().is_some_and(|m| m.trim().to_lowercase() == mail));
+        // ASCII alone: what Unicode folds together is not what mail servers do.
+        let has_it = |known: &str| known.trim().eq_ignore_ascii_case(mail);
+        let mut owners = people.iter().filter(|person| person.mail.as_deref().is_some_and(has_it));
         match (owners.next(), owners.next()) {
             (None, _) => LinkDecision::Refused(OidcCause::MailUnknown),
             (Some(_), Some(_)) => LinkDecision::Refused(OidcCause::MailAmbiguous),

@@ -9,7 +9,8 @@ use vocabulary::Timestamp;
 
 use super::OidcCause;
 use super::jws::Unverified;
-use super::provider::{Known, Provider};
+use super::known::Known;
+use super::provider::Provider;
 use super::token::seconds;
 
 /// Whose sessions end: those of one session at the provider, else all of one subject.
@@ -18,6 +19,8 @@ pub struct LogoutScope {
     pub issuer: String,
     pub sid: Option<String>,
     pub subject: Option<String>,
+    /// Of the token that said so (`jti`).
+    pub token: Option<String>,
 }
 
 impl std::fmt::Debug for LogoutScope {
@@ -77,6 +80,7 @@ impl Provider {
             issuer: self.issuer.as_str().to_owned(),
             sid: text("sid").map(str::to_owned),
             subject: text("sub").map(str::to_owned),
+            token: text("jti").map(str::to_owned),
         };
         let (Some(jti), true) = (text("jti"), scope.sid.is_some() || scope.subject.is_some()) else {
             return Err(OidcCause::LogoutToken);
@@ -86,6 +90,13 @@ impl Provider {
             return Err(OidcCause::Replayed);
         }
         Ok(scope)
+    }
+
+    /// The ends that a token asked for could not be recorded, so they did not happen: it may come again.
+    pub(super) fn logout_failed(&self, scope: &LogoutScope) {
+        if let Some(jti) = &scope.token {
+            self.seen.forget(self.issuer.as_str(), jti);
+        }
     }
 
     /// Without `id_token_hint`: that would mean keeping tokens. Some providers ask the person once more therefore.

@@ -7,7 +7,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `provider.rs` | one provider: its metadata and keys, the way there and back |
+//! | `provider.rs` | one provider: the way there and back |
+//! | `known.rs` | what a provider says of itself: metadata and keys |
 //! | `token.rs` | ID tokens |
 //! | `jws.rs` | signatures of tokens that the library has no type for |
 //! | `logout.rs` | logout tokens, and the way to the provider's own sign-out |
@@ -21,6 +22,7 @@ mod document;
 mod factors;
 mod fetch;
 mod jws;
+mod known;
 mod link;
 mod logout;
 mod provider;
@@ -202,6 +204,13 @@ impl Oidc {
         match self.provider(id) {
             Some(provider) => provider.logout_token(token, now).await,
             None => Err(OidcCause::State),
+        }
+    }
+
+    /// To be called if what a token asked for could not be done: it may come again.
+    pub fn logout_failed(&self, id: &str, scope: &LogoutScope) {
+        if let Some(provider) = self.provider(id) {
+            provider.logout_failed(scope);
         }
     }
 

@@ -1,9 +1,8 @@
-//! One provider: what it says of itself, read when it is first needed and kept fresh, and the way there and back.
+//! One provider: the way there and back.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use http::header::{ACCEPT, AUTHORIZATION};
 use oauth2::basic::{
     BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
@@ -13,93 +12,34 @@ use oauth2::{
     AuthType, AuthorizationCode, CsrfToken, ExtraTokenFields, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
     RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
 };
-use openidconnect::core::{
-    CoreAuthDisplay, CoreAuthPrompt, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod, CoreGrantType,
-    CoreJsonWebKey, CoreJsonWebKeySet, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm,
-    CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
-};
-use openidconnect::{
-    AdditionalProviderMetadata, AuthenticationContextClass, AuthenticationFlow, ClientId, DiscoveryError, IssuerUrl,
-    LanguageTag, Nonce, ProviderMetadata,
-};
+use openidconnect::core::{CoreAuthPrompt, CoreClient, CoreClientAuthMethod, CoreJsonWebKeySet, CoreResponseType};
+use openidconnect::{AuthenticationContextClass, AuthenticationFlow, ClientId, IssuerUrl, LanguageTag, Nonce};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use vocabulary::Timestamp;
 
 use super::document::{OidcSettings, Prompt};
 use super::fetch::{self, Fetch, FetchError};
+use super::known::{Current, Known};
 use super::token::{self, seconds};
 use super::under_way::{SeenTokens, Traveller, UnderWay, browser_hash};
-use super::{Account, Arrived, ComeBack, Failed, OidcCause, SetOut, jws};
+use super::{Account, Arrived, ComeBack, Failed, OidcCause, SetOut};
 
-/// A provider that failed is not asked again for so many seconds: everybody who waits would wait anew.
-const RETRY: i64 = 5;
-/// A key that is not known makes us read the keys again, at most once in so many seconds: anybody can name a key.
-const KEYS_AGAIN: i64 = 30;
+/// Where the provider is to ask whatever it remembers, the sign-in there may be so many seconds old when it is used:
+/// `prompt` stands in an address that the person can edit, so it is `auth_time` that counts.
+const ANEW: i64 = 180;
 /// The longest subject (OpenID Connect Core 1.0, 2).
 const LONGEST_SUBJECT: usize = 255;
 /// The longest code taken to the token endpoint, in bytes.
 const LONGEST_CODE: usize = 4096;
 
-pub(super) type Metadata = ProviderMetadata<
-    More,
-    CoreAuthDisplay,
-    CoreClientAuthMethod,
-    CoreClaimName,
-    CoreClaimType,
-    CoreGrantType,
-    CoreJweContentEncryptionAlgorithm,
-    CoreJweKeyManagementAlgorithm,
-    CoreJsonWebKey,
-    CoreResponseMode,
-    CoreResponseType,
-    CoreSubjectIdentifierType,
->;
-
-/// Metadata that the library has no names for.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct More {
-    /// OpenID Connect RP-Initiated Logout 1.0, 2.1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) end_session_endpoint: Option<String>,
-    /// RFC 9207, 3.
-    #[serde(default)]
-    authorization_response_iss_parameter_supported: bool,
-}
-
-impl AdditionalProviderMetadata for More {}
-
-/// What the provider said of itself.
-pub(super) struct Known {
-    pub(super) metadata: Metadata,
-    pub(super) keys: CoreJsonWebKeySet,
-    read: Timestamp,
-}
-
-impl Known {
-    /// What tokens may be signed with: what the provider announces, as far as it is asymmetric.
-    pub(super) fn algorithms(&self) -> Vec<CoreJwsSigningAlgorithm> {
-        let announced = self.metadata.id_token_signing_alg_values_supported();
-        announced.iter().filter(|alg| jws::ASYMMETRIC.contains(alg)).cloned().collect()
-    }
-}
-
 pub(super) struct Provider {
     pub(super) settings: OidcSettings,
     pub(super) issuer: IssuerUrl,
-    fetch: Arc<dyn Fetch>,
+    pub(super) fetch: Arc<dyn Fetch>,
     under_way: UnderWay,
     pub(super) seen: SeenTokens,
-    known: ArcSwapOption<Known>,
-    /// Held while the provider is asked, so that one asks for all.
-    asking: tokio::sync::Mutex<()>,
-    tried: Mutex<Tried>,
-}
-
-#[derive(Default)]
-struct Tried {
-    failed: Option<(Timestamp, OidcCause)>,
-    keys_again: Option<Timestamp>,
+    pub(super) current: Current,
 }
 
 /// A token response; the ID token is kept as it came.
@@ -121,24 +61,16 @@ impl std::fmt::Debug for IdTokenField {
 
 impl Provider {
     pub(super) fn new(settings: OidcSettings, fetch: Arc<dyn Fetch>, under_way: UnderWay, seen: SeenTokens) -> Self {
-        Self {
-            issuer: settings.issuer.clone(),
-            settings,
-            fetch,
-            under_way,
-            seen,
-            known: ArcSwapOption::empty(),
-            asking: tokio::sync::Mutex::default(),
-            tried: Mutex::default(),
-        }
+        Self { issuer: settings.issuer.clone(), settings, fetch, under_way, seen, current: Current::default() }
     }
 
     pub(super) async fn set_out(&self, out: SetOut<'_>) -> Result<String, OidcCause> {
-        let known = self.known(out.now).await?;
+        let known = self.known_to_answer(out.now).await?;
         let endpoint = known.metadata.authorization_endpoint().clone();
         if endpoint.url().scheme() != "https" {
             return Err(OidcCause::Answer);
         }
+        let within = if out.anew { Some(out.within.map_or(ANEW, |within| within.min(ANEW))) } else { out.within };
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let nonce = Nonce::new_random();
         let traveller = Traveller {
@@ -146,7 +78,7 @@ impl Provider {
             nonce: nonce.secret().clone(),
             pkce: verifier.secret().clone(),
             handle: out.handle.map(str::to_owned),
-            within: out.within,
+            within,
             browser: browser_hash(out.browser),
             source: out.source.into(),
         };
@@ -167,7 +99,7 @@ impl Provider {
         for value in &self.settings.acr_values {
             request = request.add_auth_context_value(AuthenticationContextClass::new(value.clone()));
         }
-        if let Some(within) = out.within {
+        if let Some(within) = within {
             // So much less that the answer, by whichever clock, is still fresh for a minute when it is used.
             let max_age = (within - self.leeway() - 60).max(0);
             request = request.set_max_age(Duration::from_secs(max_age.unsigned_abs()));
@@ -356,82 +288,6 @@ impl Provider {
         Ok(())
     }
 
-    /// What the provider says of itself: from memory while it is fresh; else one asks for all. While the provider is
-    /// away, what it said last still stands.
-    pub(super) async fn known(&self, now: Timestamp) -> Result<Arc<Known>, OidcCause> {
-        if let Some(known) = self.known.load_full().filter(|k| self.is_fresh(k, now)) {
-            return Ok(known);
-        }
-        let _asking = self.asking.lock().await;
-        let earlier = self.known.load_full();
-        if let Some(known) = earlier.clone().filter(|k| self.is_fresh(k, now)) {
-            return Ok(known);
-        }
-        if let Some((at, cause)) = self.tried().failed
-            && (0..RETRY).contains(&now.secs_since(at))
-        {
-            return earlier.ok_or(cause);
-        }
-        match self.discover(now).await {
-            Ok(known) => {
-                let known = Arc::new(known);
-                self.known.store(Some(known.clone()));
-                self.tried().failed = None;
-                Ok(known)
-            }
-            Err(cause) => {
-                self.tried().failed = Some((now, cause));
-                earlier.ok_or(cause)
-            }
-        }
-    }
-
-    /// The keys once more, unless somebody did so a moment ago.
-    pub(super) async fn keys_again(&self, than: &Known, now: Timestamp) -> Result<Arc<Known>, OidcCause> {
-        let _asking = self.asking.lock().await;
-        if let Some(known) = self.known.load_full()
-            && known.keys != than.keys
-        {
-            return Ok(known);
-        }
-        let last = self.tried().keys_again.replace(now);
-        if let Some(last) = last.filter(|last| (0..KEYS_AGAIN).contains(&now.secs_since(*last))) {
-            self.tried().keys_again = Some(last);
-            return Err(OidcCause::UnknownKey);
-        }
-        let http = |request| fetch::call(self.fetch.clone(), request);
-        let keys = CoreJsonWebKeySet::fetch_async(than.metadata.jwks_uri(), &http).await;
-        let keys = keys.map_err(|error| self.failed(&error))?;
-        let known = Arc::new(Known { metadata: than.metadata.clone(), keys, read: than.read });
-        self.known.store(Some(known.clone()));
-        Ok(known)
-    }
-
-    async fn discover(&self, now: Timestamp) -> Result<Known, OidcCause> {
-        let http = |request| fetch::call(self.fetch.clone(), request);
-        let metadata = Metadata::discover_async(self.issuer.clone(), &http).await;
-        let metadata = metadata.map_err(|error| self.failed(&error))?;
-        let keys = metadata.jwks().clone();
-        Ok(Known { metadata, keys, read: now })
-    }
-
-    fn failed(&self, error: &DiscoveryError<FetchError>) -> OidcCause {
-        let (cause, why) = match error {
-            DiscoveryError::Request(error) => (unreachable(error), error.to_string()),
-            DiscoveryError::Response(status, ..) => (OidcCause::Answer, format!("status {status}, or not JSON")),
-            DiscoveryError::Parse(error) => (OidcCause::Answer, format!("unreadable at `{}`", error.path())),
-            DiscoveryError::Validation(_) => (OidcCause::Answer, "it calls itself by another issuer".to_owned()),
-            _ => (OidcCause::Answer, "unreadable".to_owned()),
-        };
-        tracing::warn!(provider = %self.settings.id, %cause, why, "the provider's metadata or keys can't be read");
-        cause
-    }
-
-    fn is_fresh(&self, known: &Known, now: Timestamp) -> bool {
-        let refresh = i64::try_from(self.settings.refresh.as_secs()).unwrap_or(i64::MAX);
-        (0..refresh).contains(&now.secs_since(known.read))
-    }
-
     pub(super) fn leeway(&self) -> i64 {
         i64::try_from(self.settings.leeway.as_secs()).unwrap_or_default()
     }
@@ -439,13 +295,9 @@ impl Provider {
     fn client_id(&self) -> ClientId {
         ClientId::new(self.settings.client_id.clone())
     }
-
-    fn tried(&self) -> std::sync::MutexGuard<'_, Tried> {
-        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-fn unreachable(error: &FetchError) -> OidcCause {
+pub(super) fn unreachable(error: &FetchError) -> OidcCause {
     match error {
         FetchError::Oversized(_) => OidcCause::Oversized,
         FetchError::NotHttps => OidcCause::Answer,

@@ -145,7 +145,14 @@ impl World {
 
     /// There and back, with these claims changed.
     async fn sign_in(&self, within: Option<i64>, change: impl FnOnce(&mut Value, i64)) -> Result<Account, OidcCause> {
-        let sent = self.set_out(within).await?;
+        self.come_back(&self.set_out(within).await?, change).await
+    }
+
+    async fn come_back(
+        &self,
+        sent: &HashMap<String, String>,
+        change: impl FnOnce(&mut Value, i64),
+    ) -> Result<Account, OidcCause> {
         let now = self.now().secs();
         let mut claims = json!({
             "iss": ISSUER, "aud": "sekisho", "sub": "1", "iat": now, "exp": now + 300, "nonce": sent["nonce"],
@@ -216,7 +223,17 @@ async fn an_age_that_was_asked_for_is_checked_without_leeway_and_must_be_told() 
 async fn from_a_shared_device_the_provider_is_to_ask_whatever_it_remembers() {
     let world = world();
     assert!(!world.set_out_from(None, false).await.unwrap().contains_key("prompt"));
-    assert_eq!(world.set_out_from(None, true).await.unwrap()["prompt"], "login");
+    for (asked, max_age) in [(None, "60"), (Some(3600), "60"), (Some(130), "10")] {
+        let sent = world.set_out_from(asked, true).await.unwrap();
+        assert_eq!((sent["prompt"].as_str(), sent["max_age"].as_str()), ("login", max_age), "{asked:?}");
+    }
+    // The address can be edited; what the provider says of the time can not.
+    for (auth_time, good) in [(Some(-180), true), (Some(-181), false), (None, false)] {
+        let sent = world.set_out_from(None, true).await.unwrap();
+        let set = |claims: &mut Value, now| claims["auth_time"] = auth_time.map_or(Value::Null, |by| json!(now + by));
+        let back = world.come_back(&sent, set).await;
+        assert_eq!(back.err(), (!good).then_some(OidcCause::AuthTime), "{auth_time:?}");
+    }
 }
 
 #[tokio::test]
@@ -227,22 +244,31 @@ async fn what_a_provider_says_of_itself_is_read_when_needed_kept_and_read_again(
         world.sign_in(None, |_, _| ()).await.unwrap();
     }
     assert_eq!(world.reads(), (1, 1));
-    world.pass(3599);
+    world.pass(59);
     world.sign_in(None, |_, _| ()).await.unwrap();
     assert_eq!(world.reads(), (1, 1));
+    // Who is about to be led there must not meet an address where nobody answers.
     world.pass(1);
     world.sign_in(None, |_, _| ()).await.unwrap();
     assert_eq!(world.reads(), (2, 2));
-
-    // Away: what it said last stands, so that its own page tells people what is wrong.
     world.idp.away.store(true, Ordering::Relaxed);
-    world.pass(3600);
+    world.pass(59);
     world.set_out(None).await.unwrap();
-    assert_eq!(world.sign_in(None, |_, _| ()).await.unwrap_err(), OidcCause::Unavailable);
+    world.pass(1);
+    for _ in 0..2 {
+        assert_eq!(world.set_out(None).await.unwrap_err(), OidcCause::Unavailable);
+    }
     world.idp.away.store(false, Ordering::Relaxed);
+    assert_eq!(world.set_out(None).await.unwrap_err(), OidcCause::Unavailable, "not asked within five seconds");
     world.pass(5);
     world.sign_in(None, |_, _| ()).await.unwrap();
     assert_eq!(world.reads(), (3, 3));
+
+    // Who is on the way comes back to what was said last, if it is still true.
+    let sent = world.set_out(None).await.unwrap();
+    world.pass(3600);
+    world.idp.away.store(true, Ordering::Relaxed);
+    assert_eq!(world.come_back(&sent, |_, _| ()).await.unwrap_err(), OidcCause::State, "it took an hour");
 }
 
 #[tokio::test]

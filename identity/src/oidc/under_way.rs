@@ -118,6 +118,12 @@ struct Seen {
 }
 
 impl SeenTokens {
+    /// What the token asked for came to nothing; the provider may send it again.
+    pub(super) fn forget(&self, issuer: &str, jti: &str) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.until.remove(&secret::digest(issuer, jti.as_bytes()));
+    }
+
     /// Whether it is the first time.
     pub(super) fn first(&self, issuer: &str, jti: &str, until: Timestamp, now: Timestamp) -> bool {
         let key = secret::digest(issuer, jti.as_bytes());

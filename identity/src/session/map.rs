@@ -103,6 +103,7 @@ impl Sessions {
             source: begin.source.to_canonical(),
             started: begin.now,
             confirmed: if begin.account.is_none() { begin.now.0 } else { 0 }.into(),
+            second: false.into(),
             account: begin.account,
             active: begin.now.0.into(),
             saved: begin.now.0.into(),
@@ -198,14 +199,18 @@ impl Sessions {
         self.end_these(sessions).await
     }
 
-    /// The sessions that a provider's sign-out ends: of its session if one is named, else all of its subject.
+    /// The sessions that a provider's sign-out ends: of its session if one is named, else all of its subject. Those
+    /// whose provider's session has no name that we know of go by the subject.
     pub fn of_account(&self, scope: &LogoutScope) -> Vec<Arc<Session>> {
         let mut sessions = self.list();
         sessions.retain(|session| {
             session.account().filter(|account| account.issuer == scope.issuer).is_some_and(|account| {
                 let same_subject = scope.subject.as_ref().is_none_or(|subject| *subject == account.subject);
                 match &scope.sid {
-                    Some(sid) => account.sid.as_ref() == Some(sid) && same_subject,
+                    Some(sid) => match &account.sid {
+                        Some(known) => known == sid && same_subject,
+                        None => scope.subject.is_some() && same_subject,
+                    },
                     None => scope.subject.is_some() && same_subject,
                 }
             })

@@ -76,6 +76,8 @@ pub struct Session {
     /// When the person last showed that it is they who sit there: at the beginning, or later with the password. In
     /// memory only. Long ago for who came from a provider: it may have vouched without asking anybody.
     confirmed: AtomicI64,
+    /// The second factor was shown after the session began: the person set it up in it. In memory only.
+    second: AtomicBool,
     /// What of `active` is in the state database.
     saved: AtomicI64,
     ended: AtomicBool,
@@ -144,6 +146,17 @@ impl Session {
     /// Notes that the person has just shown the password again.
     pub fn confirm(&self, now: Timestamp) {
         self.confirmed.fetch_max(now.0, Ordering::Relaxed);
+    }
+
+    /// Notes that the person has just shown a second factor, by setting it up. The session's factors stay what they
+    /// were at its beginning.
+    pub fn show_second(&self) {
+        self.second.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a second factor was shown in this session, at its beginning or later.
+    pub fn has_shown_second(&self) -> bool {
+        self.factors >= 2 || self.second.load(Ordering::Relaxed)
     }
 
     /// Whether the person signed in here, or showed the password again, within [`FRESH_SECS`]. Only then may they
@@ -263,6 +276,8 @@ pub enum EndCause {
     FrontChannel,
     /// The provider told us that the person signed out there.
     BackChannel,
+    /// The provider that vouched for the person, or the directory, is not in the configuration any more.
+    Provider,
 }
 
 impl EndCause {
@@ -278,6 +293,7 @@ impl EndCause {
             Self::Credential => "credential",
             Self::FrontChannel => "front-channel",
             Self::BackChannel => "back-channel",
+            Self::Provider => "provider-removed",
         }
     }
 }

@@ -55,6 +55,7 @@ fn read(row: &Row, tokens: Vec<HostToken>, account: Option<SessionAccount>) -> R
         source: row.text(4)?.parse().map_err(|e| IdentityError::row(WHAT, &e))?,
         started: Timestamp(row.int(5)?),
         confirmed: if account.is_none() { row.int(5)? } else { 0 }.into(),
+        second: false.into(),
         account,
         active: active.into(),
         saved: active.into(),

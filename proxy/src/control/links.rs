@@ -61,7 +61,7 @@ pub(super) async fn unlink(
     let sessions = core.identity.sessions();
     let mut ended = Vec::new();
     for link in gone {
-        let scope = LogoutScope { issuer: link.issuer, sid: None, subject: Some(link.subject) };
+        let scope = LogoutScope { issuer: link.issuer, sid: None, subject: Some(link.subject), token: None };
         for session in sessions.of_account(&scope) {
             ended.extend(sessions.end(session.id(), EndCause::Credential).await?);
         }

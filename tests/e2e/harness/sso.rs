@@ -81,13 +81,18 @@ impl Sso {
 
     /// Makes the gate known to the provider.
     pub(crate) fn register(&self, gate: &Gate) {
+        self.register_as(gate, "idp");
+    }
+
+    /// The same for an entry with another id.
+    pub(crate) fn register_as(&self, gate: &Gate, id: &str) {
         self.provider.register(ProviderClient {
             id: "sekisho".to_owned(),
             secret: SECRET.to_owned(),
-            redirect_uris: vec![gate.login_url("/oidc/idp/callback")],
-            post_logout_redirect_uris: vec![gate.login_url("/oidc/idp/signed-out")],
+            redirect_uris: vec![gate.login_url(&format!("/oidc/{id}/callback"))],
+            post_logout_redirect_uris: vec![gate.login_url(&format!("/oidc/{id}/signed-out"))],
             back_channel: Some(BackChannel {
-                url: gate.login_url("/oidc/idp/back-channel-logout"),
+                url: gate.login_url(&format!("/oidc/{id}/back-channel-logout")),
                 server: ([127, 0, 0, 1], gate.port).into(),
                 roots: gate.roots.clone(),
             }),
