@@ -149,6 +149,13 @@ impl From<identity::IdentityError> for Stop {
     }
 }
 
+/// What stands on the built-in directory alone.
+fn of_directory(path: &str, method: &Method) -> bool {
+    matches!(path, "/passkey/ask" | "/password" | "/security")
+        || path.starts_with("/security/")
+        || (*method == Method::POST && matches!(path, "/totp" | "/recovery" | "/passkey"))
+}
+
 impl LoginApp {
     pub fn new(identity: Identity, settings: LoginSettings) -> Self {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok();
@@ -237,6 +244,10 @@ impl LoginApp {
         {
             return Ok(refused.into());
         }
+        // Without the directory nothing of it opens anything: no password, no passkey, no change to either.
+        if !self.0.directory && of_directory(asked.request.path, method) {
+            return Ok(Page::redirect("/".to_owned(), []).into());
+        }
         if let Some(reply) = security::route(self, asked, method, recorder).await? {
             return Ok(reply);
         }
@@ -245,7 +256,7 @@ impl LoginApp {
             ("/", &Method::POST) if asked.field("notice").is_some() => {
                 acknowledge::confirm(self, asked, recorder).await
             }
-            ("/" | "/totp", &Method::POST) if !self.0.directory => Ok(Page::redirect("/".to_owned(), []).into()),
+            ("/", &Method::POST) if !self.0.directory => Ok(Page::redirect("/".to_owned(), []).into()),
             ("/", &Method::POST) if asked.field("challenge").is_some() => sign_in::code(self, asked, recorder).await,
             ("/", &Method::POST) => sign_in::password(self, asked, recorder).await,
             ("/totp", &Method::POST) => sign_in::code(self, asked, recorder).await,

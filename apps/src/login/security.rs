@@ -1,7 +1,8 @@
 //! What somebody signs in with, and changes to it, by themselves.
 //!
 //! Changes ask for a sign-in, or the password once more, within the last ten minutes: a terminal that somebody left
-//! open must not become somebody else's. Each is recorded before it takes effect. Where something is taken away or
+//! open must not become somebody else's. Who has a second factor must have shown it in this session as well: a password
+//! alone, however it was come by, must not put another factor in its place. Each is recorded before it takes effect. Where something is taken away or
 //! the password is changed, the person's other sessions end.
 
 use http::Method;
@@ -40,6 +41,7 @@ pub(super) async fn route(
     }
     let reply: LoginReply = match (path, method) {
         ("/password", &Method::GET) => owner.password_form(None, 200).into(),
+        ("/password", &Method::POST) if owner.lacks_second() => owner.stale(words::SECOND_FIRST).into(),
         ("/password", &Method::POST) => owner.change_password().await?,
         // Nothing else before the password is one's own.
         _ if login.password_first(session, None).is_some() => {
@@ -48,7 +50,8 @@ pub(super) async fn route(
         }
         ("/security", &Method::GET) => owner.overview(None, 200).into(),
         ("/security/confirm", &Method::POST) => owner.confirm().await?,
-        (_, &Method::POST) if !owner.is_fresh() => owner.stale().into(),
+        (_, &Method::POST) if !owner.is_fresh() => owner.stale(words::CONFIRM_FIRST).into(),
+        (_, &Method::POST) if owner.lacks_second() => owner.stale(words::SECOND_FIRST).into(),
         ("/security/totp", &Method::POST) => owner.begin_totp().await?,
         ("/security/totp/confirm", &Method::POST) => owner.confirm_totp().await?,
         ("/security/totp/remove", &Method::POST) => owner.remove_totp().await?,
@@ -93,18 +96,27 @@ impl Owner<'_> {
         pending.map(|_| handle)
     }
 
-    /// Where they sign in again, to go there with what they have set up.
+    /// Where they sign in again: to go where they wanted with what they have set up, or to change what they have.
     pub(super) fn again(&self) -> Option<String> {
-        let useful = self.factors().second() && self.session.factors() < 2;
-        let handle = self.handle().filter(|_| useful)?;
-        Some(format!("/?{AGAIN_PARAM}=1&{HANDLE_PARAM}={handle}"))
+        if !self.factors().second() || self.session.factors() >= 2 {
+            return None;
+        }
+        match self.handle() {
+            Some(handle) => Some(format!("/?{AGAIN_PARAM}=1&{HANDLE_PARAM}={handle}")),
+            None => self.lacks_second().then(|| format!("/?{AGAIN_PARAM}=1")),
+        }
     }
 
-    fn stale(&self) -> Page {
+    /// There is a second factor, and nobody has shown it in this session.
+    pub(super) fn lacks_second(&self) -> bool {
+        self.factors().second() && !self.session.has_shown_second()
+    }
+
+    fn stale(&self, first: Text) -> Page {
         if self.asked.request.path.ends_with("/ask") {
-            return passkey::no(403, words::CONFIRM_FIRST.get(self.asked.lang));
+            return passkey::no(403, first.get(self.asked.lang));
         }
-        self.overview(Some(words::CONFIRM_FIRST), 403)
+        self.overview(Some(first), 403)
     }
 
     /// Back to the list, with a word about what was done.
@@ -178,15 +190,22 @@ impl Owner<'_> {
             Err(_) => return Ok(self.overview(Some(words::TOTP_OVER), 403).into()),
         }
         self.record(CredentialChange::TotpSet).await?;
+        let first = !self.factors().second();
         self.directory().totp_confirm(self.person, &code, now).await?;
-        self.after_setting_up(words::DONE_TOTP, "totp").await
+        self.after_setting_up(words::DONE_TOTP, "totp", first).await
     }
 
-    /// The first second factor brings recovery codes along.
-    async fn after_setting_up(&self, done: Text, word: &str) -> Result<LoginReply, Stop> {
-        match self.factors().recovery_codes {
-            0 => self.make_recovery_codes(Some(done)).await,
-            _ => Ok(self.done(word).into()),
+    /// The first second factor brings recovery codes along, and ends the sessions that began without one: whoever
+    /// else knows the password may sit in one.
+    async fn after_setting_up(&self, done: Text, word: &str, first: bool) -> Result<LoginReply, Stop> {
+        self.session.show_second();
+        let reply = match self.factors().recovery_codes {
+            0 => self.make_recovery_codes(Some(done)).await?,
+            _ => self.done(word).into(),
+        };
+        match first {
+            true => self.end_others(reply.page).await,
+            false => Ok(reply),
         }
     }
 
@@ -235,8 +254,9 @@ impl Owner<'_> {
         let name = self.asked.field("name").filter(|name| !name.trim().is_empty());
         let name = name.unwrap_or_else(|| words::PASSKEY_DEFAULT_NAME.get(self.asked.lang).to_owned());
         self.record(CredentialChange::PasskeyAdded(new.id.clone())).await?;
+        let first = !self.factors().second();
         match self.directory().add_passkey(self.person, new, &name, request.now).await {
-            Ok(_) => self.after_setting_up(words::DONE_PASSKEY_ADDED, "passkey").await,
+            Ok(_) => self.after_setting_up(words::DONE_PASSKEY_ADDED, "passkey", first).await,
             Err(IdentityError::PasskeyExists) => Ok(self.overview(Some(words::PASSKEY_EXISTS), 403).into()),
             Err(other) => Err(other.into()),
         }

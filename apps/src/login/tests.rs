@@ -608,6 +608,61 @@ async fn who_signs_in_elsewhere_finds_nothing_to_change() {
     assert!(!browser.get("/home").await.page.body.contains("/security"));
 }
 
+/// Whoever knows the password may sit in a session that began before there was a second factor, or come from a provider
+/// that asks for less.
+#[tokio::test]
+async fn a_password_alone_puts_nothing_in_the_place_of_a_second_factor() {
+    let mut browser = browser().await;
+    browser.sign_in("sato", PASSWORD).await;
+    let elsewhere = browser.cookies.clone();
+    browser.cookies.clear();
+    browser.sign_in("sato", PASSWORD).await;
+    let own = browser.cookies.clone();
+    assert_eq!(browser.identity.sessions().list().len(), 2);
+    browser.set_up_totp().await;
+    assert_eq!(browser.identity.sessions().list().len(), 1, "a session without the factor outlived setting it up");
+    browser.cookies = elsewhere;
+    assert_eq!(browser.get("/security").await.page.status, 303);
+    // In the one where it was set up, more can be.
+    browser.cookies = own;
+    let settings = browser.get("/security").await.page;
+    assert_eq!(browser.press(&settings, "/security/recovery", &[]).await.page.status, 200);
+
+    let account = identity::SessionAccount {
+        provider: "workspace".into(),
+        issuer: "https://idp.example".into(),
+        subject: "117".into(),
+        sid: None,
+        groups: Vec::new(),
+        signed_in: None,
+    };
+    let begin = identity::BeginSession {
+        id: browser.identity.sessions().new_id().unwrap(),
+        person: id("sato"),
+        account: Some(account),
+        factors: 1,
+        device: None,
+        source: IpAddr::from([203, 0, 113, 10]),
+        host: "login.gw.example".into(),
+        now: browser.now,
+    };
+    let (_, token) = browser.identity.sessions().begin(begin).await.unwrap();
+    browser.cookies.insert(cookies::LOGIN.to_owned(), token.as_str().to_owned());
+    let settings = browser.get("/security").await.page;
+    browser.press(&settings, "/security/confirm", &[("password", PASSWORD)]).await;
+    let settings = browser.get("/security").await.page;
+    assert!(settings.body.contains("/?again=1"), "{}", settings.body);
+    browser.events();
+    for action in ["/security/totp/remove", "/security/recovery"] {
+        let refused = browser.press(&settings, action, &[]).await.page;
+        assert!(refused.status == 403 && refused.body.contains(words::SECOND_FIRST.ja), "{action}");
+    }
+    let form = browser.get("/password").await.page;
+    let new = [("old", PASSWORD), ("new", "another-long-password"), ("again", "another-long-password")];
+    assert_eq!(browser.submit(&form, &new).await.page.status, 403);
+    assert!(browser.changes().is_empty() && browser.identity.directory().factors(&id("sato")).totp);
+}
+
 #[tokio::test]
 async fn who_comes_from_a_provider_shows_the_password_before_changing_what_belongs_to_it() {
     let mut browser = browser().await;

@@ -69,6 +69,10 @@ pub const NOTHING_HERE: Text = text(
 );
 pub const CONFIRM_FIRST: Text =
     text("変更するには、もう一度パスワードを入力してください。", "To change anything, enter your password once more.");
+pub const SECOND_FIRST: Text = text(
+    "変更するには、二つ目の確認方法でログインし直してください。",
+    "To change anything, sign in again with your second factor.",
+);
 pub const CONFIRM: Text = text("確認して変更する", "Confirm and make changes");
 pub const CONFIRM_WRONG: Text =
     text("パスワードが違います。もう一度入力してください。", "The password is wrong. Please try again.");
@@ -78,8 +82,8 @@ pub const NEEDED_HERE: Text = text(
 );
 pub const SIGN_IN_AGAIN: Text = text("もう一度ログインする", "Sign in again");
 pub const SIGN_IN_AGAIN_WHAT: Text = text(
-    "設定した確認方法は、次のログインから使います。続けるには、もう一度ログインしてください。",
-    "What you set up is used from the next sign-in on. Sign in again to continue.",
+    "二つ目の確認方法は、ログインのときに使います。続けるには、もう一度ログインしてください。",
+    "The second factor is used when signing in. Sign in again to continue.",
 );
 
 pub const TOTP_HEAD: Text = text("認証アプリ", "Authenticator app");

@@ -64,6 +64,8 @@ enum Key<'a> {
     Person(&'a str),
     CodePair(&'a str, Source),
     CodePerson(&'a str),
+    /// Apart from wrong passwords: who fills that counter keeps nobody behind the same address from a passkey.
+    Question(Source),
 }
 
 #[derive(Clone, Copy, Default)]
@@ -124,7 +126,7 @@ impl Throttle {
     /// Counts a question for anybody's passkey. There is nothing to guess, but each takes up memory and the
     /// processor's time.
     pub(super) fn admit_question(&self, source: Source, now: Timestamp) -> Admission {
-        match self.count(&Key::Source(source), &SOURCE, now) {
+        match self.count(&Key::Question(source), &SOURCE, now) {
             Ok(_) => Admission::Go { slow: Duration::ZERO },
             Err(wait) => Admission::Wait(wait),
         }
@@ -132,7 +134,7 @@ impl Throttle {
 
     /// The passkey was good.
     pub(super) fn forgive_question(&self, source: Source) {
-        self.take_back(&Key::Source(source));
+        self.take_back(&Key::Question(source));
     }
 
     /// The password was right. Only this try is taken back from the source and the person: one good account
