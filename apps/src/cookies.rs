@@ -37,10 +37,11 @@ pub fn set_below(value: &str, path: &str, domain: Option<&str>) -> String {
     format!("{OWNER_BELOW}={value}; Path={path}{domain}; Max-Age={LONGEST}; Secure; HttpOnly; SameSite=Lax")
 }
 
-/// Takes any cookie away, whoever set it; it must be named as it was set.
-pub fn expire(name: &str, path: &str, domain: Option<&str>) -> String {
+/// Takes any cookie away, whoever set it; it must be named as it was set. Twice, because a browser keeps what was set
+/// as `Partitioned` in another place under the same name.
+pub fn expire(name: &str, path: &str, domain: Option<&str>) -> [String; 2] {
     let domain = domain.map(|domain| format!("; Domain={domain}")).unwrap_or_default();
-    format!("{name}=; Path={path}{domain}; Max-Age=0; Secure")
+    ["", "; Partitioned"].map(|partitioned| format!("{name}=; Path={path}{domain}; Max-Age=0; Secure{partitioned}"))
 }
 
 /// Every value of a cookie that may be there for several paths.

@@ -16,6 +16,8 @@ pub enum FormFate {
     TooBig,
     /// Its kind can't be kept, too much is kept already, or we don't know whose it is.
     NotKept,
+    /// The service could not be reached when it was sent; it is kept again.
+    NotSent,
     /// Nothing is there any more: too old, sent already, or the gate was restarted.
     Lost,
     /// It was somebody else's.
@@ -28,6 +30,7 @@ pub fn form_fate_page(lang: Lang, fate: FormFate, way: &str, code: Option<&str>)
         FormFate::Kept => (Tone::Key, words::FORM_KEPT, words::SIGN_IN_TO_SEND, 401),
         FormFate::TooBig => (Tone::Wait, words::FORM_TOO_BIG, words::SIGN_IN, 401),
         FormFate::NotKept => (Tone::Wait, words::FORM_NOT_KEPT, words::SIGN_IN, 401),
+        FormFate::NotSent => (Tone::Wait, words::FORM_NOT_SENT, words::SEND_AGAIN, 502),
         FormFate::Lost => (Tone::Wait, words::FORM_LOST, words::OPEN_AGAIN, 410),
         FormFate::OfOthers => (Tone::Stop, words::FORM_OF_OTHERS, words::OPEN_AGAIN, 410),
     };
@@ -54,7 +57,7 @@ impl std::fmt::Debug for WaitingForm {
 struct Row {
     id: String,
     path: String,
-    target: String,
+    action: String,
     at: String,
     size: String,
 }
@@ -71,9 +74,11 @@ struct Held {
 
 /// The forms that wait, each with the button that sends it. `others`: somebody else's were thrown away.
 ///
+/// `origin`: of this host; a target such as `//x/y` alone would be another host's.
+///
 /// Its forms lead to the SaaS, which may lead on to wherever it likes; browsers hold `form-action` against that too,
 /// so here it is not limited to our host.
-pub fn waiting_forms_page(lang: Lang, forms: Vec<WaitingForm>, others: bool) -> Page {
+pub fn waiting_forms_page(lang: Lang, origin: &str, forms: Vec<WaitingForm>, others: bool) -> Page {
     let forms = forms
         .into_iter()
         .map(|form| Row {
@@ -83,7 +88,7 @@ pub fn waiting_forms_page(lang: Lang, forms: Vec<WaitingForm>, others: bool) -> 
                 bytes => format!("{} KB", bytes.div_ceil(1024)),
             },
             id: form.id,
-            target: form.target,
+            action: format!("{origin}{}", form.target),
             at: form.at,
         })
         .collect();

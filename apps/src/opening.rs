@@ -31,5 +31,6 @@ pub fn clearing_page(lang: Lang, url: &str) -> Page {
 }
 
 fn leading_on(lang: Lang, url: &str, title: words::Text, what: words::Text) -> Page {
-    rendered(&Opening { lang, style: STYLE, title, what, url, script: OPENING_SCRIPT }, 200, lang).with_opening_script()
+    let template = Opening { lang, style: STYLE, title, what, url, script: OPENING_SCRIPT };
+    rendered(&template, 200, lang).with_opening_script().without_referrer()
 }

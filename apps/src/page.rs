@@ -65,6 +65,16 @@ impl Page {
         self.with_policy(|policy| policy.replace("form-action 'self'", "form-action https:"))
     }
 
+    /// Tells the next page nothing of where it was come from: this one's address holds a ticket, if a spent one. Only
+    /// for pages without forms; see [`Self::bare`].
+    #[must_use]
+    pub(crate) fn without_referrer(mut self) -> Self {
+        for (_, value) in self.headers.iter_mut().filter(|(name, _)| *name == "referrer-policy") {
+            "no-referrer".clone_into(value);
+        }
+        self
+    }
+
     fn with_policy(mut self, change: impl Fn(&str) -> String) -> Self {
         for (_, value) in self.headers.iter_mut().filter(|(name, _)| *name == "content-security-policy") {
             *value = change(value);

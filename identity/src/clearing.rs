@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use vocabulary::Timestamp;
+use vocabulary::{PersonId, Timestamp};
 
 use crate::IdentityError;
 use crate::secret::{self, Digest, Token};
@@ -26,6 +26,7 @@ const SECS: i64 = 60;
 pub struct Clearings(Arc<Mutex<HashMap<Digest, Entry>>>);
 
 struct Entry {
+    person: PersonId,
     host: String,
     rest: Vec<String>,
     end: String,
@@ -45,33 +46,52 @@ impl Clearings {
     ///
     /// # Errors
     /// The operating system gave no random bytes.
-    pub fn begin(&self, mut hosts: Vec<String>, end: String, now: Timestamp) -> Result<Clearing, IdentityError> {
+    pub fn begin(
+        &self,
+        person: &PersonId,
+        mut hosts: Vec<String>,
+        end: String,
+        now: Timestamp,
+    ) -> Result<Clearing, IdentityError> {
         hosts.truncate(MOST_HOSTS);
-        self.next(hosts, end, now)
+        self.next(person.clone(), hosts, end, now)
     }
 
-    /// Takes a step: `host` is to be cleared now. None if the handle is not good here.
+    /// Takes a step: `host` is to be cleared now. None if the handle is not good here, or the data there are not of
+    /// the person who began: `is_theirs` knows. Else somebody could make a colleague's browser forget by a link.
     ///
     /// # Errors
     /// The operating system gave no random bytes.
-    pub fn step(&self, handle: &str, host: &str, now: Timestamp) -> Result<Option<Clearing>, IdentityError> {
+    pub fn step(
+        &self,
+        handle: &str,
+        host: &str,
+        is_theirs: impl FnOnce(&PersonId) -> bool,
+        now: Timestamp,
+    ) -> Result<Option<Clearing>, IdentityError> {
         let Some(bytes) = secret::parse(handle) else { return Ok(None) };
         let key = secret::digest("clearing", &bytes);
         let entry = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        match entry.filter(|entry| now < entry.expires && entry.host == host) {
-            Some(entry) => self.next(entry.rest, entry.end, now).map(Some),
+        match entry.filter(|entry| now < entry.expires && entry.host == host && is_theirs(&entry.person)) {
+            Some(entry) => self.next(entry.person, entry.rest, entry.end, now).map(Some),
             None => Ok(None),
         }
     }
 
-    fn next(&self, mut hosts: Vec<String>, end: String, now: Timestamp) -> Result<Clearing, IdentityError> {
+    fn next(
+        &self,
+        person: PersonId,
+        mut hosts: Vec<String>,
+        end: String,
+        now: Timestamp,
+    ) -> Result<Clearing, IdentityError> {
         if hosts.is_empty() {
             return Ok(Clearing::End(end));
         }
         let host = hosts.remove(0);
         let handle = Token::random()?;
         let key = secret::digest("clearing", &secret::parse(handle.as_str()).unwrap_or_default());
-        let entry = Entry { host: host.clone(), rest: hosts, end, expires: now.plus_secs(SECS) };
+        let entry = Entry { person, host: host.clone(), rest: hosts, end, expires: now.plus_secs(SECS) };
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if table.len() >= MOST {
             table.retain(|_, entry| now < entry.expires);
@@ -103,6 +123,10 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_793_491_200);
 
+    fn sato() -> PersonId {
+        "sato".parse().unwrap()
+    }
+
     fn next(clearing: Clearing) -> (String, Token) {
         match clearing {
             Clearing::Next { host, handle } => (host, handle),
@@ -113,14 +137,14 @@ mod tests {
     #[test]
     fn each_host_is_visited_once_and_in_its_turn() -> Result<(), IdentityError> {
         let clearings = Clearings::default();
-        let (host, first) = next(clearings.begin(vec!["a".into(), "b".into()], "https://end/".into(), NOW)?);
+        let (host, first) = next(clearings.begin(&sato(), vec!["a".into(), "b".into()], "https://end/".into(), NOW)?);
         assert_eq!(host, "a");
-        assert!(clearings.step("nonsense", "a", NOW)?.is_none());
-        let (host, second) = next(clearings.step(first.as_str(), "a", NOW)?.unwrap());
+        assert!(clearings.step("nonsense", "a", |_| true, NOW)?.is_none());
+        let (host, second) = next(clearings.step(first.as_str(), "a", |_| true, NOW)?.unwrap());
         assert_eq!(host, "b");
-        assert!(clearings.step(first.as_str(), "a", NOW)?.is_none(), "a step was good twice");
+        assert!(clearings.step(first.as_str(), "a", |_| true, NOW)?.is_none(), "a step was good twice");
         assert!(
-            matches!(clearings.step(second.as_str(), "b", NOW)?, Some(Clearing::End(end)) if end == "https://end/")
+            matches!(clearings.step(second.as_str(), "b", |_| true, NOW)?, Some(Clearing::End(end)) if end == "https://end/")
         );
         Ok(())
     }
@@ -128,14 +152,17 @@ mod tests {
     #[test]
     fn a_step_is_for_its_host_and_for_a_minute_and_hosts_are_bounded() -> Result<(), IdentityError> {
         let clearings = Clearings::default();
-        let (_, handle) = next(clearings.begin(vec!["a".into()], String::new(), NOW)?);
-        assert!(clearings.step(handle.as_str(), "b", NOW)?.is_none());
-        let (_, handle) = next(clearings.begin(vec!["a".into()], String::new(), NOW)?);
-        assert!(clearings.step(handle.as_str(), "a", NOW.plus_secs(60))?.is_none());
-        let mut clearing = clearings.begin(vec!["a".into(); 100], String::new(), NOW)?;
+        let (_, handle) = next(clearings.begin(&sato(), vec!["a".into()], String::new(), NOW)?);
+        assert!(clearings.step(handle.as_str(), "b", |_| true, NOW)?.is_none());
+        let (_, handle) = next(clearings.begin(&sato(), vec!["a".into()], String::new(), NOW)?);
+        assert!(clearings.step(handle.as_str(), "a", |_| true, NOW.plus_secs(60))?.is_none());
+        let (_, handle) = next(clearings.begin(&sato(), vec!["a".into()], String::new(), NOW)?);
+        let others = |person: &PersonId| person.as_str() != "sato";
+        assert!(clearings.step(handle.as_str(), "a", others, NOW)?.is_none(), "a colleague's data were cleared");
+        let mut clearing = clearings.begin(&sato(), vec!["a".into(); 100], String::new(), NOW)?;
         let mut steps = 0;
         while let Clearing::Next { handle, .. } = clearing {
-            clearing = clearings.step(handle.as_str(), "a", NOW)?.unwrap();
+            clearing = clearings.step(handle.as_str(), "a", |_| true, NOW)?.unwrap();
             steps += 1;
         }
         assert_eq!(steps, 16);

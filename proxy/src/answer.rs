@@ -8,7 +8,7 @@ use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, Session};
 use vocabulary::Reason;
 
-use crate::line::Passage;
+use crate::line::{Passage, keep_again};
 
 /// Writes a page and leaves the connection usable.
 pub(crate) async fn write(session: &mut Session, passage: &mut Passage, page: apps::Page) -> Result<()> {
@@ -88,7 +88,19 @@ pub(crate) async fn failure(passage: &mut Passage, session: &mut Session, error:
     }
     let headers = &session.req_header().headers;
     let wants_page = passage.exchange().is_none_or(|exchange| exchange.wants_page);
-    let mut page = refusal(passage, headers, reason, wants_page, None);
+    // Before there is a connection, nothing was sent.
+    let unsent = matches!(
+        error.etype(),
+        ErrorType::ConnectTimedout
+            | ErrorType::ConnectRefused
+            | ErrorType::ConnectNoRoute
+            | ErrorType::ConnectError
+            | ErrorType::TLSHandshakeFailure
+            | ErrorType::TLSHandshakeTimedout
+            | ErrorType::InvalidCert
+    );
+    let kept = if unsent { keep_again(passage, session) } else { None };
+    let mut page = kept.unwrap_or_else(|| refusal(passage, headers, reason, wants_page, None));
     if reason == Reason::UpstreamFailed {
         page.status = match error.etype() {
             ErrorType::ConnectTimedout

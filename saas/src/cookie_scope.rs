@@ -52,6 +52,12 @@ pub fn cookie_scopes(response: &HeaderMap, request_path: &str) -> Vec<CookieScop
             }
         }
         let path = path.filter(|path| path.starts_with('/')).unwrap_or_else(|| default_path(request_path));
+        // A path parameter can't stand in a cookie: from there on it would be an attribute.
+        let path = path.split(';').next().and_then(|before| match before.len() == path.len() {
+            true => Some(before),
+            false => before.rfind('/').map(|end| &before[..end]),
+        });
+        let path = path.filter(|path| !path.is_empty()).unwrap_or("/");
         let scope = CookieScope { path: path.to_owned(), whole_app };
         if path != "/" && !ends && !scopes.contains(&scope) {
             scopes.push(scope);
@@ -93,6 +99,8 @@ mod tests {
         assert_eq!(scopes(&["a=1; Path=/kaipokebiz; Secure"], "/"), [scope("/kaipokebiz", false)]);
         assert_eq!(scopes(&["a=1", "b=2; path=relative"], "/x/y"), [scope("/x", false)]);
         assert_eq!(scopes(&["a=1"], "/x"), []);
+        assert_eq!(scopes(&["a=1"], "/x/y;Domain=gw.example/z"), [scope("/x", false)]);
+        assert_eq!(scopes(&["a=1"], "/x;Domain=gw.example/z"), []);
         assert_eq!(scopes(&["a=1; Path=/k; Domain=a.gw.example"], "/"), [scope("/k", true)]);
         assert_eq!(scopes(&["a=; Path=/k; Max-Age=0", "__Secure-sekisho-x=1; Path=/k"], "/"), []);
     }

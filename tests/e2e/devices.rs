@@ -167,6 +167,28 @@ fn a_cookie_is_worth_nothing_on_another_device() {
     });
 }
 
+/// Browsers ask for a certificate host by host: who chose it on one and not on the other is told so, not led in circles.
+#[test]
+fn a_certificate_shown_to_one_host_only_is_told_on_a_page() {
+    run(async {
+        let gate = Gate::usual().await;
+        gate.add_staff("sato", &["staff"]);
+        let (_, phone) = gate.issue_device("sato");
+        let mut browser = gate.browser(HOME);
+        let app = gate.url("/echo");
+        let begun = browser.send(Method::GET, &app, Mode::Navigate, HeaderMap::new(), Bytes::new()).await.unwrap();
+        browser.present(Some(phone));
+        let landed = sign_in(&mut browser, &gate.login_url("/"), "sato", PASSWORD).await;
+        assert!(landed.url.ends_with("/home"), "{}", landed.url);
+        let led = begun.headers["location"].to_str().unwrap();
+        let minted = browser.send(Method::GET, led, Mode::Navigate, HeaderMap::new(), Bytes::new()).await.unwrap();
+        let ticket = minted.headers["location"].to_str().unwrap().to_owned();
+        browser.present(None);
+        let told = browser.send(Method::GET, &ticket, Mode::Navigate, HeaderMap::new(), Bytes::new()).await.unwrap();
+        assert!(told.status == 401 && told.text().contains("another device or certificate"), "{}", told.text());
+    });
+}
+
 #[test]
 fn a_p12_file_opens_with_openssl_and_curl() {
     run(async {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use demo::client::{Browser, Mode, Response};
 use http::{HeaderMap, Method};
 
-use crate::harness::{Gate, HOME, PASSWORD, fill_in, run, sign_in};
+use crate::harness::{Gate, HOME, PASSWORD, Saas, fill_in, run, sign_in};
 
 const APP: &str = "hidamari.gw.localhost";
 /// Words that must be nowhere but in memory, the browser and the SaaS.
@@ -82,6 +82,27 @@ fn a_form_is_kept_and_sent_once_by_its_person_as_a_request_of_its_own() {
         assert!(!gate.log().contains(WORDS));
         let output = std::process::Command::new("grep").args(["-rl", WORDS]).arg(gate.data()).output().unwrap();
         assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+    });
+}
+
+/// Where nothing reached the SaaS, nothing is lost either.
+#[test]
+fn a_form_that_could_not_be_sent_is_still_kept() {
+    run(async {
+        let mut gate = gate().await;
+        let mut sato = gate.signed_in("sato").await;
+        gate.json(&["session", "end", "--person", "sato"]);
+        let told = post(&gate, &mut sato, "/echo", FORM, format!("text={WORDS}").as_bytes()).await;
+        let waiting = sign_in_from(&mut sato, &told, "sato").await;
+        // The SaaS goes away: another one stands elsewhere.
+        drop(std::mem::replace(&mut gate.saas, Saas::start(demo::Options::default()).await));
+        let unsent = fill_in(&mut sato, &waiting, &[]).await;
+        assert_eq!(unsent.status, 502);
+        assert!(unsent.text().contains("It has not been sent"), "{}", unsent.text());
+        let link =
+            unsent.text().split("class=\"button\" href=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let waiting = sato.open(&gate.url(&link)).await.unwrap();
+        assert!(waiting.text().contains("Send this"), "{}", waiting.text());
     });
 }
 

@@ -11,7 +11,7 @@ use crate::harness::{Gate, HOME, OUTSIDE, PASSWORD, fill_in, run, saas_login, si
 const APP: &str = "hidamari.gw.localhost";
 
 impl Gate {
-    fn issue_shared(&self, groups: &[&str]) -> (String, Certificate) {
+    pub(crate) fn issue_shared(&self, groups: &[&str]) -> (String, Certificate) {
         let out = self.path(&format!("shared-{}.p12", groups.join("-")));
         let mut arguments = vec!["device", "issue", "--shared", "--name", "2階のタブレット", "--out"];
         arguments.push(out.to_str().unwrap());
@@ -156,6 +156,45 @@ fn nobody_inherits_the_saas_session_of_the_one_before() {
         }
         let landed = sign_in(&mut browser, &gate.url("/residents"), "sato", PASSWORD).await;
         assert_eq!(landed.url, gate.url("/login?next=/residents"), "sato sees tanaka's records");
+    });
+}
+
+/// A ticket that was followed from another site comes without `SameSite=Strict` cookies: the browser shows them with
+/// the next request only.
+#[test]
+fn a_strict_cookie_that_the_ticket_did_not_see_is_not_inherited() {
+    run(async {
+        let gate = Gate::usual().await;
+        for person in ["sato", "tanaka"] {
+            gate.add_staff(person, &["staff"]);
+        }
+        let mut browser = gate.signed_in("sato").await;
+        saas_login(&gate, &mut browser).await;
+        gate.json(&["session", "end", "--person", "sato"]);
+        assert!(sign_in(&mut browser, &gate.login_url("/"), "tanaka", PASSWORD).await.url.ends_with("/home"));
+
+        let hers = browser.cookies(APP).split("; ").find(|c| c.starts_with("hidamari_session=")).unwrap().to_owned();
+        browser.set_cookie(APP, "hidamari_session=; Path=/; Max-Age=0");
+        let mut url = gate.url("/echo");
+        for _ in 0..2 {
+            let led = browser.send(Method::GET, &url, Mode::Navigate, HeaderMap::new(), Bytes::new()).await.unwrap();
+            url = led.headers["location"].to_str().unwrap().to_owned();
+        }
+        assert!(url.contains("/.sekisho/ticket?ticket="), "{url}");
+        browser.send(Method::GET, &url, Mode::Navigate, HeaderMap::new(), Bytes::new()).await.unwrap();
+        browser.set_cookie(APP, &format!("{hers}; Path=/"));
+        for _ in 0..2 {
+            let echoed = open(&mut browser, &gate.url("/echo")).await.json();
+            assert!(
+                !echoed["headers"].to_string().contains("hidamari_session"),
+                "tanaka's request bore sato's session"
+            );
+        }
+        assert!(!browser.cookies(APP).contains("hidamari_session"), "{}", browser.cookies(APP));
+        // What the SaaS sets for tanaka now stays.
+        saas_login(&gate, &mut browser).await;
+        let echoed = open(&mut browser, &gate.url("/echo")).await.json();
+        assert!(echoed["headers"].to_string().contains("hidamari_session"));
     });
 }
 

@@ -62,7 +62,7 @@ pub(super) async fn end_and_clear(
     let ended = login.0.identity.sessions().end(session.id(), EndCause::SignOut).await?;
     let end = login.after_clearing(&summary);
     let hosts = summary.hosts.into_iter().filter(|host| *host != login.0.settings.host).collect();
-    let url = login.clearing_url(login.0.identity.clearings().begin(hosts, end, asked.request.now)?);
+    let url = login.clearing_url(login.0.identity.clearings().begin(&summary.person, hosts, end, asked.request.now)?);
     let page = crate::clearing_page(asked.lang, &url).with_cookies([cookies::clear(cookies::LOGIN)]);
     Ok(LoginReply { page, began: None, ended: ended.into_iter().collect() })
 }

@@ -99,6 +99,15 @@ pub const FORM_NOT_KEPT: Notice = notice(
     ),
 );
 
+pub const FORM_NOT_SENT: Notice = notice(
+    text("まだ送信していません", "It has not been sent"),
+    text(
+        "サービスに接続できなかったため、送信していません。入力した内容は、預かったままです。",
+        "The service could not be reached, so nothing was sent. What you entered is still safe.",
+    ),
+    text("10分以内に、もう一度送信してください。", "Send it again within 10 minutes."),
+);
+pub const SEND_AGAIN: Text = text("預かった入力を見る", "Look at what is kept");
 pub const FORM_LOST: Notice = notice(
     text("預かった入力はありません", "Nothing is kept for you"),
     text(

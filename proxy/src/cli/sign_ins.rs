@@ -33,7 +33,7 @@ pub(crate) struct SignIns {
     #[arg(long)]
     to: Option<String>,
     /// Only attempts that ended so
-    #[arg(long, value_parser = ["ok", "wrong", "second-factor", "throttled", "not-allowed"])]
+    #[arg(long, value_parser = ["ok", "wrong", "second-factor", "throttled", "not-allowed", "provider-failed"])]
     result: Option<String>,
     /// Only attempts with this provider, by its id in the configuration
     #[arg(long)]
@@ -158,14 +158,16 @@ impl Names {
 /// The records as lines, oldest first.
 fn history(entries: impl Iterator<Item = Entry>, zone: &Zone, names: &Names) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
-    // Where the line of a session is that has not ended yet.
-    let mut open: HashMap<String, usize> = HashMap::new();
+    // Where the lines of a session are that has not ended yet: a second tab signs in to the first one's.
+    let mut open: HashMap<String, Vec<usize>> = HashMap::new();
     for entry in entries {
         let mut line = match &entry.record {
             Record::SignIn(sign_in) => of_sign_in(sign_in),
             Record::SignOut(sign_out) => {
-                if let Some(line) = open.remove(sign_out.session.as_str()).and_then(|at| lines.get_mut(at)) {
-                    line.ends(entry.at, &sign_out.cause, zone);
+                if let Some(begun) = open.remove(sign_out.session.as_str()) {
+                    for at in begun {
+                        lines[at].ends(entry.at, &sign_out.cause, zone);
+                    }
                     continue;
                 }
                 of_sign_out(sign_out, entry.at, zone)
@@ -177,7 +179,7 @@ fn history(entries: impl Iterator<Item = Entry>, zone: &Zone, names: &Names) -> 
         line.time = zone.display(entry.at);
         names.fill_in(&mut line);
         if let (Some(session), "sign-in") = (&line.session, line.event.as_str()) {
-            open.insert(session.clone(), lines.len());
+            open.entry(session.clone()).or_default().push(lines.len());
         }
         lines.push(line);
     }
@@ -187,14 +189,18 @@ fn history(entries: impl Iterator<Item = Entry>, zone: &Zone, names: &Names) -> 
 /// Locks, leavers, sessions ended by others, links, and what people sign in with.
 fn concerns_sign_ins(change: &Change) -> bool {
     let begins = |begin: &&str| change.what.starts_with(begin);
+    let names = |list: &str, wanted: &[&str]| {
+        let names = change.details.get(list).and_then(|names| names.as_array());
+        names.is_some_and(|names| names.iter().filter_map(|name| name.as_str()).any(|name| wanted.contains(&name)))
+    };
     match change.what.as_str() {
         "staff-locked" | "staff-unlocked" | "staff-retired" | "session-ended" | "sessions-ended" | "factors-reset"
         | "scim-user-deleted" | "scim-user-returned" | "scim-released" => true,
         // A provider locks and unlocks by one attribute among many.
-        "scim-user-changed" => {
-            let changed = change.details.get("changed").and_then(|names| names.as_array());
-            changed.is_some_and(|names| names.iter().any(|name| name == "active"))
-        }
+        "scim-user-changed" => names("changed", &["active"]),
+        "scim-user-created" | "scim-user-adopted" => change.details.get("active").is_some_and(|active| active == false),
+        // Of a roster file.
+        "staff-changed" => names("fields", &["first_day", "last_day"]),
         _ => ["account-", "password-", "totp-", "passkey-", "recovery-", "notice-"].iter().any(begins),
     }
 }
@@ -237,14 +243,31 @@ fn of_sign_out(sign_out: &SignOut, at: Timestamp, zone: &Zone) -> Line {
 fn of_change(change: &Change) -> Line {
     let person = change.details.get("person").and_then(|person| person.as_str());
     let of_session = change.what == "session-ended";
+    let text = |key: &str| change.details.get(key).and_then(|value| value.as_str()).map(str::to_owned);
     Line {
         event: change.what.clone(),
         person: Some(person.unwrap_or(if of_session { "" } else { &change.subject }).to_owned())
             .filter(|p| !p.is_empty()),
         session: of_session.then(|| change.subject.clone()),
+        provider: text("provider"),
+        account: text("account"),
+        detail: detail(change),
         by: Some(change.by.clone()),
         ..Line::default()
     }
+}
+
+/// Which way it went, where the word alone does not say.
+fn detail(change: &Change) -> Option<String> {
+    if let Some(active) = change.details.get("active").and_then(serde_json::Value::as_bool) {
+        return Some(if active { "active" } else { "inactive" }.to_owned());
+    }
+    let new = change.details.get("new")?.as_object()?;
+    let days = ["first_day", "last_day"].into_iter().filter_map(|day| {
+        let to = new.get(day)?;
+        Some(format!("{day}={}", to.as_str().unwrap_or("none")))
+    });
+    Some(days.collect::<Vec<_>>().join(" ")).filter(|days| !days.is_empty())
 }
 
 impl Line {
@@ -337,6 +360,8 @@ mod tests {
         let entries = [
             entry(1, 5, sign_out("s-old", "idle")),
             entry(2, 10, sign_in(Some("s-1"))),
+            // A second tab.
+            entry(2, 12, sign_in(Some("s-1"))),
             entry(3, 20, sign_in(Some("s-2"))),
             entry(4, 30, sign_in(None)),
             entry(5, 100, sign_out("s-2", "sign-out")),
@@ -350,6 +375,7 @@ mod tests {
             [
                 ("sign-out", Some("s-old"), Some("idle"), None),
                 ("sign-in", Some("s-1"), Some("idle"), Some(900)),
+                ("sign-in", Some("s-1"), Some("idle"), Some(898)),
                 ("sign-in", Some("s-2"), Some("sign-out"), Some(80)),
                 ("sign-in", None, None, None),
             ]
@@ -358,25 +384,33 @@ mod tests {
 
     #[test]
     fn what_keeps_people_out_is_told_whoever_did_it_and_the_rest_is_not() {
-        let change = |what: &str, changed: &[&str]| {
+        let change = |what: &str, details: serde_json::Value| {
             let fields = serde_json::json!({
-                "by": "scim:entra", "channel": "scim", "what": what, "subject": "0012", "details": { "changed": changed },
+                "by": "scim:entra", "channel": "scim", "what": what, "subject": "0012", "details": details,
             });
             Record::Change(serde_json::from_value(fields).unwrap())
         };
+        let json = |text: &str| serde_json::from_str(text).unwrap();
         let entries = [
-            entry(1, 1, change("scim-user-changed", &["active", "displayName"])),
-            entry(2, 2, change("scim-user-changed", &["displayName"])),
-            entry(3, 3, change("factors-reset", &[])),
-            entry(4, 4, change("device-issued", &[])),
+            entry(1, 1, change("scim-user-changed", json(r#"{"changed":["active","displayName"],"active":false}"#))),
+            entry(2, 2, change("scim-user-changed", json(r#"{"changed":["displayName"],"active":true}"#))),
+            entry(3, 3, change("staff-changed", json(r#"{"fields":["last_day"],"new":{"last_day":"2026-11-30"}}"#))),
+            entry(4, 4, change("staff-changed", json(r#"{"fields":["mail"],"new":{"mail":"a@b.example"}}"#))),
+            entry(5, 5, change("account-linked", json(r#"{"provider":"idp","account":"117"}"#))),
+            entry(6, 6, change("factors-reset", json("{}"))),
+            entry(7, 7, change("device-issued", json("{}"))),
         ];
         let lines = history(entries.into_iter(), &Zone::UTC, &Names::default());
-        let told: Vec<_> = lines.iter().map(|l| (l.event.as_str(), l.person.as_deref(), l.by.as_deref())).collect();
+        assert!(lines.iter().all(|l| l.person.as_deref() == Some("0012") && l.by.as_deref() == Some("scim:entra")));
+        let told: Vec<_> =
+            lines.iter().map(|l| (l.event.as_str(), l.detail.as_deref(), l.account.as_deref())).collect();
         assert_eq!(
             told,
             [
-                ("scim-user-changed", Some("0012"), Some("scim:entra")),
-                ("factors-reset", Some("0012"), Some("scim:entra")),
+                ("scim-user-changed", Some("inactive"), None),
+                ("staff-changed", Some("last_day=2026-11-30"), None),
+                ("account-linked", None, Some("117")),
+                ("factors-reset", None, None),
             ]
         );
     }

@@ -55,11 +55,6 @@ pub(super) fn of_request(passage: &Passage, session: &Session, routed: Routed) -
         }
         None => Guess { action: Action::View, guessed: true, name: None },
     };
-    if let Some(session) = &session_now
-        && session.is_activity(method.as_str(), hash_of(&host, &path), navigation)
-    {
-        sessions.touch(session, passage.now);
-    }
     Arc::new(Exchange {
         method: method.clone(),
         path,
@@ -77,6 +72,15 @@ pub(super) fn of_request(passage: &Passage, session: &Session, routed: Routed) -
         host,
         destination,
     })
+}
+
+/// Notes that somebody is there: what was permitted keeps a session alive, what was refused does not.
+pub(super) fn note_activity(gate: &Gate, exchange: &Exchange, now: Timestamp) {
+    if let Some(session) = &exchange.session
+        && session.is_activity(exchange.method.as_str(), hash_of(&exchange.host, &exchange.path), exchange.navigation)
+    {
+        gate.core.identity.sessions().touch(session, now);
+    }
 }
 
 /// Tells one address from another for the question whether a request repeats; the query is left out, because
@@ -188,12 +192,14 @@ impl Known {
             }
         };
         // An ended or expired session is nobody's, also in the middle of a stream.
-        let session = exchange.session.as_ref().filter(|s| core.identity.sessions().is_live(s, now));
+        let offered = &generation.settings.identity;
+        let session =
+            exchange.session.as_ref().filter(|s| core.identity.sessions().is_live(s, now) && offered.offers(s));
         let person = session.map(|session| {
             let person = roster.get(session.person());
             PersonState {
                 id: session.person().clone(),
-                groups: policy.groups(person.iter().flat_map(|p| p.groups.iter()).chain(given(session))),
+                groups: policy.groups(person.iter().flat_map(|p| p.groups.iter()).chain(offered.given(session))),
                 of_roster: match device.enrolled() {
                     Some(device) if !device.groups.is_empty() => person.map(|p| p.groups.clone()).unwrap_or_default(),
                     _ => Vec::new(),
@@ -259,11 +265,6 @@ impl Known {
     pub(super) fn is_stranger(&self) -> bool {
         self.person.is_none() && !self.client && !matches!(self.device, DeviceState::Enrolled(_))
     }
-}
-
-/// The groups that an identity provider gave, beside the roster's.
-fn given(session: &identity::Session) -> impl Iterator<Item = &GroupName> {
-    session.account().into_iter().flat_map(|account| account.groups.iter())
 }
 
 /// A clock that went back makes a sign-in no older than now.

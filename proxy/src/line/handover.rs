@@ -5,9 +5,12 @@
 //! cookie that the SaaS sets below a path is joined by a mark of the same scope ([`cookies::OWNER_BELOW`]): where the
 //! SaaS's cookie is sent, its mark is sent too, also after a restart of the gate and a year later.
 //!
-//! - **At the ticket**, before the person's first request: if the mark is somebody else's, or there are cookies without
-//!   one, every cookie that came is taken away by name and `Clear-Site-Data` empties storage and cache. Not by its
-//!   `"cookies"`, which in browsers reaches the whole registrable domain: our own sign-in of a moment ago would go.
+//! - **At the ticket**, before the person's first request: if the mark is not theirs, every cookie that came is taken
+//!   away by name and `Clear-Site-Data` empties storage and cache. Not by its `"cookies"`, which in browsers reaches
+//!   the whole registrable domain: our own sign-in of a moment ago would go.
+//! - **On the first request after it**: a ticket that was followed from another site comes without `SameSite=Strict`
+//!   cookies. So the ticket leaves a provisional mark; the next request, which our own page leads to, brings them, and
+//!   they are taken away before the person's mark is set.
 //! - **On every request** below a path where somebody else's mark stands: the SaaS gets no cookie at all, so that it
 //!   shows its login page; the answer takes away what stood there.
 //! - **At a switch** (`/switch`, where nobody is signed in any more) the browser is led through the hosts and clears
@@ -19,6 +22,7 @@ use apps::cookies;
 use data_encoding::BASE64URL_NOPAD;
 use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
+use identity::Owners;
 use pingora_error::Result;
 use pingora_http::{RequestHeader, ResponseHeader};
 use vocabulary::PersonId;
@@ -40,6 +44,8 @@ pub(super) struct Scopes {
     own: Vec<String>,
     /// `Set-Cookie` values that take away what is somebody else's; not empty: the SaaS gets no cookies.
     taken_away: Vec<String>,
+    /// `Set-Cookie` value of the person's own mark, where the provisional one stood.
+    settled: Option<String>,
 }
 
 /// For a redeemed ticket: the cookies to set, and whether storage and cache are to be cleared.
@@ -52,10 +58,10 @@ pub(super) fn at_ticket(
 ) -> (Vec<String>, Option<&'static str>) {
     let owners = gate.core.identity.owners();
     let mark = cookies::read(headers, cookies::OWNER);
-    let mut set = vec![cookies::set_for_long(cookies::OWNER, &owners.mark(host, person))];
     if mark.is_some_and(|mark| owners.is_of(host, mark, person)) {
-        return (set, None);
+        return (vec![cookies::set_for_long(cookies::OWNER, &owners.mark(host, person))], None);
     }
+    let mut set = vec![cookies::set_for_long(cookies::OWNER, &owners.mark(&provisional(host), person))];
     let names = saas::saas_cookie_names(headers);
     let fresh = mark.is_none() && names.is_empty();
     set.extend(take_away(&names, &["/"], app, host));
@@ -76,6 +82,12 @@ pub(super) fn of_request(gate: &Gate, exchange: &Exchange, headers: &HeaderMap) 
         return scopes;
     };
     let owners = gate.core.identity.owners();
+    let provisional = provisional(&exchange.host);
+    if cookies::read(headers, cookies::OWNER).is_some_and(|mark| owners.is_of(&provisional, mark, session.person())) {
+        scopes.taken_away = take_away(&saas::saas_cookie_names(headers), &["/"], app, &exchange.host);
+        let mark = owners.mark(&exchange.host, session.person());
+        scopes.settled = Some(cookies::set_for_long(cookies::OWNER, &mark));
+    }
     let mut foreign: Vec<String> = Vec::new();
     for value in cookies::read_all(headers, cookies::OWNER_BELOW).take(MOST_SCOPES * 4) {
         let Some((mark, path)) = value.split_once('.').and_then(|(mark, path)| Some((mark, decode(path)?))) else {
@@ -92,7 +104,7 @@ pub(super) fn of_request(gate: &Gate, exchange: &Exchange, headers: &HeaderMap) 
         let mut names = saas::saas_cookie_names(headers);
         names.push(cookies::OWNER_BELOW.to_owned());
         let paths: Vec<&str> = foreign.iter().map(String::as_str).collect();
-        scopes.taken_away = take_away(&names, &paths, app, &exchange.host);
+        scopes.taken_away.extend(take_away(&names, &paths, app, &exchange.host));
     }
     scopes
 }
@@ -126,6 +138,9 @@ pub(super) fn incoming(
             response.append_header(SET_COOKIE, value)?;
         }
     }
+    if let Some(mark) = &scopes.settled {
+        response.append_header(SET_COOKIE, mark.as_str())?;
+    }
     if !response.headers.contains_key(SET_COOKIE) || scopes.own.len() >= MOST_SCOPES {
         return Ok(());
     }
@@ -141,6 +156,16 @@ pub(super) fn incoming(
         response.append_header(SET_COOKIE, cookies::set_below(&value, &below.path, domain))?;
     }
     Ok(())
+}
+
+/// Whether a host's mark is a person's, provisional or not.
+pub(super) fn is_of(owners: &Owners, host: &str, mark: &str, person: &PersonId) -> bool {
+    owners.is_of(host, mark, person) || owners.is_of(&provisional(host), mark, person)
+}
+
+/// Of a mark that a ticket leaves: the person's, once what the browser did not send along is gone.
+fn provisional(host: &str) -> String {
+    format!("{host} provisional")
 }
 
 /// For an app as a whole: a mark with a Domain is sent to each of its hosts.
@@ -171,7 +196,7 @@ fn take_away(names: &[String], paths: &[&str], app: &App, host: &str) -> Vec<Str
         for path in paths {
             // A `__Host-` cookie has neither Domain nor another path.
             let domains = if name.starts_with("__Host-") { &domains[..1] } else { &domains[..] };
-            out.extend(domains.iter().map(|domain| cookies::expire(name, path, *domain)));
+            out.extend(domains.iter().flat_map(|domain| cookies::expire(name, path, *domain)));
         }
     }
     out

@@ -99,6 +99,26 @@ pub(super) fn take(passage: &Passage, session: &Session, exchange: &Exchange) ->
     (!taken).then(|| fate(passage, headers, FormFate::Lost, "/"))
 }
 
+/// Nothing of the request reached the SaaS: the form is kept once more, and the page says so.
+pub(crate) fn keep_again(passage: &Passage, session: &Session) -> Option<apps::Page> {
+    let Resumed::Form { form, .. } = &passage.resumed else { return None };
+    let (exchange, connection) = (passage.exchange.as_ref()?, passage.connection.as_ref()?);
+    let identity = &passage.gate.core.identity;
+    let headers = &session.req_header().headers;
+    let owner = identity.owners().mark(&exchange.host, exchange.session.as_ref()?.person());
+    let keep = Keep {
+        host: &exchange.host,
+        owner: &owner,
+        browser: cookies::read(headers, cookies::HELD),
+        source: connection.ip(),
+        form: form.clone(),
+        now: passage.now,
+    };
+    let kept = identity.held_forms().keep(&keep).ok()?;
+    let page = fate(passage, headers, FormFate::NotSent, &page_address());
+    Some(page.with_cookies([cookies::set(cookies::HELD, kept.browser.as_str())]))
+}
+
 /// The body as it leaves: the kept form's in place of the button's.
 pub(super) fn replace_body(passage: &Passage, body: &mut Option<Bytes>, end: bool) {
     if let Resumed::Form { form, .. } = &passage.resumed {
@@ -175,6 +195,7 @@ pub(super) fn page(passage: &Passage, headers: &HeaderMap, exchange: &Exchange) 
     let half = cookies::read(headers, cookies::HELD).unwrap_or_default();
     let others = identity.held_forms().drop_of_others(host, half, &owner, now) > 0;
     let zone = &passage.generation.zone;
+    let origin = passage.generation.login.origin_of(host);
     let forms: Vec<_> = identity
         .held_forms()
         .list(host, half, &owner, now)
@@ -186,7 +207,7 @@ pub(super) fn page(passage: &Passage, headers: &HeaderMap, exchange: &Exchange) 
         })
         .collect();
     let page = match (forms.is_empty(), others) {
-        (false, _) => apps::waiting_forms_page(apps::Lang::from_accept_language(headers), forms, others),
+        (false, _) => apps::waiting_forms_page(apps::Lang::from_accept_language(headers), &origin, forms, others),
         (true, true) => fate(passage, headers, FormFate::OfOthers, "/"),
         (true, false) => fate(passage, headers, FormFate::Lost, "/"),
     };

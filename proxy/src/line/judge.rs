@@ -10,7 +10,7 @@ use vocabulary::{Action, Reason, RuleName};
 
 use super::Passage;
 use super::exchange::{Destination, Exchange};
-use super::facts::Known;
+use super::facts::{self, Known};
 use crate::listener::Connection;
 
 /// What becomes of a request.
@@ -54,7 +54,10 @@ pub(super) fn request(passage: &mut Passage, connection: &Connection, exchange: 
         Decision::Deny(denial) => {
             Verdict::Refuse(Refusal { reason: denial.reason, rule: denial.rule, action: exchange.guess.action })
         }
-        Decision::Permit(permit) => permitted(passage, exchange, permit),
+        Decision::Permit(permit) => {
+            facts::note_activity(&passage.gate, exchange, passage.now);
+            permitted(passage, exchange, permit)
+        }
     };
     Judged { verdict, reason, rule, known }
 }

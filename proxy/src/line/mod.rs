@@ -33,6 +33,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
 pub(crate) use exchange::Exchange;
 pub(crate) use generation::Generation;
+pub(crate) use held::keep_again;
 pub(crate) use passage::Passage;
 pub(crate) use rejudge::{rejudge, rejudge_regularly};
 pub(crate) use scim::reconcile;

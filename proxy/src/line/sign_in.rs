@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use apps::{LoginDevice, LoginRequest, cookies};
+use apps::{Deny, LoginDevice, LoginRequest, cookies};
 use http::{HeaderMap, Method};
 use identity::{Begin, Bind, Redeem};
 use pingora_error::Result;
 use pingora_proxy::Session;
-use vocabulary::{AppId, DeviceId, Reason, Timestamp, Zone};
+use vocabulary::{AppId, DeviceId, PersonId, Reason, Timestamp, Zone};
 
 use super::exchange::{Destination, Exchange};
 use super::facts::Known;
@@ -194,7 +194,11 @@ async fn ticket(passage: &mut Passage, session: &Session, exchange: &Exchange) -
         return begun.map_or_else(expired, |(url, cookie)| apps::Page::redirect(url, [cookie]));
     }
     if let Some(handle) = parameter(&target, apps::CLEAR_PARAM) {
-        return match (identity.clearings().step(handle, host, now), exchange.destination.app()) {
+        let owners = identity.owners();
+        // Whose the data are that stand here, if anybody's.
+        let mark = cookies::read(headers, cookies::OWNER);
+        let theirs = |person: &PersonId| mark.is_none_or(|mark| handover::is_of(owners, host, mark, person));
+        return match (identity.clearings().step(handle, host, theirs, now), exchange.destination.app()) {
             (Ok(Some(next)), Some(app)) => {
                 // Not a redirect: WebKit clears nothing on the way of one.
                 apps::clearing_page(lang, &login.clearing_url(next))
@@ -225,6 +229,14 @@ async fn ticket(passage: &mut Passage, session: &Session, exchange: &Exchange) -
             };
         }
     };
+    // A browser may show its certificate to one host and not to the other: it would be led in circles.
+    let known = Known::look_up(&passage.gate, &passage.generation, &connection, exchange, now);
+    let device = known.device.enrolled().map(|device| &device.id);
+    if identity.sessions().get(&redeemed.session).is_some_and(|session| !session.matches_device(device)) {
+        let reason = Reason::SessionElsewhere;
+        let deny = Deny { reason, code: code.as_deref(), sign_in: None, set_up: false, app: None };
+        return apps::deny_page(&deny, lang);
+    }
     let token = match identity.sessions().token_for_host(&redeemed.session, host).await {
         Ok(token) => token,
         Err(error) => {
