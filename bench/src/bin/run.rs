@@ -1,5 +1,6 @@
 //! The runner: `run [--rounds 15] [--requests 6000] [--idle 5000] [--people 100000] [--sessions 20000]
-//! [--out target/bench/report.json]`.
+//! [--peers nginx,sekisho] [--h1-only true] [--out target/bench/report.json]`. Names of peers as the report has them;
+//! a ratio needs both.
 #![expect(clippy::print_stderr, reason = "shows how far it is")]
 
 use std::collections::BTreeMap;
@@ -24,6 +25,9 @@ struct Wish {
     effort: Effort,
     people: usize,
     sessions: usize,
+    /// None: all.
+    peers: Option<Vec<String>>,
+    h1_only: bool,
     out: PathBuf,
 }
 
@@ -33,18 +37,24 @@ fn main() -> Result<()> {
     let folder = tempfile::Builder::new().prefix("sekisho-bench-").tempdir()?;
     let (_origin, setting) = stage(folder.path().to_owned())?;
 
-    let mut peers = vec![
-        peers::nginx(&setting)?,
-        peers::nginx_auth_request(&setting)?,
-        peers::haproxy(&setting)?,
-        peers::raw_pingora(&setting)?,
-    ];
-    peers.push(sekisho::start(&setting)?);
-    peers.push(sekisho::start_crowded(&setting, wish.people, wish.sessions)?);
+    let mut peers = Vec::new();
+    let mut start = |name: &str, start: &dyn Fn() -> Result<Peer>| -> Result<()> {
+        if wish.peers.as_ref().is_none_or(|wanted| wanted.iter().any(|wanted| wanted == name)) {
+            peers.push(start()?);
+        }
+        Ok(())
+    };
+    start("nginx", &|| peers::nginx(&setting))?;
+    start("nginx_auth_request", &|| peers::nginx_auth_request(&setting))?;
+    start("haproxy", &|| peers::haproxy(&setting))?;
+    start("pingora", &|| peers::raw_pingora(&setting))?;
+    start(sekisho::ONE, &|| sekisho::start(&setting))?;
+    start(sekisho::CROWDED, &|| sekisho::start_crowded(&setting, wish.people, wish.sessions))?;
+    let modes: &[Mode] = if wish.h1_only { &[Mode::H1] } else { &[Mode::H1, Mode::H2, Mode::Newconn] };
 
     let mut runs = Vec::new();
     for round in 0..wish.rounds {
-        for mode in [Mode::H1, Mode::H2, Mode::Newconn] {
+        for &mode in modes {
             for peer in in_turn(&peers, round).filter(|peer| takes_part(peer, mode)) {
                 let run = measure::load(&setting, peer, mode, wish.effort, round)
                     .with_context(|| format!("{} {mode:?}", peer.name))?;
@@ -57,7 +67,7 @@ fn main() -> Result<()> {
         }
     }
     let mut idle = BTreeMap::new();
-    for peer in peers.iter().filter(|peer| takes_part(peer, Mode::Idle)) {
+    for peer in peers.iter().filter(|peer| !wish.h1_only && takes_part(peer, Mode::Idle)) {
         let kb = measure::idle_kb(&setting, peer, wish.effort).with_context(|| format!("{} idle", peer.name))?;
         eprintln!("{:<20} {kb:6.1} KB per idle connection", peer.name);
         idle.insert(peer.name.to_owned(), kb);
@@ -104,6 +114,8 @@ fn wish() -> Result<Wish> {
         effort: Effort { requests: 6_000, idle_connections: 5_000 },
         people: sekisho::CROWD,
         sessions: sekisho::SESSIONS,
+        peers: None,
+        h1_only: false,
         out: PathBuf::from("target/bench/report.json"),
     };
     let mut arguments = std::env::args().skip(1);
@@ -115,9 +127,14 @@ fn wish() -> Result<Wish> {
             "--idle" => wish.effort.idle_connections = value.parse()?,
             "--people" => wish.people = value.parse()?,
             "--sessions" => wish.sessions = value.parse()?,
+            "--peers" => wish.peers = Some(value.split(',').map(str::to_owned).collect()),
+            "--h1-only" => wish.h1_only = value.parse()?,
             "--out" => wish.out = value.into(),
             _ => {
-                bail!("{argument} is not known; there are --rounds, --requests, --idle, --people, --sessions and --out")
+                bail!(
+                    "{argument} is not known; there are --rounds, --requests, --idle, --people, --sessions, --peers, \
+                     --h1-only and --out"
+                )
             }
         }
     }
