@@ -1,15 +1,17 @@
 //! What reaches the SaaS, and what comes back.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use demo::client::{Browser, Mode};
+use demo::client::{Browser, Mode, Setup};
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_body_util::BodyExt;
+use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::{Gate, SAAS_HOST, eventually, run};
+use crate::harness::{Gate, HOME, OUTSIDE, SAAS_HOST, eventually, run};
 
 async fn staffed() -> (Gate, Browser) {
     let gate = Gate::usual().await;
@@ -34,8 +36,7 @@ fn promise_5_the_saas_sees_neither_our_cookies_nor_smuggled_identities() {
         for http2 in [false, true] {
             let cookies = sato.cookies("hidamari.gw.localhost");
             assert!(cookies.contains("__Host-sekisho="));
-            let mut browser =
-                if http2 { gate.browser_h2(crate::harness::HOME) } else { gate.browser(crate::harness::HOME) };
+            let mut browser = if http2 { gate.browser_h2(HOME) } else { gate.browser(HOME) };
             let sent = headers(&[
                 ("cookie", &format!("mine=1; {cookies}; other=2")),
                 ("x-forwarded-for", "6.6.6.6"),
@@ -92,6 +93,115 @@ fn a_page_of_another_site_can_do_nothing_here() {
                 .unwrap();
             assert_eq!(answer.status, 403, "{origin}");
             gate.recorded("cross-site").await;
+        }
+    });
+}
+
+fn preflight(origin: &str) -> HeaderMap {
+    headers(&[("origin", origin), ("access-control-request-method", "PUT"), ("access-control-request-headers", "x-a")])
+}
+
+#[test]
+fn a_preflight_of_an_own_page_reaches_the_saas_bare_and_recorded() {
+    run(async {
+        let gate = Gate::usual().await;
+        for (http2, from) in [(false, OUTSIDE), (true, OUTSIDE), (false, HOME)] {
+            let mut browser = Browser::new(Setup { http2, ..gate.setup(from) });
+            let mut sent = preflight(&gate.assets_url(""));
+            sent.extend(headers(&[
+                ("x-api-key", "smuggled"),
+                ("x-forwarded-user", "smuggled"),
+                ("referer", "smuggled"),
+            ]));
+            let url = gate.url("/echo");
+            let answer = browser.send(Method::OPTIONS, &url, Mode::Bare, sent, Bytes::new()).await.unwrap();
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let seen = answer.json();
+            assert_eq!(seen["method"], "OPTIONS");
+            assert_eq!(seen["body_bytes"], 0);
+            let arrived: BTreeMap<_, _> = seen["headers"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|h| (h[0].as_str().unwrap().to_owned(), h[1].as_str().unwrap().to_owned()))
+                .collect();
+            let saas = format!("{SAAS_HOST}:{}", gate.saas.port());
+            assert_eq!(arrived["origin"], format!("https://assets.{saas}"));
+            assert_eq!(arrived["access-control-request-method"], "PUT");
+            assert_eq!(arrived["access-control-request-headers"], "x-a");
+            let asked = ["origin", "access-control-request-method", "access-control-request-headers"];
+            let usual = ["host", "accept", "user-agent"];
+            let more: Vec<_> =
+                arrived.keys().filter(|n| !asked.contains(&n.as_str()) && !usual.contains(&n.as_str())).collect();
+            assert!(more.is_empty(), "{more:?} went with it");
+
+            let record = gate.recorded("preflight").await;
+            assert_eq!((&record["decision"], &record["method"]), (&"permit".into(), &"OPTIONS".into()));
+            assert_eq!((&record["person"], &record["session"]), (&Value::Null, &Value::Null));
+        }
+        assert_eq!(gate.requests(&[]).iter().filter(|r| r["reason"] == "preflight").count(), 3);
+    });
+}
+
+#[test]
+fn a_preflight_of_a_foreign_page_or_with_credentials_is_none() {
+    run(async {
+        let gate = Gate::usual().await;
+        let mut browser = gate.browser(OUTSIDE);
+        for origin in ["https://evil.example", "https://other.gw.localhost", "null"] {
+            let answer =
+                browser.send(Method::OPTIONS, &gate.url("/echo"), Mode::Bare, preflight(origin), Bytes::new()).await;
+            assert_eq!(answer.unwrap().status, 403, "{origin}");
+            assert_eq!(gate.recorded("cross-site").await["method"], "OPTIONS");
+        }
+        for (name, value) in [("cookie", "a=b"), ("authorization", "Basic YTpi")] {
+            let mut sent = preflight(&gate.url(""));
+            sent.extend(headers(&[(name, value)]));
+            let answer = browser.send(Method::OPTIONS, &gate.url("/echo"), Mode::Bare, sent, Bytes::new()).await;
+            assert_eq!(answer.unwrap().status, 403, "{name}");
+        }
+        assert_eq!(gate.saas.handle.seen_total(), 0);
+    });
+}
+
+/// Promise 1: a preflight of a stranger does not leave without a record of its own, nor fill the disk with them.
+#[test]
+fn promise_1_a_flood_of_preflights_is_counted_and_goes_nowhere() {
+    run(async {
+        let gate = Gate::usual().await;
+        let ask = async |browser: &mut Browser, origin: String| {
+            let url = gate.url("/echo");
+            let answer =
+                browser.send(Method::OPTIONS, &url, Mode::Bare, preflight(&origin), Bytes::new()).await.unwrap();
+            answer.status.as_u16()
+        };
+        let mut stranger = gate.browser_h2(OUTSIDE);
+        let flood = 200;
+        let mut passed = 0;
+        for _ in 0..flood {
+            match ask(&mut stranger, gate.url("")).await {
+                200 => passed += 1,
+                status => assert_eq!(status, 429),
+            }
+        }
+        // 30 a minute, and a minute may begin meanwhile.
+        assert!((30..=60).contains(&passed), "{passed}");
+        assert_eq!(gate.saas.handle.seen_total(), passed);
+        let records = gate.requests(&[]);
+        assert_eq!(records.iter().filter(|r| r["reason"] == "preflight").count() as u64, passed);
+        assert_eq!(records.len() as u64, passed, "what was counted was recorded as well");
+        let counted = (flood - passed) as f64;
+        assert_eq!(gate.metric("sekisho_aggregated_total").await, counted);
+        let of = |decision, reason| {
+            format!("sekisho_requests_total{{app=\"hidamari\",decision=\"{decision}\",reason=\"{reason}\"}}")
+        };
+        assert_eq!(gate.metric(&of("permit", "preflight")).await, passed as f64);
+        assert_eq!(gate.metric(&of("deny", "too-many")).await, counted);
+
+        // Those of a facility, where many people share an address and preflights bear no name, are not held up.
+        let mut inside = gate.browser_h2(HOME);
+        for _ in 0..100 {
+            assert_eq!(ask(&mut inside, gate.url("")).await, 200);
         }
     });
 }
@@ -243,7 +353,7 @@ fn a_saas_that_is_down_gives_a_page_with_a_code_and_a_record() {
         };
         let gate = Gate::builder().upstream_port(gone).start().await;
         gate.add_staff("sato", &["staff"]);
-        let mut sato = gate.browser(crate::harness::HOME);
+        let mut sato = gate.browser(HOME);
         let page = crate::harness::sign_in(&mut sato, &gate.url("/residents"), "sato", crate::harness::PASSWORD).await;
         assert_eq!(page.status, 502);
         let record = eventually("the outcome is written", async || {

@@ -25,13 +25,19 @@ pub(super) async fn intent(
 ) -> Verdict {
     let Judged { verdict, reason, rule, known } = judged;
     let generation = passage.generation.clone();
+    let Some(connection) = passage.connection.clone() else { return unavailable(exchange) };
+    if reason == Reason::Preflight && is_flood(passage, &known, &connection) {
+        generation.count(exchange, Decision::Deny, Reason::TooMany);
+        passage.gate.metrics.aggregated.inc();
+        passage.permit = None;
+        return Verdict::Refuse(Refusal { reason: Reason::TooMany, rule: None, action: exchange.guess.action });
+    }
     let decision = match verdict {
         Verdict::Refuse(_) => Decision::Deny,
         Verdict::Forward | Verdict::BuiltIn(_) => Decision::Permit,
     };
     generation.count(exchange, decision, reason);
 
-    let Some(connection) = passage.connection.clone() else { return unavailable(exchange) };
     if matches!(reason, Reason::RecordUnavailable) {
         passage.gate.core.count_stranger(connection.ip(), passage.now);
         return verdict;
@@ -49,16 +55,6 @@ pub(super) async fn intent(
             passage.gate.metrics.aggregated.inc();
             return verdict;
         }
-    }
-
-    // A preflight of a stranger goes to the SaaS, so it needs a record of its own; beyond the rate it does not go.
-    if reason == Reason::Preflight
-        && known.is_stranger()
-        && passage.gate.core.admit_stranger(connection.ip(), passage.now) == Admit::Counted
-    {
-        passage.gate.metrics.aggregated.inc();
-        passage.permit = None;
-        return Verdict::Refuse(Refusal { reason: Reason::TooMany, rule: None, action: exchange.guess.action });
     }
 
     let headers = &session.req_header().headers;
@@ -119,6 +115,15 @@ pub(super) async fn intent(
             unavailable(exchange)
         }
     }
+}
+
+/// A preflight of a stranger goes to the SaaS, so it needs a record of its own; beyond the rate it does not go. Within
+/// our networks there is no rate: browsers send preflights without cookie and certificate, so those of a whole facility
+/// look like those of one stranger.
+fn is_flood(passage: &Passage, known: &Known, connection: &Connection) -> bool {
+    known.is_stranger()
+        && passage.generation.policy.networks().sure(known.network).is_empty()
+        && passage.gate.core.admit_stranger(connection.ip(), passage.now) == Admit::Counted
 }
 
 fn unavailable(exchange: &Exchange) -> Verdict {
