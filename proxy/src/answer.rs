@@ -3,6 +3,7 @@
 use audit::{End, Position};
 use bytes::Bytes;
 use http::HeaderMap;
+use pingora_core::protocols::http::HttpTask;
 use pingora_error::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::{FailToProxy, Session};
@@ -79,6 +80,13 @@ pub(crate) async fn failure(passage: &mut Passage, session: &mut Session, error:
     if gone || begun {
         if begun && !gone {
             tracing::warn!(record = %passage.summary_for_log(), error = error.etype().as_str(), "a response broke off");
+            // What was held back to leave with more: a browser that gets no head at all takes the connection for one
+            // that had been idle too long, and sends the request again.
+            // Pingora flushes at a failure if it is not the only task it was given.
+            if !session.is_http2() {
+                let failed = || HttpTask::Failed(Error::new(ErrorType::ConnectionClosed));
+                let _ = session.as_mut().response_duplex_vec(vec![failed(), failed()]).await;
+            }
         }
         return FailToProxy { error_code: 0, can_reuse_downstream: false };
     }

@@ -106,9 +106,10 @@ pub enum Shape {
 pub struct TimeoutsDocument {
     /// TCP connection and TLS handshake, each. Default 10s.
     pub connect: Span,
-    /// From the request's end to the response's head. Default 60s.
+    /// From the request's end to the response's head, and from piece to piece of its body. Default 60s.
     pub response: Span,
-    /// The longest silence within a body, an event stream or a WebSocket. Default 10m.
+    /// The longest silence of the SaaS on an event stream or a WebSocket, and the longest time it may take nothing of a
+    /// request's body. Default 10m.
     pub idle: Span,
     /// How long an unused connection to the SaaS is kept for the next request. Default 60s.
     pub keep: Span,

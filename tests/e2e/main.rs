@@ -13,6 +13,7 @@
 //! | `devices.rs` | certificates: whose, revoked, expired; what is cut, and how soon (promise 3) |
 //! | `policy.rs` | default deny, rules and actions, `policy explain`, `check`, reload (promise 2) |
 //! | `forwarding.rs` | what reaches the SaaS and what comes back: headers, cookies, bodies, streams (promise 5) |
+//! | `upstream.rs` | a SaaS that is silent, breaks off or lies; the HTTP that is spoken to it |
 //! | `record.rs` | what is in the record, and what never is (promise 4) |
 //! | `durability.rs` | kill, full and read-only disks, floods (promise 1) |
 //! | `roster.rs` | files, leavers, locks, and the gate's own login history |
@@ -49,4 +50,5 @@ mod sessions;
 mod shared_devices;
 mod sign_in;
 mod time;
+mod upstream;
 mod webkit;

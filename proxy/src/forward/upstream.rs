@@ -24,8 +24,8 @@ pub(crate) struct Timeouts {
     pub(crate) connect: Duration,
     /// To wait for a response's head, and for each further piece of its body.
     pub(crate) response: Duration,
-    /// To wait for the SaaS to take a piece of the request's body.
-    pub(crate) send: Duration,
+    /// To wait for the SaaS to take a piece of the request's body, or to say something on a stream.
+    pub(crate) idle: Duration,
     /// How long an unused connection is kept.
     pub(crate) keep: Duration,
 }
@@ -90,9 +90,10 @@ impl Upstream {
         let options = &mut peer.options;
         options.connection_timeout = Some(self.timeouts.connect);
         options.total_connection_timeout = Some(self.timeouts.connect * 2);
-        // A WebSocket or an event stream may be silent for long; the watchdog and re-judging look after it.
-        options.read_timeout = (!upgrade && !streaming).then_some(self.timeouts.response);
-        options.write_timeout = Some(self.timeouts.send);
+        // A WebSocket or an event stream may be silent for long, but not for ever: its SaaS may be gone without a word.
+        let silence = if upgrade || streaming { self.timeouts.idle } else { self.timeouts.response };
+        options.read_timeout = Some(silence);
+        options.write_timeout = Some(self.timeouts.idle);
         options.idle_timeout = Some(self.timeouts.keep);
         options.ca.clone_from(&self.roots);
         if upgrade {

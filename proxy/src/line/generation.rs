@@ -216,7 +216,7 @@ fn app(settings: &config::App) -> Result<App, GenerationError> {
     let timeouts = Timeouts {
         connect: app.timeouts.connect,
         response: app.timeouts.response,
-        send: app.timeouts.idle,
+        idle: app.timeouts.idle,
         keep: app.timeouts.keep,
     };
     let protocol = match app.protocol {

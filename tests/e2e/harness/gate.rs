@@ -16,7 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use vocabulary::{Clock, SystemClock};
 
-use super::{PASSWORD, SAAS_HOST, Saas};
+use super::{PASSWORD, RawSaas, SAAS_HOST, Saas};
 
 /// The facility's network.
 pub(crate) const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1));
@@ -50,6 +50,9 @@ pub(crate) struct GateBuilder {
     environment: Vec<(String, String)>,
     data: Option<PathBuf>,
     upstream_port: Option<u16>,
+    upstream_root: String,
+    app: String,
+    listen: String,
     pem: bool,
     time_zone: String,
 }
@@ -102,9 +105,27 @@ impl GateBuilder {
         self
     }
 
-    /// A SaaS of the test's own instead of the demo's.
+    /// Another port than the demo SaaS's.
     pub(crate) fn upstream_port(mut self, port: u16) -> Self {
         self.upstream_port = Some(port);
+        self
+    }
+
+    /// A SaaS of the test's own instead of the demo's.
+    pub(crate) fn upstream(mut self, saas: &RawSaas) -> Self {
+        self.upstream_root.clone_from(&saas.root_pem);
+        self.upstream_port(saas.port)
+    }
+
+    /// Further keys of the app, one `key: value` each.
+    pub(crate) fn app(mut self, keys: &[&str]) -> Self {
+        self.app = keys.iter().map(|key| format!("    {key}\n")).collect();
+        self
+    }
+
+    /// Another address to listen on than IPv4's loopback.
+    pub(crate) fn listen(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.listen);
         self
     }
 
@@ -113,7 +134,7 @@ impl GateBuilder {
         let saas = Saas::start(self.saas).await;
         let path = folder.path();
         std::fs::write(path.join("passphrase"), PASSPHRASE).unwrap();
-        std::fs::write(path.join("saas-root.pem"), &saas.root_pem).unwrap();
+        std::fs::write(path.join("saas-root.pem"), format!("{}{}", saas.root_pem, self.upstream_root)).unwrap();
         let data = self.data.unwrap_or_else(|| path.join("data"));
         let mut certificates = String::new();
         match self.pem {
@@ -138,7 +159,7 @@ impl GateBuilder {
             r#"gateway:
   domain: gw.localhost
   time_zone: {}
-  listen: ["127.0.0.1:0"]
+  listen: ["{}"]
   metrics_listen: "127.0.0.1:0"
   data: {}
   limits: {{ {} }}{certificates}
@@ -148,7 +169,7 @@ apps:
   - id: hidamari
     upstream: https://{SAAS_HOST}:{upstream_port}
     upstream_ca: saas-root.pem
-    hosts:
+{}    hosts:
       - {{ name: assets, upstream: "https://assets.{SAAS_HOST}:{upstream_port}" }}
     actions:
       - {{ path: /login, methods: [POST], action: login }}
@@ -160,8 +181,10 @@ ca: {{ passphrase_file: passphrase }}
 {}
 "#,
             self.time_zone,
+            self.listen,
             data.display(),
             self.limits,
+            self.app,
             self.policy,
             self.more,
         );
@@ -221,6 +244,9 @@ impl Gate {
             environment: Vec::new(),
             data: None,
             upstream_port: None,
+            upstream_root: String::new(),
+            app: String::new(),
+            listen: "127.0.0.1:0".to_owned(),
             pem: false,
             time_zone: "Asia/Tokyo".to_owned(),
         }

@@ -2,6 +2,7 @@
 //! with browsers, and the operator's command line.
 
 mod gate;
+mod raw_saas;
 mod saas;
 mod shim;
 mod sso;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use demo::client::{Browser, Response};
 
 pub(crate) use gate::{Gate, HOME, OUTSIDE};
+pub(crate) use raw_saas::{Answer, Heard, RawSaas, Then};
 pub(crate) use saas::{SAAS_HOST, Saas, certificate};
 pub(crate) use shim::Shim;
 pub(crate) use sso::{IDP_PASSWORD, Sso, account, start_link};
