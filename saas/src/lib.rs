@@ -43,4 +43,4 @@ pub use host_map::{HostIndex, HostMap, HostMapError, MappedHost};
 pub use incoming::incoming;
 pub use mask::mask_target;
 pub use outgoing::{outgoing, outgoing_preflight};
-pub use request::{Ambiguity, ShapeSet, Shaped, Target, shape};
+pub use request::{Ambiguity, ShapeSet, Shaped, Target, shape, without_authority};

@@ -211,11 +211,30 @@ fn origin_form<'a>(target: Target<'a>, headers: &HeaderMap) -> Result<&'a [u8], 
         }
     };
     let mut named = [host, target.authority.map(str::as_bytes), absolute].into_iter().flatten();
-    let first = named.next().filter(|n| !n.is_empty()).ok_or(Ambiguity::NoHost)?;
+    let first = named.next().filter(|n| is_one_host(n)).ok_or(Ambiguity::NoHost)?;
     if named.any(|other| !other.eq_ignore_ascii_case(first)) {
         return Err(Ambiguity::HostMismatch);
     }
     Ok(rest)
+}
+
+/// Whether this is one host with a port or without, and nothing else: no list, no user, no blank (RFC 9110, 7.2).
+fn is_one_host(authority: &[u8]) -> bool {
+    let end = match authority.iter().position(|b| *b == b']') {
+        Some(bracket) => bracket + 1,
+        None => authority.iter().position(|b| *b == b':').unwrap_or(authority.len()),
+    };
+    let (host, port) = authority.split_at(end);
+    let named = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'[' | b']' | b':');
+    !host.is_empty()
+        && host.iter().all(named)
+        && (port.is_empty() || port[0] == b':' && port[1..].iter().all(u8::is_ascii_digit))
+}
+
+/// The origin form that an absolute form stands for (RFC 9112, 3.2.2), if both it and Host name the one `host`.
+pub fn without_authority<'a>(raw: &'a [u8], host: &[u8]) -> Option<&'a [u8]> {
+    let (authority, rest) = absolute_form(raw)?;
+    authority.eq_ignore_ascii_case(host).then_some(rest)
 }
 
 /// `https://authority/path?query` → authority and `/path?query`. Without a path it is `/` or, with a query, no form

@@ -36,6 +36,37 @@ fn usual_paths_are_decoded_once() {
 }
 
 #[test]
+fn one_host_is_named_and_nothing_else() {
+    for host in ["a.gw", "a.gw:8443", "A.GW", "xn--a_b.gw", "[::1]:443", "[::1]"] {
+        assert!(with(&[("host", host)]).is_ok(), "{host}");
+    }
+    for host in
+        ["", ":443", "a.gw, b.gw", "a.gw:443, b.gw", "a.gw:x", "x@a.gw", "a.gw:80:80", "a gw", "a.gw/", "[::1]x"]
+    {
+        assert_eq!(with(&[("host", host)]).unwrap_err(), Ambiguity::NoHost, "{host}");
+    }
+}
+
+#[test]
+fn an_absolute_form_stands_for_an_origin_form_of_the_same_host() {
+    let of = |raw: &'static str| without_authority(raw.as_bytes(), b"a.gw:8443");
+    assert_eq!(of("https://a.gw:8443/x?y=//z"), Some(&b"/x?y=//z"[..]));
+    assert_eq!(of("HTTPS://A.GW:8443/x"), Some(&b"/x"[..]));
+    assert_eq!(of("https://a.gw:8443"), Some(&b"/"[..]));
+    for other in [
+        "/x",
+        "*",
+        "https://a.gw/x",
+        "https://b.gw:8443/x",
+        "https://a.gw:8443@b.gw/x",
+        "file://a.gw:8443/x",
+        "a.gw:8443",
+    ] {
+        assert_eq!(of(other), None, "{other}");
+    }
+}
+
+#[test]
 fn path_parameters_take_no_part_in_matching() {
     let shaped = of(b"/a;jsessionid=0123/b;x?q=secret", &[]).unwrap();
     assert_eq!(shaped.path, "/a/b");

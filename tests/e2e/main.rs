@@ -14,6 +14,7 @@
 //! | `policy.rs` | default deny, rules and actions, `policy explain`, `check`, reload (promise 2) |
 //! | `forwarding.rs` | what reaches the SaaS and what comes back: headers, cookies, bodies, streams (promise 5) |
 //! | `upstream.rs` | a SaaS that is silent, breaks off or lies; the HTTP that is spoken to it |
+//! | `attack.rs` | bytes that two servers could take for different requests |
 //! | `record.rs` | what is in the record, and what never is (promise 4) |
 //! | `durability.rs` | kill, full and read-only disks, floods (promise 1) |
 //! | `roster.rs` | files, leavers, locks, and the gate's own login history |
@@ -28,6 +29,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic: that is how it fails")]
 
+mod attack;
 mod browser;
 mod demo_tour;
 mod devices;

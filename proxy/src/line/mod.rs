@@ -58,6 +58,7 @@ impl ProxyHttp for Line {
     /// The request's head is here. `Ok(true)`: answered by us; `Ok(false)`: permitted, recorded, to be forwarded.
     async fn request_filter(&self, session: &mut Session, passage: &mut Passage) -> Result<bool> {
         let connection = passage.enter(session)?;
+        route::to_origin_form(session)?;
         let routed = route::find(passage, session);
         held::resume(passage, session, &routed).await?;
         let exchange = facts::of_request(passage, session, routed);

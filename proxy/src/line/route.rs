@@ -1,5 +1,6 @@
 //! Station: route. The host name asked for, held against the TLS server name, gives the app.
 
+use pingora_error::Result;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
@@ -11,6 +12,17 @@ pub(super) struct Routed {
     pub(super) destination: Destination,
     /// Lower case, without port.
     pub(super) host: String,
+}
+
+/// An absolute form of the target becomes the origin form that it stands for, so that nothing behind here (the reserved
+/// path, the SaaS) has to know two. One that names another host stays, and is refused as ambiguous.
+pub(super) fn to_origin_form(session: &mut Session) -> Result<()> {
+    let request = session.req_header_mut();
+    let host = request.headers.get(http::header::HOST).map_or(&[][..], |host| host.as_bytes());
+    match saas::without_authority(request.raw_path(), host).map(<[u8]>::to_vec) {
+        Some(target) => request.set_raw_path(&target),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn find(passage: &Passage, session: &Session) -> Routed {
