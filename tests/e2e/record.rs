@@ -1,5 +1,9 @@
 //! What the record says, and what it never says.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+
 use bytes::Bytes;
 use demo::client::Mode;
 use http::{HeaderMap, HeaderValue, Method};
@@ -39,6 +43,84 @@ fn a_permitted_request_is_recorded_with_who_where_what_and_how_it_ended() {
         assert_eq!(record["outcome"]["end"], "ok");
         assert_eq!(record["salt"].as_str().unwrap().len(), 16);
         assert!(record["session"].is_string() && record["at"].is_i64());
+    });
+}
+
+/// `sekisho audit tail` while it runs; it ends with the value.
+struct Tail {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Tail {
+    fn start(gate: &Gate, arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sekisho"))
+            .args(["audit", "tail"])
+            .args(arguments)
+            .env("SEKISHO_CONFIG", gate.config())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (told, lines) = mpsc::channel();
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).for_each(|line| drop(told.send(line))));
+        Self { child, lines, seen: Vec::new() }
+    }
+
+    /// The first line of which this holds, once it is printed.
+    fn has(&mut self, wanted: impl Fn(&str) -> bool) -> Option<String> {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.iter().find(|line| wanted(line)).cloned()
+    }
+}
+
+#[test]
+fn audit_tail_tells_what_is_written_while_it_is_written() {
+    run(async {
+        let gate = Gate::usual().await;
+        gate.add_staff("sato", &["staff"]);
+        let mut sato = gate.signed_in("sato").await;
+        sato.open(&gate.url("/echo-before")).await.unwrap();
+        let mut plain = Tail::start(&gate, &[]);
+        let mut json = Tail::start(&gate, &["--json"]);
+        // It begins at the journal's end as it finds it, so requests go on until both have begun.
+        eventually("both follow", async || {
+            sato.open(&gate.url("/echo")).await.unwrap();
+            (plain.has(|line| line.contains("GET /echo")).is_some() && json.has(|_| true).is_some()).then_some(())
+        })
+        .await;
+        sato.open(&gate.url("/echo?room=203")).await.unwrap();
+        gate.add_staff("suzuki", &["staff"]);
+        gate.signed_in("suzuki").await;
+        assert!(gate.cli(&["staff", "lock", "suzuki"]).status.success());
+        for words in [
+            &["sato", "hidamari", "view", "permit", "rule", "200", "127.0.0.1", "GET /echo?room=*"][..],
+            &["change", "os:", "staff-added", "suzuki"],
+            &["sign-in", "suzuki", "ok", "password", "127.0.0.1"],
+            &["change", "os:", "staff-locked", "suzuki"],
+        ] {
+            let all = |line: &str| words.iter().all(|word| line.contains(word));
+            eventually(&words.join(" "), async || plain.has(all)).await;
+        }
+        let of = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        let request =
+            eventually("the request as JSON", async || json.has(|line| of(line)["path"] == "/echo?room=*")).await;
+        assert_eq!((&of(&request)["person"], &of(&request)["outcome"]["end"]), (&"sato".into(), &"ok".into()));
+        eventually("the lock as JSON", async || {
+            json.has(|line| of(line)["what"] == "staff-locked" && of(line)["subject"] == "suzuki")
+        })
+        .await;
+        for tail in [&mut plain, &mut json] {
+            assert_eq!(tail.has(|line| line.contains("/echo-before")), None, "what was there before is not told");
+        }
     });
 }
 

@@ -138,14 +138,144 @@ fn tail(args: &Tail) -> anyhow::Result<ExitCode> {
     let mut follow = Follow::from_end(&journal_path(&settings.gateway.data), Filter::default())?;
     loop {
         for entry in follow.poll()? {
-            if args.json {
-                say(serde_json::to_string(&entry)?);
-            } else if matches!(entry.record, Record::Request(_)) {
-                say(row(&entry, &settings.gateway.time_zone).join("  "));
-            } else {
-                say(format_args!("{}  {}", settings.gateway.time_zone.display(entry.at), entry.record.kind()));
+            match args.json {
+                true => say(serde_json::to_string(&entry)?),
+                false => say(line(&entry, &settings.gateway.time_zone).join("  ")),
             }
         }
         std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
+/// One record on one line: a request as in the table, anything else as who, what and how it came out.
+fn line(entry: &Entry, zone: &Zone) -> Vec<String> {
+    let or_dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
+    let told = match &entry.record {
+        Record::Request(_) => return row(entry, zone),
+        Record::Aggregate(counted) => {
+            let requests = format!("{} requests of strangers", counted.count);
+            vec![
+                or_dash(counted.source.as_deref()),
+                requests,
+                format!("the minute from {}", zone.display(counted.minute)),
+            ]
+        }
+        Record::SignIn(sign_in) => {
+            let result = serde_json::to_value(sign_in.result).ok();
+            let why = sign_in.reason.map(|reason| reason.as_str()).or(sign_in.cause.as_deref());
+            let by = [Some(sign_in.provider.as_str()), sign_in.method.as_deref()];
+            vec![
+                or_dash(sign_in.person.as_ref().map(PersonId::as_str)),
+                or_dash(result.as_ref().and_then(|result| result.as_str())),
+                or_dash(why),
+                by.into_iter().flatten().filter(|by| !by.is_empty()).collect::<Vec<_>>().join("/"),
+                sign_in.source.to_string(),
+                or_dash(sign_in.device.as_ref().map(vocabulary::DeviceId::as_str)),
+            ]
+        }
+        Record::SignOut(out) => vec![out.person.to_string(), out.cause.clone()],
+        Record::Change(change) => vec![change.by.clone(), change.what.clone(), change.subject.clone()],
+        Record::Start(start) => vec![format!("version {}", start.version), sha256(start.configuration.as_deref())],
+        Record::Stop(stop) => vec![stop.cause.clone()],
+        Record::Recovery(found) => {
+            let lost: u64 = found.lost.iter().map(|(first, last)| last.saturating_sub(*first).saturating_add(1)).sum();
+            let (cut, damaged) = (found.truncated_bytes, found.quarantined.len());
+            vec![
+                format!("boot {}", found.of_boot),
+                format!("{cut} bytes cut off, {damaged} damaged files, {lost} lost"),
+            ]
+        }
+        Record::Reload(reload) => {
+            let result = if reload.accepted { "in force" } else { "not valid: the last good one stays" };
+            vec![result.to_owned(), sha256(reload.configuration.as_deref())]
+        }
+        Record::ClockAccepted(accepted) => {
+            vec![accepted.by.clone(), format!("the newest record is of {}", zone.display(accepted.newest))]
+        }
+        Record::Other { .. } => Vec::new(),
+    };
+    [zone.display(entry.at), entry.record.kind().to_owned()].into_iter().chain(told).collect()
+}
+
+fn sha256(digest: Option<&str>) -> String {
+    digest.map_or_else(|| "-".to_owned(), |digest| format!("configuration {digest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use audit::{Aggregate, Change, Recovered, Reload, SignIn, SignInResult, SignOut};
+    use serde_json::Map;
+    use vocabulary::{Reason, SessionId};
+
+    use super::*;
+
+    fn told(record: Record) -> String {
+        let position = Position { boot: 1, seq: 1 };
+        let at = Timestamp::from_secs(1_793_500_000);
+        line(&Entry { position, at, salt: String::new(), record, outcome: None }, &Zone::UTC).join("  ")
+    }
+
+    #[test]
+    fn what_is_no_request_says_who_what_and_how_it_came_out() {
+        let tanaka = PersonId::new("tanaka").unwrap();
+        let sign_in = SignIn {
+            result: SignInResult::NotAllowed,
+            reason: Some(Reason::StaffRetired),
+            person: Some(tanaka.clone()),
+            provider: "staff".to_owned(),
+            account: None,
+            cause: None,
+            factors: 0,
+            method: Some("password".to_owned()),
+            passkey: None,
+            session: None,
+            device: None,
+            serial: None,
+            source: IpAddr::from([203, 0, 113, 10]),
+            networks: Vec::new(),
+            inside: false,
+            user_agent: None,
+            more: Map::new(),
+        };
+        let session = SessionId::new("s-1").unwrap();
+        let change = Change {
+            by: "os:root(0)".to_owned(),
+            channel: "control-socket".to_owned(),
+            what: "staff-locked".to_owned(),
+            subject: "tanaka".to_owned(),
+            details: Map::new(),
+            more: Map::new(),
+        };
+        let minute = Timestamp::from_secs(1_793_499_960);
+        let counted = Aggregate { source: None, minute, count: 57, first: minute, last: minute, more: Map::new() };
+        let recovered = Recovered { of_boot: 3, truncated_bytes: 12, lost: vec![(5, 6)], ..Recovered::default() };
+        for (record, expected) in [
+            (
+                Record::SignIn(Box::new(sign_in)),
+                "sign-in  tanaka  not-allowed  staff-retired  staff/password  203.0.113.10  -",
+            ),
+            (
+                Record::SignOut(SignOut {
+                    person: tanaka,
+                    session,
+                    cause: "idle".to_owned(),
+                    source: None,
+                    more: Map::new(),
+                }),
+                "sign-out  tanaka  idle",
+            ),
+            (Record::Change(change), "change  os:root(0)  staff-locked  tanaka"),
+            (Record::Aggregate(counted), "aggregate  -  57 requests of strangers  the minute from"),
+            (
+                Record::Reload(Reload { accepted: false, configuration: None, more: Map::new() }),
+                "reload  not valid: the last good one stays  -",
+            ),
+            (Record::Recovery(recovered), "recovery  boot 3  12 bytes cut off, 0 damaged files, 2 lost"),
+        ] {
+            let line = told(record);
+            let (time, rest) = line.split_once("  ").unwrap();
+            assert!(time.starts_with("2026"), "{time}");
+            assert!(rest.starts_with(expected), "{rest}");
+        }
     }
 }
