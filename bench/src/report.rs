@@ -32,12 +32,26 @@ pub struct Report {
     pub newconn_vs_nginx: Option<f64>,
     /// Thousands of bytes of the gate's resident memory per idle TLS connection.
     pub kb_per_idle_conn: Option<f64>,
-    pub decision_ns_1000_rules: f64,
+    #[serde(flatten)]
+    pub decision: Decision,
     /// The same for every peer that was asked.
     pub kb_per_idle_conn_of: BTreeMap<String, f64>,
     pub medians: BTreeMap<String, BTreeMap<Mode, Median>>,
     pub machine: crate::machine::Machine,
     pub runs: Vec<Run>,
+}
+
+/// Nanoseconds to look an address up and to decide.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Decision {
+    /// With 50 address ranges.
+    #[serde(rename = "decision_ns_1000_rules")]
+    pub many_rules: f64,
+    /// With 50 rules, as the next.
+    #[serde(rename = "decision_ns_10_networks")]
+    pub few_networks: f64,
+    #[serde(rename = "decision_ns_10000_networks")]
+    pub many_networks: f64,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -55,7 +69,7 @@ impl Report {
     pub fn new(
         runs: Vec<Run>,
         idle: BTreeMap<String, f64>,
-        decision_ns: f64,
+        decision: Decision,
         machine: crate::machine::Machine,
     ) -> Self {
         Self {
@@ -66,7 +80,7 @@ impl Report {
             h2_vs_pingora: ratio(&runs, Mode::H2, "pingora"),
             newconn_vs_nginx: ratio(&runs, Mode::Newconn, "nginx"),
             kb_per_idle_conn: idle.get(OURS).copied(),
-            decision_ns_1000_rules: decision_ns,
+            decision,
             kb_per_idle_conn_of: idle,
             medians: medians(&runs),
             machine,

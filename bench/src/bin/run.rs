@@ -9,13 +9,14 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
+use sekisho_bench::decision::Size;
 use sekisho_bench::machine::Machine;
 use sekisho_bench::measure::{self, Effort};
 use sekisho_bench::peers::{self, Peer, Setting};
 use sekisho_bench::pki::Pki;
 use sekisho_bench::plan::{Mode, OriginPlan};
 use sekisho_bench::process::{self, LOAD_CORE, Running, free_address, sibling};
-use sekisho_bench::report::Report;
+use sekisho_bench::report::{Decision, Report};
 use sekisho_bench::{decision, sekisho};
 
 const BODY_BYTES: usize = 10_000;
@@ -73,10 +74,16 @@ fn main() -> Result<()> {
         idle.insert(peer.name.to_owned(), kb);
     }
     drop(peers);
-    let decision_ns = decision::nanoseconds(1_000)?;
-    eprintln!("a decision at 1,000 rules: {decision_ns:.0} ns");
+    let decision = Decision {
+        many_rules: decision::nanoseconds(Size { rules: 1_000, cidrs: 50 })?,
+        few_networks: decision::nanoseconds(Size { rules: 50, cidrs: 10 })?,
+        many_networks: decision::nanoseconds(Size { rules: 50, cidrs: 10_000 })?,
+    };
+    let Decision { many_rules, few_networks, many_networks } = decision;
+    eprintln!("a decision at 1,000 rules: {many_rules:.0} ns");
+    eprintln!("a decision at 50 rules: {few_networks:.0} ns with 10 address ranges, {many_networks:.0} ns with 10,000");
 
-    let report = Report::new(runs, idle, decision_ns, Machine::read());
+    let report = Report::new(runs, idle, decision, Machine::read());
     if let Some(folder) = wish.out.parent() {
         fs::create_dir_all(folder)?;
     }
