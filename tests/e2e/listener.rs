@@ -55,6 +55,21 @@ fn promise_8_tls_1_2_is_refused_unless_the_operator_asks_for_it() {
     });
 }
 
+/// Promise 8: rustls with ring is the only TLS in the tree.
+#[test]
+fn promise_8_no_second_tls_is_in_the_tree() {
+    let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock")).unwrap();
+    let names = lock.lines().filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
+    let others = ["openssl", "native-tls", "aws-lc", "boring", "s2n-tls"];
+    let found: Vec<_> = names
+        .filter(|name| others.iter().any(|other| name.starts_with(other)))
+        // Finds where the machine keeps its roots, and speaks no TLS.
+        .filter(|name| *name != "openssl-probe")
+        .collect();
+    assert!(found.is_empty(), "{found:?}");
+    assert!(lock.contains("name = \"rustls\"") && lock.contains("name = \"ring\""));
+}
+
 /// Promise 3: a resumed session would bring back an old identity.
 #[test]
 fn promise_3_nothing_is_resumed() {
@@ -196,6 +211,24 @@ fn a_client_that_says_nothing_or_trickles_is_cut() {
 }
 
 #[test]
+fn a_kept_connection_on_which_nothing_comes_is_closed() {
+    run(async {
+        let gate = Gate::builder().limits("idle: 1s").start().await;
+        for http2 in [false, true] {
+            let handshakes = "sekisho_handshakes_total{outcome=\"ok\"}";
+            let before = gate.metric(handshakes).await;
+            let mut browser = Browser::new(Setup { http2, ..gate.setup(HOME) });
+            for _ in 0..2 {
+                assert_eq!(browser.open(&gate.login_url("/")).await.unwrap().status, 200);
+            }
+            assert_eq!(gate.metric(handshakes).await, before + 1.0, "it was not kept, HTTP/2: {http2}");
+            eventually("it is closed", async || (gate.metric("sekisho_connections").await == 0.0).then_some(())).await;
+        }
+        assert_eq!(gate.metric("sekisho_refused_before_request_total").await, 0.0);
+    });
+}
+
+#[test]
 fn what_pingora_refuses_by_itself_is_counted() {
     run(async {
         let gate = Gate::usual().await;
@@ -251,6 +284,28 @@ fn a_client_can_have_only_so_many_connections() {
             gate.browser(HOME).raw("login.gw.localhost", &[b"h2"]).await.ok().map(|_| ())
         })
         .await;
+    });
+}
+
+#[test]
+fn ipv6_is_an_address_like_any_other() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("skipped: this machine has no IPv6 loopback");
+        return;
+    }
+    run(async {
+        let gate = Gate::builder().listen("[::1]:0").start().await;
+        gate.rewrite(|text| text.replace("[127.0.0.1/32]", "[127.0.0.1/32, \"::1/128\"]"));
+        assert!(gate.cli(&["reload"]).status.success());
+        gate.add_staff("sato", &["staff"]);
+        let server = (std::net::Ipv6Addr::LOCALHOST, gate.port).into();
+        for http2 in [false, true] {
+            let mut sato = Browser::new(Setup { server, from: None, http2, ..gate.setup(HOME) });
+            let landed = sign_in(&mut sato, &gate.url("/echo"), "sato", PASSWORD).await;
+            assert_eq!(landed.status, 200, "{}", landed.text());
+            let last = gate.requests(&["--person", "sato", "--app", "hidamari"]).pop().unwrap();
+            assert_eq!((&last["source"], &last["networks"]), (&"::1".into(), &serde_json::json!(["facility"])));
+        }
     });
 }
 

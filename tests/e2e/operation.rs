@@ -143,14 +143,3 @@ fn refusals_of_the_command_line_say_what_to_do() {
         assert!(String::from_utf8_lossy(&weak.stderr).contains("13"));
     });
 }
-
-#[test]
-fn a_session_ends_with_its_idle_time() {
-    run(async {
-        // The shortest there is; the clock is moved in the leaf tests, here it is seen to be configured at all.
-        let gate = Gate::builder().more("identity: { session: { idle: 1m, absolute: 1h } }\n").start().await;
-        gate.add_staff("sato", &["staff"]);
-        gate.signed_in("sato").await;
-        assert_eq!(gate.json(&["session", "list"]).as_array().unwrap().len(), 1);
-    });
-}

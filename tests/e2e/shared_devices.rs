@@ -72,21 +72,37 @@ fn a_shared_device_serves_its_groups_and_nobody_else() {
 fn who_leaves_the_group_is_out_of_the_shared_device_on_the_next_request() {
     run(async {
         let gate = Gate::usual().await;
+        gate.add_staff("tanaka", &["visiting-nurses", "staff"]);
+        let (_, tablet) = gate.issue_shared(&["visiting-nurses"]);
+        let mut tanaka = gate.signed_in_outside("tanaka", tablet, true).await;
+        let fetch = async |browser: &mut Browser| {
+            let url = gate.url("/echo");
+            browser.send(Method::GET, &url, Mode::Fetch, HeaderMap::new(), Bytes::new()).await.unwrap()
+        };
+        assert_eq!(fetch(&mut tanaka).await.status, 200);
+        let handshakes = "sekisho_handshakes_total{outcome=\"ok\"}";
+        let before = gate.metric(handshakes).await;
+        let roster = gate.path("roster.csv");
+        std::fs::write(&roster, "id,name,groups\ntanaka,tanaka,staff\n").unwrap();
+        gate.json(&["staff", "import", roster.to_str().unwrap(), "--yes"]);
+        let refused = fetch(&mut tanaka).await;
+        assert_eq!((refused.status.as_u16(), &refused.json()["error"]), (403, &"device-not-yours".into()));
+        assert_eq!(gate.metric(handshakes).await, before, "the refusal came on a new connection");
+    });
+}
+
+#[test]
+fn a_session_on_a_shared_device_is_worth_nothing_without_it() {
+    run(async {
+        let gate = Gate::usual().await;
         gate.add_staff("tanaka", &["visiting-nurses"]);
         let (_, tablet) = gate.issue_shared(&[]);
         let mut tanaka = gate.signed_in_outside("tanaka", tablet, true).await;
-        let fetch = async |browser: &mut Browser| {
-            browser
-                .send(Method::GET, &gate.url("/echo"), Mode::Fetch, HeaderMap::new(), Bytes::new())
-                .await
-                .unwrap()
-                .status
-        };
-        assert_eq!(fetch(&mut tanaka).await, 200);
-        // The cookie without the tablet is worth nothing: the session is bound to it.
         tanaka.present(None);
         tanaka.move_to(HOME);
-        assert_ne!(fetch(&mut tanaka).await, 200);
+        let url = gate.url("/echo");
+        let answer = tanaka.send(Method::GET, &url, Mode::Fetch, HeaderMap::new(), Bytes::new()).await.unwrap();
+        assert_ne!(answer.status, 200);
     });
 }
 
