@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use apps::cookies;
 use cert_authority::{Device, DeviceStanding};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use identity::{Roster, Standing};
 use pingora_proxy::Session;
 use policy::{AppIndex, BuiltIn, DeviceFact, Facts, GroupSet, NetworkFact, PersonFact, Route};
@@ -29,7 +29,11 @@ pub(super) fn of_request(passage: &Passage, session: &Session, routed: Routed) -
     let app = destination.app();
     let target = Target { method, raw: request.raw_path(), authority: request.uri.authority().map(|a| a.as_str()) };
     let tolerate = app.map(|app| app.tolerate).unwrap_or_default();
-    let (path, masked, ambiguity) = match saas::shape(target, headers, tolerate) {
+    let shaped = match has_two_lengths(session) {
+        true => Err(saas::Ambiguity::Framing),
+        false => saas::shape(target, headers, tolerate),
+    };
+    let (path, masked, ambiguity) = match shaped {
         Ok(shaped) => (shaped.path, shaped.masked, None),
         Err(ambiguity) => ("/".to_owned(), saas::mask_target(request.raw_path()), Some(ambiguity)),
     };
@@ -81,6 +85,19 @@ pub(super) fn note_activity(gate: &Gate, exchange: &Exchange, now: Timestamp) {
     {
         gate.core.identity.sessions().touch(session, now);
     }
+}
+
+/// Whether a body's length was told twice. Pingora takes Content-Length away where Transfer-Encoding stands as well (RFC
+/// 9112, 6.3), so the head is looked at as it came.
+fn has_two_lengths(session: &Session) -> bool {
+    if session.is_http2() || !session.req_header().headers.contains_key(TRANSFER_ENCODING) {
+        return false;
+    }
+    let head = session.to_h1_raw();
+    head.split(|byte| *byte == b'\n').any(|line| {
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        name.trim_ascii().eq_ignore_ascii_case(CONTENT_LENGTH.as_str().as_bytes())
+    })
 }
 
 /// Tells one address from another for the question whether a request repeats; the query is left out, because
