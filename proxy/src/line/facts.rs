@@ -179,6 +179,13 @@ pub(super) struct PersonState {
     session_matches_device: bool,
 }
 
+impl PersonState {
+    /// On the roster, on duty, and on the device where the session began.
+    pub(super) fn is_here(&self) -> bool {
+        self.standing == Standing::Active && self.session_matches_device
+    }
+}
+
 impl Known {
     pub(super) fn look_up(
         gate: &Gate,

@@ -11,7 +11,7 @@ use pingora_proxy::Session;
 use vocabulary::{AppId, DeviceId, PersonId, Reason, Timestamp, Zone};
 
 use super::exchange::{Destination, Exchange};
-use super::facts::Known;
+use super::facts::{Known, PersonState};
 use super::judge::{Page, Refusal};
 use super::record::SignInRecorder;
 use super::{Passage, handover, held, rejudge};
@@ -186,8 +186,11 @@ async fn ticket(passage: &mut Passage, session: &Session, exchange: &Exchange) -
         (cookies::read(headers, cookies::BEGIN), connection.certificate.as_ref().map(|c| c.fingerprint));
     let (host, now) = (exchange.host.as_str(), passage.now);
 
+    let known = Known::look_up(&passage.gate, &passage.generation, &connection, exchange, now);
     if parameter(&target, apps::HELD_PARAM).is_some() {
-        if let Some(page) = held::page(passage, headers, exchange) {
+        // Addresses of forms say something of residents: only for who could also send them.
+        let may_see = known.person.as_ref().is_some_and(PersonState::is_here);
+        if may_see && let Some(page) = held::page(passage, headers, exchange) {
             return page;
         }
         let begun = begin(passage, headers, exchange, &held::page_address(), None);
@@ -230,7 +233,6 @@ async fn ticket(passage: &mut Passage, session: &Session, exchange: &Exchange) -
         }
     };
     // A browser may show its certificate to one host and not to the other: it would be led in circles.
-    let known = Known::look_up(&passage.gate, &passage.generation, &connection, exchange, now);
     let device = known.device.enrolled().map(|device| &device.id);
     if identity.sessions().get(&redeemed.session).is_some_and(|session| !session.matches_device(device)) {
         let reason = Reason::SessionElsewhere;
