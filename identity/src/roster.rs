@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
-use store::{Row, Transaction, Value};
+use store::{Row, Store, Transaction, Value};
 use vocabulary::{Date, GroupName, PersonId};
 
-use crate::IdentityError;
+use crate::{IdentityError, Scim, schema};
 
 /// One entry of the roster. Leavers stay on it, so that old records keep their names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -123,6 +123,18 @@ pub struct Roster {
 }
 
 impl Roster {
+    /// Everybody as the state database has them, for a process that is not the gate and changes nothing: `store` may be
+    /// one that only reads ([`Store::open_to_read`]). Blocks.
+    ///
+    /// # Errors
+    /// The state database fails, or was written by another version.
+    pub fn read(store: &Store) -> Result<Self, IdentityError> {
+        store.migrate(schema::OWNER, schema::MIGRATIONS)?;
+        let mut roster = store.transaction(load)?;
+        roster.deactivate(&Scim::read_deactivated(store)?);
+        Ok(roster)
+    }
+
     pub fn get(&self, id: &PersonId) -> Option<&Arc<Person>> {
         self.people.get(id)
     }

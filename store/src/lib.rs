@@ -30,6 +30,11 @@ pub enum StoreError {
         "the state database was written by a newer version: it holds migration `{name}` of `{owner}`, which this version does not know"
     )]
     Newer { owner: String, name: String },
+    #[error(
+        "the state database was written by an older version: it lacks migration `{name}` of `{owner}`; start the gateway \
+         once"
+    )]
+    Older { owner: &'static str, name: &'static str },
     #[error("column {column} of a row holds {found}, not {wanted}")]
     Column { column: usize, found: &'static str, wanted: &'static str },
     /// A transaction was left open. Nothing we know of does that.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::{Row, StoreError, Value};
 
@@ -24,6 +24,7 @@ pub struct Migration {
 #[derive(Clone)]
 pub struct Store {
     connection: Arc<Mutex<Connection>>,
+    reads_only: bool,
 }
 
 impl fmt::Debug for Store {
@@ -59,6 +60,20 @@ impl Store {
         Self::prepared(connection)
     }
 
+    /// Opens a file that is there, to read it beside whoever holds it: nothing in it is changed, no migration either.
+    ///
+    /// # Errors
+    /// The file can't be opened or is not a database.
+    pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        let open = || -> Result<Connection, rusqlite::Error> {
+            let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            connection.busy_timeout(Duration::from_secs(5))?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|cause| StoreError::Open { path: path.display().to_string(), cause })?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), reads_only: true })
+    }
+
     /// A database that lives only in memory.
     ///
     /// # Errors
@@ -73,13 +88,15 @@ impl Store {
                 owner TEXT NOT NULL, position BIGINT NOT NULL, name TEXT NOT NULL, sql TEXT NOT NULL,
                 PRIMARY KEY (owner, position))",
         )?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), reads_only: false })
     }
 
-    /// Brings one crate's tables up to date, each step in a transaction of its own.
+    /// Brings one crate's tables up to date, each step in a transaction of its own. One that only reads checks that they
+    /// are.
     ///
     /// # Errors
-    /// A step fails, was changed since it was applied, or the database knows steps that we don't.
+    /// A step fails, was changed since it was applied, or the database knows steps that we don't; for one that only reads,
+    /// a step is missing.
     pub fn migrate(&self, owner: &'static str, steps: &[Migration]) -> Result<(), StoreError> {
         let applied = self.transaction(|tx| {
             let rows =
@@ -98,6 +115,9 @@ impl Store {
             }
         }
         for (position, step) in (0i64..).zip(steps).skip(applied.len()) {
+            if self.reads_only {
+                return Err(StoreError::Older { owner, name: step.name });
+            }
             self.transaction(|tx| {
                 tx.batch(step.sql)?;
                 tx.execute(
@@ -125,7 +145,11 @@ impl Store {
         if !connection.is_autocommit() {
             return Err(StoreError::Poisoned.into());
         }
-        let inner = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
+        let behavior = match self.reads_only {
+            true => TransactionBehavior::Deferred,
+            false => TransactionBehavior::Immediate,
+        };
+        let inner = connection.transaction_with_behavior(behavior).map_err(StoreError::from)?;
         let mut tx = Transaction { inner };
         let result = work(&mut tx)?;
         tx.inner.commit().map_err(StoreError::from)?;
@@ -267,6 +291,31 @@ mod tests {
         let changed = Migration { name: "first", sql: "CREATE TABLE t (id TEXT)" };
         assert!(matches!(store.migrate("t", &[changed, SECOND]), Err(StoreError::MigrationChanged { .. })));
         assert!(matches!(store.migrate("t", &[FIRST]), Err(StoreError::Newer { .. })));
+        Ok(())
+    }
+
+    #[test]
+    fn who_only_reads_changes_nothing_beside_who_writes() -> Result<(), Box<dyn std::error::Error>> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("state.db");
+        assert!(matches!(Store::open_to_read(&path), Err(StoreError::Open { .. })), "it made a file");
+        let store = Store::open(&path)?;
+        store.migrate("t", &[FIRST])?;
+        let reader = Store::open_to_read(&path)?;
+        reader.migrate("t", &[FIRST])?;
+        assert!(matches!(reader.migrate("t", &[FIRST, SECOND]), Err(StoreError::Older { name: "second", .. })));
+        let insert = "INSERT INTO t (id) VALUES ('a')";
+        assert!(reader.transaction(|tx| tx.execute(insert, &[])).is_err());
+        store.transaction(|tx| tx.execute(insert, &[]))?;
+        assert_eq!(reader.transaction(|tx| tx.query("SELECT id FROM t", &[]))?.len(), 1);
+        // While somebody else writes, and with nobody there.
+        store.transaction(|_| {
+            assert_eq!(reader.transaction(|tx| tx.query("SELECT id FROM t", &[]))?.len(), 1);
+            Ok::<_, StoreError>(())
+        })?;
+        drop((store, reader));
+        let alone = Store::open_to_read(&path)?;
+        assert_eq!(alone.transaction(|tx| tx.query("SELECT id FROM t", &[]))?.len(), 1);
         Ok(())
     }
 

@@ -187,6 +187,37 @@ fn who_leaves_by_a_file_is_out_on_the_next_request_and_does_not_slip_back() {
     });
 }
 
+/// Commands that only read leave a database of another version to the gate that holds it.
+#[test]
+fn reading_changes_nothing_in_the_database() {
+    run(async {
+        let mut gate = Gate::usual().await;
+        gate.add_staff("sato", &["staff"]);
+        let explain = |gate: &Gate| {
+            words(&gate.cli(&["policy", "explain", "--app", "hidamari", "--from", "127.0.0.1", "--person", "sato"]))
+        };
+        assert_eq!(explain(&gate).0, Some(0), "beside a running gate");
+        gate.kill();
+        assert_eq!(explain(&gate).0, Some(0), "with no gate there");
+        for side in ["state.db", "state.db-wal", "state.db-shm"] {
+            let _ = std::fs::remove_file(gate.data().join(side));
+        }
+        // As an older version left it: none of the tables are there yet.
+        let state = gate.data().join("state.db");
+        drop(store::Store::open(&state).unwrap());
+        let (code, _, why) = explain(&gate);
+        assert_eq!(code, Some(2));
+        assert!(why.contains("an older version"), "{why}");
+        let (code, _, why) = words(&gate.cli(&["audit", "sign-ins"]));
+        assert_eq!(code, Some(0));
+        assert!(why.contains("names are left out"), "{why}");
+        let store = store::Store::open_to_read(&state).unwrap();
+        let tables =
+            store.transaction(|tx| tx.query("SELECT name FROM sqlite_master WHERE type = 'table'", &[])).unwrap();
+        assert_eq!(tables.len(), 1, "a command that only reads made tables");
+    });
+}
+
 #[test]
 fn retiring_at_once_ends_sessions_and_revokes_devices_and_show_tells_all() {
     run(async {

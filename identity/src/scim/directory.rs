@@ -120,6 +120,13 @@ impl Scim {
         })
     }
 
+    /// The people whom providers keep out, from the state database alone. Blocks.
+    pub(crate) fn read_deactivated(store: &Store) -> Result<Vec<PersonId>, IdentityError> {
+        store.migrate(rows::OWNER, rows::MIGRATIONS)?;
+        let users = store.transaction(rows::users)?;
+        Ok(users.into_iter().filter(User::deactivated).map(|user| user.person).collect())
+    }
+
     pub(crate) fn apply(&self, settings: Option<ScimSettings>) {
         self.settings.store(settings.map(Arc::new));
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use identity::Identity;
+use identity::Roster;
 use policy::{BuiltIn, DeviceFact, Facts, PersonFact, Route, Standing};
 use store::Store;
 use vocabulary::{Action, AppId, Clock, GroupName, PersonId, Span, SystemClock, Timestamp};
@@ -146,8 +146,7 @@ fn of_roster(
     if !path.exists() {
         return Ok((Vec::new(), Standing::NotOnRoster));
     }
-    let identity = Identity::open(Store::open(&path)?, &settings.identity)?;
-    let roster = identity.roster();
+    let roster = Roster::read(&Store::open_to_read(&path)?)?;
     let groups = roster.get(person).map(|p| p.groups.clone()).unwrap_or_default();
     let standing = match roster.standing(person, local.date) {
         identity::Standing::Active => Standing::Active,

@@ -10,8 +10,8 @@ use apps::{Lang, words};
 use audit::{Change, Entry, Filter, Record, SignIn, SignOut};
 use cert_authority::Inventory;
 use clap::Args;
+use identity::Roster;
 use identity::import::{guarded, guarded_id};
-use identity::{Identity, Roster};
 use serde::Serialize;
 use store::Store;
 use vocabulary::{DeviceId, PersonId, Timestamp, Zone};
@@ -91,7 +91,7 @@ pub(crate) fn run(args: &SignIns) -> anyhow::Result<ExitCode> {
     // A session's end may stand long after its beginning, so times are looked at when all is read.
     let kinds = ["sign-in", "sign-out", "change"].map(str::to_owned).to_vec();
     let filter = Filter { kinds, ..Filter::default() };
-    let names = Names::open(&settings.gateway.data, &settings.identity);
+    let names = Names::open(&settings.gateway.data);
     let lines = history(audit::read(&journal_path(&settings.gateway.data), &filter)?, zone, &names);
     let is = |wanted: &Option<String>, value: &Option<String>| wanted.is_none() || wanted == value;
     let lines: Vec<_> = lines
@@ -121,20 +121,19 @@ pub(crate) fn run(args: &SignIns) -> anyhow::Result<ExitCode> {
 /// Names for ids, as they are known now. The record itself has ids only.
 #[derive(Default)]
 struct Names {
-    roster: std::sync::Arc<Roster>,
+    roster: Roster,
     inventory: Option<Inventory>,
 }
 
 impl Names {
-    fn open(data: &Path, settings: &identity::Settings) -> Self {
+    fn open(data: &Path) -> Self {
         let path = data.join("state.db");
         if !path.exists() {
             return Self::default();
         }
         let opened = || -> anyhow::Result<Self> {
-            let store = Store::open(&path)?;
-            let roster = Identity::open(store.clone(), settings)?.roster();
-            Ok(Self { roster, inventory: Some(Inventory::open(&store)?) })
+            let store = Store::open_to_read(&path)?;
+            Ok(Self { roster: Roster::read(&store)?, inventory: Some(Inventory::open(&store)?) })
         };
         // The record can be read without names.
         opened().unwrap_or_else(|error| {
