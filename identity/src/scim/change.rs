@@ -36,6 +36,8 @@ pub(crate) struct PersonEdit {
     pub(crate) facility: Option<Option<String>>,
     pub(crate) last_day: Option<Option<Date>>,
     pub(crate) deactivated: Option<bool>,
+    /// An operator's lock takes the place of the provider's.
+    pub(crate) lock: bool,
     pub(crate) add: Vec<GroupName>,
     pub(crate) remove: Vec<GroupName>,
 }
@@ -50,6 +52,7 @@ impl PersonEdit {
             facility: None,
             last_day: None,
             deactivated: None,
+            lock: false,
             add: Vec::new(),
             remove: Vec::new(),
         }

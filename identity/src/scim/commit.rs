@@ -87,6 +87,7 @@ fn edited(known: Option<&Person>, edit: &PersonEdit) -> Result<Person, IdentityE
     if let Some(deactivated) = deactivated {
         person.deactivated = deactivated;
     }
+    person.locked |= edit.lock;
     person.groups.retain(|group| !remove.contains(group));
     person.groups.extend(add.into_iter().filter(|group| !person.groups.contains(group)).collect::<Vec<_>>());
     Ok(person)

@@ -166,7 +166,8 @@ impl Scim {
         (!change.people.is_empty()).then_some(change)
     }
 
-    /// Takes a person out of a provider's hands: what the roster says of them stays, save the lock.
+    /// Takes a person out of a provider's hands: what the roster says of them stays, save the lock. Who was deleted by
+    /// the provider stays out, by a lock of the operator's: a name made free again lets no leaver in.
     pub fn release(&self, person: &PersonId, _held: &Writing) -> Option<ScimChange> {
         let resources = self.resources.load();
         let user = resources.of_person(person)?;
@@ -177,8 +178,10 @@ impl Scim {
             group.members.remove(&user.id);
             change.groups.push(group);
         }
-        change.people.push(PersonEdit { deactivated: Some(false), ..PersonEdit::of(person) });
-        change.record("scim-released", person.as_str(), serde_json::json!({ "provider": user.provider }));
+        let edit = PersonEdit { deactivated: Some(false), lock: user.deleted, ..PersonEdit::of(person) };
+        change.people.push(edit);
+        let details = serde_json::json!({ "provider": user.provider, "locked": user.deleted });
+        change.record("scim-released", person.as_str(), details);
         Some(change)
     }
 }

@@ -20,7 +20,10 @@ pub struct ScimDocument {
     /// with `idp-` the group "Visiting Nurses" gives `idp-visiting-nurses`. Default: they give nothing.
     pub group_prefix: Option<String>,
     /// Whether a provider may take over an entry that an operator made, if exactly one has the same user name or mail
-    /// address. Default false: the provider is told that the name is taken. Costs: the provider can lock that person.
+    /// address. Default false: the provider is told that the name is taken. Costs: whoever has a token for users can take
+    /// over any such entry, that of a manager too, lock the person out, write another name and facility, and let the
+    /// groups in that `groups` and `group_prefix` give. Passwords, factors, the mail address and the groups that an
+    /// operator gave stay.
     pub adopt: bool,
 }
 

@@ -26,6 +26,10 @@ pub(crate) struct User {
     pub(crate) last_day: Option<Date>,
     /// Gone for the provider; kept, so that the same person is known if they return.
     pub(crate) deleted: bool,
+    /// The entry was an operator's before, whose mail address stays.
+    pub(crate) adopted: bool,
+    /// What the provider said last of `active` was false.
+    pub(crate) inactive: bool,
 }
 
 /// A provider's group.
@@ -63,14 +67,9 @@ impl User {
         text(&self.attributes, "externalId")
     }
 
-    /// Not said is active.
-    pub(crate) fn active(&self) -> bool {
-        self.attributes.get("active").and_then(Value::as_bool).unwrap_or(true)
-    }
-
     /// Whether the person is kept out because of what the provider said.
     pub(crate) fn deactivated(&self) -> bool {
-        self.deleted || !self.active()
+        self.deleted || self.inactive
     }
 }
 
@@ -78,6 +77,11 @@ impl Group {
     pub(crate) fn display_name(&self) -> &str {
         text(&self.attributes, "displayName").unwrap_or_default()
     }
+}
+
+/// What attributes say of `active`, if they do.
+pub(crate) fn is_inactive(attributes: &Map<String, Value>) -> Option<bool> {
+    attributes.get("active").and_then(Value::as_bool).map(|active| !active)
 }
 
 /// The primary address, else the one for work, else the first.

@@ -7,17 +7,18 @@ use serde_json::{Map, Value};
 use store::{Migration, Row, Transaction};
 use vocabulary::{GroupName, PersonId, Timestamp};
 
-use super::resource::{Group, User};
+use super::resource::{Group, User, is_inactive};
 use super::token::{ScimToken, TokenSummary};
 use crate::IdentityError;
 
 pub(crate) const OWNER: &str = "scim";
 
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
-    name: "scim",
-    // `hash`: SHA-256 over a token; the token itself is nowhere but with the provider.
-    // `attributes`: what the provider wrote, as JSON. `given`: one group per line.
-    sql: "CREATE TABLE scim_token (
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        name: "scim",
+        // `hash`: SHA-256 over a token; the token itself is nowhere but with the provider.
+        // `attributes`: what the provider wrote, as JSON. `given`: one group per line.
+        sql: "CREATE TABLE scim_token (
             id TEXT PRIMARY KEY, name TEXT NOT NULL, provider TEXT NOT NULL, scopes TEXT NOT NULL, hash BYTEA NOT NULL,
             created BIGINT NOT NULL, expires BIGINT NOT NULL, used BIGINT NOT NULL, used_from TEXT);
           CREATE TABLE scim_user (
@@ -30,23 +31,32 @@ pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
           CREATE TABLE scim_member (
             member_of TEXT NOT NULL REFERENCES scim_group (id) ON DELETE CASCADE, member TEXT NOT NULL,
             PRIMARY KEY (member_of, member))",
-}];
+    },
+    Migration {
+        name: "adopted and inactive",
+        sql: "ALTER TABLE scim_user ADD COLUMN adopted BIGINT NOT NULL DEFAULT 0;
+              ALTER TABLE scim_user ADD COLUMN inactive BIGINT NOT NULL DEFAULT 0",
+    },
+];
 
 const USER: &str = "a SCIM user";
 const GROUP: &str = "a SCIM group";
 const TOKEN: &str = "a SCIM token";
 
 pub(crate) fn users(tx: &mut Transaction<'_>) -> Result<Vec<User>, IdentityError> {
-    let columns = "id, provider, person, attributes, created, modified, given, last_day, deleted";
+    let columns = "id, provider, person, attributes, created, modified, given, last_day, deleted, adopted, inactive";
     tx.query(&format!("SELECT {columns} FROM scim_user"), &[])?.iter().map(user).collect()
 }
 
 fn user(row: &Row) -> Result<User, IdentityError> {
+    let attributes = attributes(row.text(3)?, USER)?;
     Ok(User {
         id: row.text(0)?.into(),
         provider: row.text(1)?.into(),
         person: PersonId::new(row.text(2)?).map_err(|e| IdentityError::row(USER, &e))?,
-        attributes: attributes(row.text(3)?, USER)?,
+        // Rows that were written before there was the column have the attribute alone.
+        inactive: row.int(10)? != 0 || is_inactive(&attributes).unwrap_or_default(),
+        attributes,
         created: Timestamp(row.int(4)?),
         modified: Timestamp(row.int(5)?),
         given: row
@@ -57,6 +67,7 @@ fn user(row: &Row) -> Result<User, IdentityError> {
             .map_err(|e| IdentityError::row(USER, &e))?,
         last_day: row.opt_text(7)?.map(str::parse).transpose().map_err(|e| IdentityError::row(USER, &e))?,
         deleted: row.int(8)? != 0,
+        adopted: row.int(9)? != 0,
     })
 }
 
@@ -71,9 +82,11 @@ fn written(attributes: &Map<String, Value>) -> String {
 pub(crate) fn save_user(tx: &mut Transaction<'_>, user: &User) -> Result<(), IdentityError> {
     let given = user.given.iter().map(GroupName::as_str).collect::<Vec<_>>().join("\n");
     tx.execute(
-        "INSERT INTO scim_user (id, provider, person, attributes, created, modified, given, last_day, deleted)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-         ON CONFLICT (id) DO UPDATE SET attributes = $4, modified = $6, given = $7, last_day = $8, deleted = $9",
+        "INSERT INTO scim_user (id, provider, person, attributes, created, modified, given, last_day, deleted, adopted,
+            inactive)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         ON CONFLICT (id) DO UPDATE SET attributes = $4, modified = $6, given = $7, last_day = $8, deleted = $9,
+            inactive = $11",
         &[
             (&*user.id).into(),
             (&*user.provider).into(),
@@ -84,6 +97,8 @@ pub(crate) fn save_user(tx: &mut Transaction<'_>, user: &User) -> Result<(), Ide
             given.into(),
             user.last_day.map(|d| d.to_string()).into(),
             user.deleted.into(),
+            user.adopted.into(),
+            user.inactive.into(),
         ],
     )?;
     Ok(())

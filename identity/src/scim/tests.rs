@@ -230,6 +230,101 @@ async fn who_is_deleted_stays_on_the_roster_and_returns_as_the_same_person() {
     assert_eq!(world.identity.roster().len(), 1);
 }
 
+/// A last day that an operator set is not the provider's to take, whichever it is.
+#[tokio::test]
+async fn deleting_and_making_anew_takes_no_last_day_that_an_operator_set() {
+    for last_day in ["2026-10-31", "2026-11-01", "2026-11-30"] {
+        let world = World::new(&nurses());
+        let id = world.make("sato@x.example").await;
+        world.identity.retire(&"sato".parse().unwrap(), last_day.parse().unwrap()).unwrap();
+        assert_eq!(world.ask("DELETE", &format!("/Users/{id}"), Value::Null).await.0, 204);
+        assert_eq!(world.ask("POST", "/Users", user("sato@x.example")).await.0, 201);
+        assert_eq!(world.person("sato").last_day, Some(last_day.parse().unwrap()));
+    }
+}
+
+/// A user name that is given to a successor does not bring the leaver's password and devices back.
+#[tokio::test]
+async fn a_user_name_of_another_external_id_is_somebody_else() {
+    let world = World::new(&nurses());
+    let named = |external_id: &str| {
+        let mut body = user("sato@x.example");
+        body["externalId"] = external_id.into();
+        body
+    };
+    let (_, made, _) = world.ask("POST", "/Users", named("E1")).await;
+    world.ask("DELETE", &format!("/Users/{}", made["id"].as_str().unwrap()), Value::Null).await;
+    let (status, body, records) = world.ask("POST", "/Users", named("E2")).await;
+    assert_eq!((status, &body["scimType"], records.len()), (409, &json!("uniqueness"), 0));
+    assert!(body["detail"].as_str().unwrap().contains("sekisho scim release"), "{body}");
+    assert_eq!(world.person("sato").standing(today()), Standing::Locked);
+    // Who says no externalId, or the same one, is the same person.
+    let (status, again, records) = world.ask("POST", "/Users", named("E1")).await;
+    assert_eq!((status, &records[..]), (201, &["scim-user-returned"][..]));
+    world.ask("DELETE", &format!("/Users/{}", again["id"].as_str().unwrap()), Value::Null).await;
+
+    // What the answer says to do helps.
+    let writing = world.identity.scim().writing().await;
+    let change = world.identity.scim().release(&"sato".parse().unwrap(), &writing).unwrap();
+    world.identity.carry_out_scim(change, &writing).unwrap();
+    drop(writing);
+    let (status, _, records) = world.ask("POST", "/Users", named("E2")).await;
+    assert_eq!((status, &records[..]), (201, &["scim-user-created"][..]));
+    assert_eq!(world.person("sato-2").standing(today()), Standing::Active);
+    assert_eq!(world.person("sato").standing(today()), Standing::Locked, "a leaver was let in");
+    assert!(world.person("sato").locked && !world.person("sato").deactivated);
+}
+
+#[tokio::test]
+async fn a_patch_that_takes_active_away_lets_nobody_in_and_keeps_nobody_out() {
+    for operation in [
+        json!({ "op": "remove", "path": "active" }),
+        json!({ "op": "replace", "path": "active", "value": null }),
+        json!({ "op": "add", "value": { "active": null } }),
+        json!({ "op": "remove", "path": format!("{}:active", schema::USER.id) }),
+    ] {
+        for (active, standing) in [(false, Standing::Locked), (true, Standing::Active)] {
+            let world = World::new(&nurses());
+            let target = format!("/Users/{}", world.make("sato@x.example").await);
+            let said = patch_of(json!([{ "op": "replace", "path": "active", "value": active }]));
+            assert_eq!(world.ask("PATCH", &target, said).await.0, 200);
+            let (status, shown, _) = world.ask("PATCH", &target, patch_of(json!([operation]))).await;
+            assert_eq!((status, &shown["active"]), (200, &Value::Null), "{operation}");
+            // Nor by what comes after, nor by a restart.
+            let rename = patch_of(json!([{ "op": "add", "path": "displayName", "value": "佐藤" }]));
+            assert_eq!(world.ask("PATCH", &target, rename).await.0, 200);
+            assert_eq!(world.person("sato").standing(today()), standing, "{operation}");
+            let again = Identity::open(world.store.clone(), &settings(&nurses())).unwrap();
+            assert_eq!(again.roster().standing(&"sato".parse().unwrap(), today()), standing, "{operation}");
+        }
+    }
+}
+
+/// Sign-ins of other providers find their person by mail address: a taken-over entry keeps the operator's.
+#[tokio::test]
+async fn an_adopted_entry_keeps_its_mail_address() {
+    let world = World::new(&ScimDocument { adopt: true, ..nurses() });
+    let mut made = Person::new("sato".parse().unwrap(), "佐藤");
+    made.mail = Some("hanako@home.example".into());
+    world.identity.add(made).unwrap();
+    let mut body = user("sato");
+    body["emails"] = json!([{ "value": "mallory@x.example" }]);
+    let (status, shown, records) = world.ask("POST", "/Users", body.clone()).await;
+    assert_eq!((status, &records[..]), (201, &["scim-user-adopted"][..]), "{shown}");
+    let mail = |world: &World| world.person("sato").mail;
+    let kept = Some("hanako@home.example".to_owned());
+    assert_eq!(mail(&world), kept);
+    // Nor later, nor after a restart or a return.
+    let target = format!("/Users/{}", shown["id"].as_str().unwrap());
+    let world = World { identity: Identity::open(world.store.clone(), &settings(&nurses())).unwrap(), ..world };
+    let change = patch_of(json!([{ "op": "replace", "path": "emails", "value": [{ "value": "m2@x.example" }] }]));
+    assert_eq!(world.ask("PATCH", &target, change).await.0, 200);
+    assert_eq!(mail(&world), kept);
+    assert_eq!(world.ask("DELETE", &target, Value::Null).await.0, 204);
+    assert_eq!(world.ask("POST", "/Users", body).await.2, ["scim-user-returned"]);
+    assert_eq!(mail(&world), kept);
+}
+
 #[tokio::test]
 async fn a_group_gives_what_the_configuration_lists_and_nothing_else() {
     let world = World::new(&nurses());
@@ -526,6 +621,8 @@ async fn ten_thousand_people_are_listed_page_by_page() {
             given: Vec::new(),
             last_day: None,
             deleted: false,
+            adopted: false,
+            inactive: false,
         });
     }
     world.identity.scim().resources.store(resources.into());

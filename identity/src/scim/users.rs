@@ -7,7 +7,7 @@ use super::change::{PersonEdit, ScimChange};
 use super::handle::{Context, Handled};
 use super::problem::Problem;
 use super::request::ScimAnswer;
-use super::resource::{Group, User, department, mail, new_id, shown_name};
+use super::resource::{Group, User, department, is_inactive, mail, new_id, shown_name};
 use super::schema::USERS;
 use super::{patch, render, shape};
 
@@ -22,32 +22,36 @@ pub(super) fn create(context: &Context<'_>, body: &Value) -> Result<Handled, Pro
     }
     let mut change = ScimChange::default();
     let id = new_id().map_err(|_| Problem::new(500, "no id could be made"))?;
-    let (what, person, create) = match known {
+    let (what, person, adopted) = match known {
         Some(gone) => {
+            refuse_somebody_else(gone, &attributes)?;
             refuse_namesakes(context, Some(&gone.person), &attributes)?;
             change.removed_users.push(gone.id.clone());
-            ("scim-user-returned", gone.person.clone(), false)
+            ("scim-user-returned", gone.person.clone(), gone.adopted)
         }
-        None => match adopted(context, &attributes)? {
-            Some(person) => ("scim-user-adopted", person, false),
-            None => ("scim-user-created", person_id(context, &user_name)?, true),
+        None => match adoptable(context, &attributes)? {
+            Some(person) => ("scim-user-adopted", person, true),
+            None => ("scim-user-created", person_id(context, &user_name)?, false),
         },
     };
     let user = User {
         id,
         provider: provider.into(),
         person,
+        inactive: is_inactive(&attributes).unwrap_or_default(),
         attributes,
         created: context.request.now,
         modified: context.request.now,
         given: Vec::new(),
         last_day: None,
         deleted: false,
+        adopted,
     };
     let last_day = known.and_then(|gone| gone.last_day);
-    let still = context.roster.get(&user.person).and_then(|p| p.last_day);
+    let entry = context.roster.get(&user.person);
+    let still = entry.and_then(|p| p.last_day);
     let mut edit = edit(None, &user)?;
-    edit.create = create;
+    edit.create = entry.is_none();
     // The last day that our DELETE set goes with it; one that an operator set stays.
     edit.last_day = last_day.filter(|day| still == Some(*day)).map(|_| None);
     record(&mut change, what, &user, None);
@@ -82,7 +86,9 @@ fn update(context: &Context<'_>, old: &User, attributes: Map<String, Value>) -> 
     if user_name != old.user_name() || mail(&attributes) != mail(&old.attributes) {
         refuse_namesakes(context, Some(&old.person), &attributes)?;
     }
-    let user = User { attributes, modified: context.request.now, ..old.clone() };
+    // Taking `active` away leaves the person in or out, as it was said last.
+    let inactive = is_inactive(&attributes).unwrap_or(old.inactive);
+    let user = User { attributes, inactive, modified: context.request.now, ..old.clone() };
     let mut change = ScimChange::default();
     record(&mut change, "scim-user-changed", &user, Some(old));
     change.people.push(edit(Some(old), &user)?);
@@ -94,9 +100,9 @@ pub(super) fn delete(context: &Context<'_>, id: &str) -> Result<Handled, Problem
     let old = context.user(id)?;
     let person = context.roster.get(&old.person);
     let today = context.request.today;
-    // A last day before the first would make no sense of the entry; the lock alone keeps them out then.
-    let sets_last_day = person
-        .is_some_and(|p| p.last_day.is_none_or(|last| last > today) && p.first_day.is_none_or(|first| first <= today));
+    // One that an operator set stays, whichever it is: the return takes back only what was set here. A last day before
+    // the first would make no sense of the entry; the lock alone keeps them out then.
+    let sets_last_day = person.is_some_and(|p| p.last_day.is_none() && p.first_day.is_none_or(|first| first <= today));
     let mut change = ScimChange::default();
     for group in context.resources.groups_of(&old.id) {
         let mut group = Group { modified: context.request.now, ..Group::clone(group) };
@@ -151,7 +157,8 @@ fn edit(old: Option<&User>, user: &User) -> Result<PersonEdit, Problem> {
     }
     Ok(PersonEdit {
         name: Some(name),
-        mail: said(mail(new), mail(old)),
+        // Sign-ins of other providers are linked by it: with another address the entry would be opened to them.
+        mail: said(mail(new), mail(old)).filter(|_| !user.adopted),
         facility: said(department(new), department(old)),
         deactivated: Some(user.deactivated()),
         ..PersonEdit::of(&user.person)
@@ -160,7 +167,7 @@ fn edit(old: Option<&User>, user: &User) -> Result<PersonEdit, Problem> {
 
 fn record(change: &mut ScimChange, what: &'static str, user: &User, old: Option<&User>) {
     let mut details = json!({
-        "scim_id": user.id, "provider": user.provider, "user_name": user.user_name(), "active": user.active(),
+        "scim_id": user.id, "provider": user.provider, "user_name": user.user_name(), "active": !user.inactive,
     });
     if let Some(old) = old {
         let names = user.attributes.keys().chain(old.attributes.keys());
@@ -171,6 +178,18 @@ fn record(change: &mut ScimChange, what: &'static str, user: &User, old: Option<
         details["changed"] = changed.into();
     }
     change.record(what, user.person.as_str(), details);
+}
+
+/// A user name that was given to somebody else must not bring back what its former holder signs in with.
+fn refuse_somebody_else(gone: &User, attributes: &Map<String, Value>) -> Result<(), Problem> {
+    let external_id = attributes.get("externalId").and_then(Value::as_str);
+    match gone.external_id().zip(external_id) {
+        Some((before, now)) if before != now => Err(Problem::taken(
+            "this userName was somebody else's, with another externalId, whose entry would come back; an operator lets it \
+             go with `sekisho scim release` and takes its mail address away",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Others of the roster who go by the same user name or mail address.
@@ -199,7 +218,7 @@ fn refuse_namesakes(
 }
 
 /// The one operator-made entry that goes by the same name, if the configuration lets providers take entries over.
-fn adopted(context: &Context<'_>, attributes: &Map<String, Value>) -> Result<Option<PersonId>, Problem> {
+fn adoptable(context: &Context<'_>, attributes: &Map<String, Value>) -> Result<Option<PersonId>, Problem> {
     let namesakes = namesakes(context, None, attributes);
     let [one] = &namesakes[..] else {
         return match namesakes.is_empty() {
