@@ -140,6 +140,15 @@ impl Core {
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || core.inventory.flush_last_seen()).await {
             tracing::error!(%error, "when devices were last seen could not be kept");
         }
+        self.keep_token_uses().await;
+    }
+
+    /// When and from where tokens of providers were last used, to the state database.
+    pub(crate) async fn keep_token_uses(&self) {
+        let tokens = self.identity.scim().tokens().clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || tokens.flush()).await {
+            tracing::error!(%error, "when tokens were last used could not be kept");
+        }
     }
 
     /// Sessions that stand on a provider, or a directory, which the configuration does not have any more.

@@ -8,8 +8,9 @@ use demo::client::{Browser, Mode, Response};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::{Value, json};
+use vocabulary::{Clock, SystemClock, Timestamp, Zone};
 
-use crate::harness::{Gate, HOME, OUTSIDE, eventually, run};
+use crate::harness::{Gate, HOME, OUTSIDE, Shim, eventually, run};
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
@@ -166,17 +167,64 @@ fn a_token_is_good_for_its_scopes_until_it_expires_or_is_revoked() {
         assert!(gate.recorded("token-needed").await["client"].is_null());
         assert_eq!(gate.cli(&["scim", "token", "revoke", &reader]).status.code(), Some(1));
 
-        // Its life is over within the time that a test waits: no clock to move in another process.
-        let (_, short) = token(&gate, "users", "1s");
-        let mut entra = Provider::new(&gate, &short);
-        eventually("the token expires", async || {
-            (entra.ask(Method::GET, &users, Value::Null).await.status == 401).then_some(())
-        })
-        .await;
         for wrong in ["", "sekisho_scim_", "x", "sekisho_scim_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
             let answer = Provider::new(&gate, wrong).ask(Method::GET, &users, Value::Null).await;
             assert_eq!(answer.status, 401, "{wrong}");
         }
+    });
+}
+
+#[test]
+fn a_token_expires_to_the_second() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let shim = Shim::build(folder.path());
+        let gate = Gate::builder()
+            .more("identity: { scim: {} }\n")
+            .environment("LD_PRELOAD", shim.library())
+            .environment("SHIM_CLOCK", shim.clock())
+            .start()
+            .await;
+        let start = SystemClock.now().plus_secs(3600);
+        shim.stand(start);
+        let (_, secret) = token(&gate, "users", "1h");
+        let mut entra = Provider::new(&gate, &secret);
+        let users = url(&gate, "/Users");
+        shim.stand(Timestamp(start.plus_secs(3600).0 - 1));
+        assert_eq!(entra.ask(Method::GET, &users, Value::Null).await.status, 200);
+        shim.stand(start.plus_secs(3600));
+        assert_eq!(entra.ask(Method::GET, &users, Value::Null).await.status, 401, "good after its end");
+        assert_eq!(gate.json(&["scim", "token", "list"])[0]["status"], "expired");
+    });
+}
+
+#[test]
+fn when_a_token_was_last_used_is_known_after_a_restart() {
+    run(async {
+        let mut gate = gate().await;
+        let (_, secret) = token(&gate, "users", "1d");
+        let last_used = |gate: &Gate| gate.json(&["scim", "token", "list"])[0]["last_used"].clone();
+        assert_eq!(last_used(&gate), Value::Null);
+        let asked = Provider::new(&gate, &secret).ask(Method::GET, &url(&gate, "/Users"), Value::Null).await;
+        assert_eq!(asked.status, 200);
+        let used = last_used(&gate);
+        assert!(used.is_string());
+        gate.signal("TERM");
+        assert!(gate.wait().success());
+        assert_eq!(last_used(&gate), used, "a stop forgot it");
+
+        // Now and then as well, so that a crash forgets little.
+        gate.start().await;
+        let asked = Provider::new(&gate, &secret).ask(Method::GET, &url(&gate, "/Groups"), Value::Null).await;
+        assert_eq!(asked.status, 403, "known, and of no use for groups");
+        eventually("the use is written down", async || {
+            let store = store::Store::open_to_read(&gate.data().join("state.db")).unwrap();
+            let rows = store.transaction(|tx| tx.query("SELECT used FROM scim_token", &[])).unwrap();
+            let kept = Timestamp(rows[0].int(0).unwrap());
+            let known = Zone::named("Asia/Tokyo").unwrap().display(kept);
+            (last_used(&gate) == known.as_str()).then_some(())
+        })
+        .await;
     });
 }
 

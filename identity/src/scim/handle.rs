@@ -43,6 +43,10 @@ impl Scim {
         _held: Option<&Writing>,
     ) -> Result<Handled, Problem> {
         let Some(settings) = self.settings.load_full() else { return Err(Problem::not_found("address")) };
+        // It was found good before the body came and before others' changes were waited for.
+        if !request.token.is_live(request.now) {
+            return Err(Problem::new(401, "the token is not good any more"));
+        }
         let resources = self.resources.load();
         let projection = Default::default();
         let mut context = Context { request, resources: &resources, roster, settings: &settings, projection };

@@ -605,6 +605,18 @@ fn a_token_is_good_until_it_expires_or_is_revoked_and_is_stored_as_a_hash() -> R
     Ok(())
 }
 
+/// A request may have waited for others' changes since its token was found good.
+#[tokio::test]
+async fn a_token_that_ended_while_its_request_waited_changes_nothing() {
+    let mut world = World::new(&nurses());
+    world.token.revoked = true.into();
+    assert_eq!(world.ask("POST", "/Users", user("sato@x.example")).await.0, 401);
+    world.token = token("entra");
+    world.token.expires = NOW;
+    assert_eq!(world.ask("GET", "/Users", Value::Null).await.0, 401);
+    assert_eq!(world.identity.roster().len(), 0);
+}
+
 #[tokio::test]
 async fn ten_thousand_people_are_listed_page_by_page() {
     let world = World::new(&nurses());

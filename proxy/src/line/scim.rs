@@ -119,8 +119,6 @@ struct Asked {
     if_none_match: Option<String>,
     body: Vec<u8>,
     origin: String,
-    now: Timestamp,
-    today: vocabulary::Date,
 }
 
 async fn handle(passage: &Passage, session: &Session, exchange: &Exchange, body: Vec<u8>) -> ScimAnswer {
@@ -141,8 +139,6 @@ async fn handle(passage: &Passage, session: &Session, exchange: &Exchange, body:
         if_none_match: text(header::IF_NONE_MATCH),
         body,
         origin: passage.generation.scim_origin(),
-        now: passage.now,
-        today: passage.generation.zone.local(passage.now).date,
     };
     match tokio::spawn(asked.handle()).await {
         Ok(Ok(answer)) => answer,
@@ -164,9 +160,12 @@ impl Asked {
         };
         let gate = self.gate.clone();
         let actor = actor(&self.token);
+        // The body, and others' changes, may have been waited for: what counts is the moment from which nobody else
+        // changes anything.
+        let now = gate.core.now();
         // Filters over ten thousand people take a while: not on the threads that serve everybody.
         let handled = tokio::task::spawn_blocking(move || {
-            let handled = scim.answer(&self.gate.core.identity.roster(), &self.request(), writing.as_ref());
+            let handled = scim.answer(&self.gate.core.identity.roster(), &self.request(now), writing.as_ref());
             handled.map(|handled| (handled, writing))
         });
         match handled.await.map_err(|_| failed())?? {
@@ -180,7 +179,7 @@ impl Asked {
         }
     }
 
-    fn request(&self) -> ScimRequest<'_> {
+    fn request(&self, now: Timestamp) -> ScimRequest<'_> {
         ScimRequest {
             token: &self.token,
             method: &self.method,
@@ -190,8 +189,8 @@ impl Asked {
             if_none_match: self.if_none_match.as_deref(),
             body: &self.body,
             origin: &self.origin,
-            now: self.now,
-            today: self.today,
+            now,
+            today: self.gate.core.zone.local(now).date,
         }
     }
 }
