@@ -77,7 +77,7 @@ impl Person {
     }
 
     /// The entry of somebody whose last day is `last`. Who was yet to begin then never does.
-    pub(crate) fn leaving_on(&self, last: Date) -> Self {
+    pub fn leaving_on(&self, last: Date) -> Self {
         let mut person = self.clone();
         person.last_day = Some(last);
         if self.first_day.is_some_and(|first| first > last) {
@@ -87,7 +87,11 @@ impl Person {
         person
     }
 
-    pub(crate) fn check(&self) -> Result<(), IdentityError> {
+    /// Whether the entry makes sense by itself.
+    ///
+    /// # Errors
+    /// What does not: no name, a text too long or with control characters, a last day before the first.
+    pub fn check(&self) -> Result<(), IdentityError> {
         let fail = |what, problem| Err(IdentityError::Person { person: self.id.clone(), what, problem });
         if self.name.trim().is_empty() {
             return fail("the name", "is empty");

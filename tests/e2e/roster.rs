@@ -187,6 +187,44 @@ fn who_leaves_by_a_file_is_out_on_the_next_request_and_does_not_slip_back() {
     });
 }
 
+#[test]
+fn what_makes_no_sense_is_refused_before_it_is_recorded() {
+    run(async {
+        let gate = Gate::usual().await;
+        let add = |more: &[&str]| gate.cli_with_input(&[&["staff", "add", "sato"], more].concat(), PASSWORD);
+        for (more, why) in [
+            (&["--name", " ", "--password-stdin"][..], "the name of `sato` is empty"),
+            (&["--name", "佐藤", "--first-day", "2026-02-01", "--last-day", "2026-01-31"], "is before the first"),
+            (&["--name", "佐藤", "--mail", "a\nb"], "holds a control character"),
+        ] {
+            let (code, _, told) = words(&add(more));
+            assert_eq!(code, Some(1), "{told}");
+            assert!(told.contains(why), "{told}");
+        }
+        let roster = file(&gate, "r.csv", "id,name\nito,伊藤\n");
+        assert!(gate.cli(&["staff", "import", &roster, "--yes"]).status.success());
+        assert_eq!(gate.cli(&["staff", "totp", "ito"]).status.code(), Some(1));
+        assert!(changes(&gate, "totp-enrolment-begun").is_empty(), "who has no password can't begin");
+        assert_eq!(changes(&gate, "staff-added").len(), 1, "who was never added is in the record");
+    });
+}
+
+#[test]
+fn an_import_that_could_not_be_recorded_whole_is_told_to_have_failed() {
+    run(async {
+        let gate = Gate::usual().await;
+        let groups: Vec<_> = (0..8_000).map(|n| format!("group-{n}")).collect();
+        let roster = file(&gate, "r.csv", format!("id,name,groups\na,あ,\nb,い,{}\n", groups.join(";")));
+        let (code, _, why) = words(&gate.cli(&["staff", "import", &roster, "--yes"]));
+        assert_eq!(code, Some(2));
+        assert!(why.contains("longer than a journal takes"), "{why}");
+        assert!(people(&gate).is_empty());
+        let (begun, failed) = (changes(&gate, "staff-imported"), changes(&gate, "staff-import-failed"));
+        assert_eq!((begun.len(), failed.len()), (1, 1));
+        assert_eq!(begun[0].details["sha256"], failed[0].details["sha256"]);
+    });
+}
+
 /// Commands that only read leave a database of another version to the gate that holds it.
 #[test]
 fn reading_changes_nothing_in_the_database() {

@@ -228,6 +228,42 @@ fn when_a_token_was_last_used_is_known_after_a_restart() {
     });
 }
 
+/// What stands in the record and could not be done is said to have failed.
+#[test]
+fn a_change_that_was_recorded_and_could_not_be_stored_is_told() {
+    run(async {
+        let gate = gate().await;
+        let (id, secret) = token(&gate, "users", "1d");
+        let mut entra = Provider::new(&gate, &secret);
+        // Somebody else holds the database for longer than the gate waits for it.
+        let state = store::Store::open(&gate.data().join("state.db")).unwrap();
+        let ((held, holds), (release, released)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel::<()>());
+        let holder = std::thread::spawn(move || {
+            state.transaction(|_| {
+                held.send(()).unwrap();
+                let _ = released.recv();
+                Ok::<_, store::StoreError>(())
+            })
+        });
+        holds.recv().unwrap();
+        let body = json!({ "schemas": [USER], "userName": "sato@x.example" });
+        let refused = entra.ask(Method::POST, &url(&gate, "/Users"), body).await;
+        drop(release);
+        holder.join().unwrap().unwrap();
+        assert_eq!(refused.status, 500, "{}", refused.text());
+        let by = format!("scim:{id}");
+        let recorded: Vec<_> = changes(&gate).into_iter().filter(|c| c["by"] == by.as_str()).collect();
+        let words: Vec<_> = recorded.iter().map(|c| c["what"].as_str().unwrap()).collect();
+        assert_eq!(words, ["scim-user-created", "scim-change-failed"]);
+        assert_eq!(
+            (&recorded[1]["subject"], &recorded[1]["details"]["what"]),
+            (&recorded[0]["subject"], &recorded[0]["what"])
+        );
+        assert_eq!(gate.json(&["staff", "list"]), json!([]));
+        entra.create(&gate, "sato@x.example").await;
+    });
+}
+
 /// Promise 1: strangers at the door are counted beyond the rate.
 #[test]
 fn promise_1_strangers_without_a_token_are_counted() {

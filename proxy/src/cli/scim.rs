@@ -16,7 +16,8 @@ pub(crate) enum ScimCommand {
     /// The tokens by which providers show who they are
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Take a person out of the provider's hands; from then on the entry is yours alone
+    /// Take a person out of the provider's hands; from then on the entry is yours alone. Whom the provider had deleted
+    /// stays locked
     Release {
         person: PersonId,
         #[command(flatten)]
@@ -88,7 +89,12 @@ pub(crate) fn run(command: &ScimCommand) -> anyhow::Result<ExitCode> {
         }
         ScimCommand::Release { person, output } => {
             let value = carry_out(&output.file, Command::ScimRelease { person: person.clone() })?;
-            told(output, &value, || say(format_args!("{person} is yours: the provider changes this entry no more.")))
+            told(output, &value, || {
+                say(format_args!("{person} is yours: the provider changes this entry no more."));
+                if value["locked"] == true {
+                    say(format_args!("They are locked; `sekisho staff unlock {person}` takes the lock away."));
+                }
+            })
         }
     }
 }

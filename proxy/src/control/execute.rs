@@ -73,6 +73,9 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
         }
         Command::StaffTotp { person } => {
             known(core, &person)?;
+            if !directory.factors(&person).password {
+                return Err(say_no(IdentityError::NoPassword(person)));
+            }
             change(core, actor, "totp-enrolment-begun", person.as_str(), Map::new()).await?;
             let enrolment = directory.totp_enrol(&person).await.map_err(say_no)?;
             Ok(json!({ "person": person, "url": enrolment.url.as_str() }))
@@ -150,7 +153,7 @@ pub(super) fn of_person(person: &PersonId) -> Map<String, Value> {
     Map::from_iter([("person".to_owned(), person.as_str().into())])
 }
 
-pub(super) async fn change(
+pub(crate) async fn change(
     core: &Core,
     actor: &Actor,
     what: &str,
@@ -167,6 +170,33 @@ pub(super) async fn change(
     };
     core.journal.append(core.now(), &Record::Change(change)).await?;
     Ok(())
+}
+
+/// A change that tells that one before it did not happen. The disk may have been why, so this goes on trying, after it
+/// has returned, until the journal takes it or is closed.
+pub(crate) async fn record_when_possible(
+    core: &Arc<Core>,
+    actor: &Actor,
+    what: &'static str,
+    subject: &str,
+    details: Map<String, Value>,
+) {
+    let Err(_) = change(core, actor, what, subject, details.clone()).await else { return };
+    tracing::error!(what, "a change stands in the record that did not happen; that it did not follows once it can");
+    let (core, actor, subject) = (core.clone(), actor.clone(), subject.to_owned());
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            match change(&core, &actor, what, &subject, details.clone()).await {
+                Err(Refused::Failed(error)) if !is_closed(&error) => {}
+                _ => return,
+            }
+        }
+    });
+}
+
+fn is_closed(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(audit::Unavailable::Closed))
 }
 
 /// The sessions that a recorded change has ended, one record each. The change itself stands before them.
@@ -208,10 +238,11 @@ async fn staff_add(core: &Arc<Core>, actor: &Actor, new: NewPerson) -> Result<Va
     if core.identity.roster().get(&person.id).is_some() {
         return Err(Refused::No(format!("{} is on the roster already", person.id)));
     }
+    person.check().map_err(say_no)?;
     let (password, made) = given_or_made(new.password)?;
     core.identity.directory().check_password(&person, &password).map_err(say_no)?;
-    let groups = person.groups.iter().map(|g| g.as_str()).collect();
-    change(core, actor, "staff-added", person.id.as_str(), Map::from_iter([("groups".to_owned(), groups)])).await?;
+    let details = roster_file::details_of_new(&person);
+    change(core, actor, "staff-added", person.id.as_str(), details).await?;
     let (identity, entry) = (core.identity.clone(), person.clone());
     tokio::task::spawn_blocking(move || identity.add(entry)).await?.map_err(say_no)?;
     let directory = core.identity.directory();

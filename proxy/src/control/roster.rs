@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use cert_authority::RevocationCause;
+use identity::import::Changed;
 use identity::{EndCause, Person, Standing};
 use serde_json::{Map, Value, json};
 use vocabulary::{Date, PersonId};
 
 use super::execute::{blocking, change, device_row, record_ends, say_no, session_list};
-use super::{Actor, Refused};
+use super::{Actor, Refused, roster_file};
 use crate::core::Core;
 
 /// The roster as a file, as `staff import` reads it.
@@ -82,13 +83,10 @@ pub(super) async fn retire(
 
     let devices: Vec<_> =
         core.inventory.of_owner(&person).into_iter().filter(|device| at_once && !device.is_revoked()).collect();
-    let details = Map::from_iter([
-        ("person".to_owned(), person.as_str().into()),
-        ("fields".to_owned(), json!(["last_day"])),
-        ("old".to_owned(), json!({ "last_day": entry.last_day.map(|d| d.to_string()) })),
-        ("new".to_owned(), json!({ "last_day": last.to_string() })),
-        ("at_once".to_owned(), at_once.into()),
-    ]);
+    // Who was yet to begin loses the first day as well.
+    let after = Changed { before: entry.clone(), after: entry.leaving_on(last) };
+    let mut details = roster_file::details(&after);
+    details.insert("at_once".to_owned(), at_once.into());
     change(core, actor, "staff-retired", person.as_str(), details).await?;
     for device in &devices {
         let details = Map::from_iter([

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use audit::{Change, Record};
 use futures_util::future::try_join_all;
 use identity::Person;
-use identity::import::{Changed, Difference, Guard, Missing, Problem, Sheet};
+use identity::import::{Changed, Difference, FieldChange, Guard, Missing, Problem, Sheet};
 use serde_json::{Map, Value, json};
+use vocabulary::PersonId;
 
-use super::execute::{change, record_ends, say_no};
+use super::execute::{change, record_ends, record_when_possible, say_no};
 use super::{Actor, Import, Refused};
 use crate::core::Core;
 
@@ -54,21 +55,31 @@ pub(super) async fn import(core: &Arc<Core>, actor: &Actor, import: Import) -> R
     for (key, count) in counts(&difference) {
         details.insert(key.to_owned(), count.into());
     }
-    change(core, actor, "staff-imported", "roster", details).await?;
-    record_each(core, actor, &difference, &file.sha256).await?;
-    let identity = core.identity.clone();
-    let applied = tokio::task::spawn_blocking(move || identity.import(&difference)).await?;
-    if let Err(error) = applied {
-        // The changes stand in the record already: say that they did not happen.
+    if let Err(refused) = record_and_apply(core, actor, details, difference, &file.sha256).await {
+        // The import stands in the record, maybe with all of its changes, or gets there yet: a disk may be late. Say that
+        // they did not happen.
         let details = Map::from_iter([("sha256".to_owned(), file.sha256.into())]);
-        change(core, actor, "staff-import-failed", "roster", details).await?;
-        return Err(say_no(error));
+        record_when_possible(core, actor, "staff-import-failed", "roster", details).await;
+        return Err(refused);
     }
     let ended = core.identity.end_departed(today).await?;
     record_ends(core, &ended).await?;
     answer["applied"] = true.into();
     answer["sessions_ended"] = ended.len().into();
     Ok(answer)
+}
+
+async fn record_and_apply(
+    core: &Arc<Core>,
+    actor: &Actor,
+    details: Map<String, Value>,
+    difference: Difference,
+    sha256: &str,
+) -> Result<(), Refused> {
+    change(core, actor, "staff-imported", "roster", details).await?;
+    record_each(core, actor, &difference, sha256).await?;
+    let identity = core.identity.clone();
+    tokio::task::spawn_blocking(move || identity.import(&difference)).await?.map_err(say_no)
 }
 
 struct Plan {
@@ -129,21 +140,19 @@ fn counts(difference: &Difference) -> [(&'static str, usize); 5] {
 
 /// One record for each change, each on disk when this returns.
 async fn record_each(core: &Core, actor: &Actor, difference: &Difference, sha256: &str) -> Result<(), Refused> {
-    let mut changes = Vec::new();
+    let mut records = Vec::new();
     for person in &difference.added {
-        changes.push(("staff-added", Changed { before: nobody(person), after: person.clone() }));
+        records.push(record(actor, "staff-added", &person.id, details_of_new(person), sha256));
     }
     for (what, list) in [("staff-changed", &difference.changed), ("staff-retired", &difference.retired)] {
-        changes.extend(list.iter().map(|changed| (what, changed.clone())));
+        for changed in list {
+            records.push(record(actor, what, &changed.after.id, details(changed), sha256));
+        }
     }
     let now = core.now();
-    for some in changes.chunks(RECORDS_AT_ONCE) {
-        let mut records = Vec::with_capacity(some.len());
-        for (what, changed) in some {
-            records.push(record(actor, what, changed, sha256));
-        }
+    for some in records.chunks(RECORDS_AT_ONCE) {
         let mut under_way = Vec::with_capacity(some.len());
-        for record in &records {
+        for record in some {
             under_way.push(core.journal.append(now, record));
         }
         try_join_all(under_way).await?;
@@ -151,30 +160,43 @@ async fn record_each(core: &Core, actor: &Actor, difference: &Difference, sha256
     Ok(())
 }
 
-/// The fields that give or take rights are told with their values, the others by name only.
-fn record(actor: &Actor, what: &str, changed: &Changed, sha256: &str) -> Record {
+/// What the record of a changed entry says: the fields that give or take rights with their values, the others by name
+/// only.
+pub(super) fn details(changed: &Changed) -> Map<String, Value> {
     let (mut names, mut old, mut new) = (Vec::new(), Map::new(), Map::new());
     for field in changed.fields() {
-        if matches!(field.field, "mail" | "groups" | "first_day" | "last_day") {
+        if bears_on_rights(&field) {
             old.insert(field.field.to_owned(), field.old.into());
             new.insert(field.field.to_owned(), field.new.into());
         }
         names.push(field.field);
     }
-    let mut details = Map::from_iter([
+    Map::from_iter([
         ("person".to_owned(), changed.after.id.as_str().into()),
         ("fields".to_owned(), json!(names)),
-        ("import".to_owned(), sha256.into()),
+        ("old".to_owned(), old.into()),
         ("new".to_owned(), new.into()),
-    ]);
-    if what != "staff-added" {
-        details.insert("old".to_owned(), old.into());
-    }
+    ])
+}
+
+/// As [`details`], of an entry that was not there before.
+pub(super) fn details_of_new(person: &Person) -> Map<String, Value> {
+    let mut details = details(&Changed { before: nobody(person), after: person.clone() });
+    details.remove("old");
+    details
+}
+
+fn bears_on_rights(field: &FieldChange) -> bool {
+    matches!(field.field, "mail" | "groups" | "first_day" | "last_day")
+}
+
+fn record(actor: &Actor, what: &str, person: &PersonId, mut details: Map<String, Value>, sha256: &str) -> Record {
+    details.insert("import".to_owned(), sha256.into());
     Record::Change(Change {
         by: actor.who.clone(),
         channel: actor.channel.to_owned(),
         what: what.to_owned(),
-        subject: changed.after.id.to_string(),
+        subject: person.to_string(),
         details,
         more: Map::new(),
     })

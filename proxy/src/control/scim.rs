@@ -6,7 +6,7 @@ use identity::scim::{NewToken, ScimToken, Scopes};
 use serde_json::{Map, Value, json};
 use vocabulary::PersonId;
 
-use super::execute::{Refused, blocking, change, say_no};
+use super::execute::{Refused, blocking, change, record_when_possible, say_no};
 use super::{Actor, NewScimToken};
 use crate::core::Core;
 
@@ -83,6 +83,11 @@ pub(super) async fn release(core: &Arc<Core>, actor: &Actor, person: &PersonId) 
         change(core, actor, record.what, &record.subject, record.details.clone()).await?;
     }
     let identity = core.identity.clone();
-    tokio::task::spawn_blocking(move || identity.carry_out_scim(planned, &writing)).await?.map_err(say_no)?;
-    Ok(json!({ "person": person }))
+    if let Err(error) = tokio::task::spawn_blocking(move || identity.carry_out_scim(planned, &writing)).await? {
+        let details = Map::from_iter([("what".to_owned(), "scim-released".into())]);
+        record_when_possible(core, actor, "scim-change-failed", person.as_str(), details).await;
+        return Err(say_no(error));
+    }
+    let locked = core.identity.roster().get(person).is_some_and(|entry| entry.locked);
+    Ok(json!({ "person": person, "locked": locked }))
 }

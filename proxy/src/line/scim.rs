@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use audit::{Change, Record};
+use audit::Record;
 use http::{HeaderMap, header};
 use identity::scim::{
     BASE_PATH, BODY_LIMIT, Handled, Problem, ScimAnswer, ScimChange, ScimRequest, ScimToken, Writing, needed_scope,
@@ -14,12 +14,13 @@ use pingora_error::Result;
 use pingora_proxy::Session;
 use policy::{MachineFact, TokenFact};
 use serde_json::Map;
-use vocabulary::{Reason, Timestamp};
+use vocabulary::{PersonId, Reason, Timestamp};
 
 use super::exchange::{Destination, Exchange};
 use super::generation::Generation;
 use super::{Passage, rejudge};
 use crate::answer;
+use crate::control::{self, Actor};
 use crate::core::Core;
 use crate::gate::Gate;
 
@@ -202,37 +203,52 @@ pub(crate) async fn carry_out(
     change: ScimChange,
     writing: Writing,
 ) -> std::result::Result<ScimAnswer, Problem> {
+    let by = Actor { who: actor.to_owned(), channel: "scim" };
+    let first = change.records().first().cloned();
+    match record_and_do(core, &by, change, writing).await {
+        Ok(done) => Ok(end_sessions(core, done).await),
+        Err(problem) => {
+            // Some of it stands in the record, or gets there yet: a disk may be late.
+            if let Some(first) = first {
+                let details = Map::from_iter([("what".to_owned(), first.what.into())]);
+                control::record_when_possible(core, &by, "scim-change-failed", &first.subject, details).await;
+            }
+            Err(problem)
+        }
+    }
+}
+
+async fn record_and_do(
+    core: &Arc<Core>,
+    by: &Actor,
+    change: ScimChange,
+    writing: Writing,
+) -> std::result::Result<(ScimAnswer, Vec<PersonId>), Problem> {
     for record in change.records() {
-        let record = Record::Change(Change {
-            by: actor.to_owned(),
-            channel: "scim".to_owned(),
-            what: record.what.to_owned(),
-            subject: record.subject.clone(),
-            details: record.details.clone(),
-            more: Map::new(),
-        });
-        if let Err(error) = core.journal.append(core.now(), &record).await {
-            tracing::error!(%error, "a change by SCIM was refused because it could not be recorded");
+        if let Err(error) = control::change(core, by, record.what, &record.subject, record.details.clone()).await {
+            tracing::error!(?error, "a change by SCIM was refused because it could not be recorded");
             let detail = apps::words::of_reason(Reason::RecordUnavailable).what.get(apps::Lang::En);
             return Err(Problem::new(503, detail));
         }
     }
     let identity = core.identity.clone();
-    let done = tokio::task::spawn_blocking(move || identity.carry_out_scim(change, &writing)).await;
-    let (answer, out) = match done {
-        Ok(Ok(done)) => done,
+    match tokio::task::spawn_blocking(move || identity.carry_out_scim(change, &writing)).await {
+        Ok(Ok(done)) => Ok(done),
         Ok(Err(IdentityError::Store(error))) => {
             tracing::error!(%error, "a change by SCIM was recorded and could not be stored");
-            return Err(failed());
+            Err(failed())
         }
-        Ok(Err(error)) => return Err(Problem::new(409, error.to_string())),
-        Err(_) => return Err(failed()),
-    };
+        Ok(Err(error)) => Err(Problem::new(409, error.to_string())),
+        Err(_) => Err(failed()),
+    }
+}
+
+async fn end_sessions(core: &Core, (answer, out): (ScimAnswer, Vec<PersonId>)) -> ScimAnswer {
     for person in out {
         match core.identity.sessions().end_person(&person, EndCause::Person).await {
             Ok(ended) => {
                 for end in ended {
-                    let record = Record::SignOut(crate::control::sign_out(&end));
+                    let record = Record::SignOut(control::sign_out(&end));
                     if let Err(error) = core.journal.append(core.now(), &record).await {
                         tracing::error!(%error, "a session's end could not be recorded");
                     }
@@ -242,7 +258,7 @@ pub(crate) async fn carry_out(
             Err(error) => tracing::error!(%error, "the sessions of somebody who is locked could not be ended"),
         }
     }
-    Ok(answer)
+    answer
 }
 
 /// After a start or a reload: the configuration may give other groups than when they were pushed.
