@@ -60,6 +60,8 @@ fn a_file_is_shown_asked_about_recorded_and_then_in_force() {
         assert_eq!(code, Some(0));
         for line in [
             "  + 0012  佐藤 花子",
+            "      groups: (none) → staff;leaders",
+            "      first_day: (none) → 2026-04-01",
             "  ~ 0013  田中 一郎",
             "      name: 0013 → 田中 一郎",
             "      last_day: (none) → 2026-10-31",
@@ -184,6 +186,27 @@ fn who_leaves_by_a_file_is_out_on_the_next_request_and_does_not_slip_back() {
         assert!(why.contains("sato") && why.contains("--reinstate"), "{why}");
         assert!(gate.cli(&["staff", "import", &stale, "--yes", "--reinstate"]).status.success());
         gate.signed_in("sato").await;
+    });
+}
+
+#[test]
+fn an_old_file_does_not_undo_a_last_day() {
+    run(async {
+        let gate = Gate::usual().await;
+        for person in ["sato", "tanaka", "ito"] {
+            gate.add_staff(person, &["staff"]);
+        }
+        let old = file(&gate, "old.csv", gate.cli(&["staff", "list", "--csv"]).stdout);
+        assert!(gate.cli(&["staff", "retire", "sato"]).status.success());
+        assert!(gate.cli(&["staff", "retire", "tanaka", "--last-day", "2999-12-31"]).status.success());
+        let (code, _, why) = words(&gate.cli(&["staff", "import", &old, "--yes"]));
+        assert_eq!(code, Some(1));
+        assert!(why.contains("2 people would stay longer than was set (sato, tanaka)"), "{why}");
+        let (_, shown, _) = words(&gate.cli(&["staff", "import", &old, "--dry-run"]));
+        assert!(shown.contains("stay longer than was set (--reinstate): sato, tanaka"), "{shown}");
+        assert!(people(&gate).iter().filter(|p| p["last_day"].is_string()).count() == 2);
+        assert!(gate.cli(&["staff", "import", &old, "--yes", "--reinstate"]).status.success());
+        assert!(people(&gate).iter().all(|p| p["last_day"].is_null()));
     });
 }
 

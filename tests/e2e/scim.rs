@@ -264,6 +264,35 @@ fn a_change_that_was_recorded_and_could_not_be_stored_is_told() {
     });
 }
 
+/// What an operator's file says of people whom a provider pushes.
+#[test]
+fn a_file_neither_retires_whom_a_provider_pushes_nor_takes_what_it_gives() {
+    run(async {
+        let gate = gate().await;
+        let (_, secret) = token(&gate, "users,groups", "1d");
+        let mut entra = Provider::new(&gate, &secret);
+        let user = entra.create(&gate, "sato@sakura-kai.example").await;
+        let group = json!({ "schemas": [GROUP], "displayName": "職員", "members": [{ "value": user }] });
+        assert_eq!(entra.ask(Method::POST, &url(&gate, "/Groups"), group).await.status, 201);
+        gate.add_staff("tanaka", &["staff"]);
+        let file = |text: &str| {
+            std::fs::write(gate.path("r.csv"), text).unwrap();
+            gate.path("r.csv").to_str().unwrap().to_owned()
+        };
+        let without = file("id,name,groups\nsato,佐藤 花子,\n");
+        let refused = gate.cli(&["staff", "import", &without, "--yes"]);
+        let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(why.contains("sekisho scim release sato"), "{why}");
+        let others = file("id,name\ntanaka,田中\n");
+        let done = gate.json(&["staff", "import", &others, "--yes", "--retire-missing"]);
+        assert_eq!((&done["retired"], &done["missing"][0]["provider"]), (&json!([]), &json!("scim")));
+        let shown = String::from_utf8(gate.cli(&["staff", "import", &others, "--dry-run"]).stdout).unwrap();
+        assert!(shown.contains("? sato  佐藤 花子  (pushed by scim)"), "{shown}");
+        assert!(person(&gate.json(&["staff", "list"]), "sato")["last_day"].is_null());
+    });
+}
+
 /// Promise 1: strangers at the door are counted beyond the rate.
 #[test]
 fn promise_1_strangers_without_a_token_are_counted() {

@@ -50,14 +50,21 @@ pub(super) fn half_width(text: &str) -> String {
     text.chars().map(half).collect()
 }
 
-/// A text on one line of at most 200 bytes; `None` if there is none.
+/// No cell goes over several lines, not even at its ends: a quotation mark that was never meant may have swallowed rows.
+pub(super) fn on_one_line(cell: &str) -> Result<(), &'static str> {
+    match cell.contains(['\n', '\r']) {
+        true => {
+            Err("holds a line break; write it on one line, or look whether a quotation mark is missing or too many")
+        }
+        false => Ok(()),
+    }
+}
+
+/// A text of at most 200 bytes; `None` if there is none.
 pub(super) fn text(cell: &str) -> Result<Option<String>, &'static str> {
     let text = unguarded(cell);
     if text.is_empty() {
         return Ok(None);
-    }
-    if text.contains(['\n', '\r']) {
-        return Err("holds a line break; write it on one line, or look whether a quotation mark is missing");
     }
     if text.chars().any(char::is_control) {
         return Err("holds a control character; write it anew");

@@ -1,13 +1,14 @@
 //! What a file would change.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
-use vocabulary::{Date, PersonId};
+use vocabulary::{Date, GroupName, PersonId};
 
 use super::columns::Column;
 use super::{Problem, Sheet};
+use crate::scim::{Managed, ManagedBy};
 use crate::{Person, Roster};
 
 /// What becomes of people whom the file does not name.
@@ -32,6 +33,8 @@ pub struct Difference {
     pub retired: Vec<Changed>,
     /// People of the roster who are not in the file and left before.
     pub left: usize,
+    /// Those in the file or missing whom a provider manages, and which: what it says counts again with its next push.
+    pub managed: BTreeMap<PersonId, Box<str>>,
     /// People who have not left today, before the change.
     staying: usize,
     today: Date,
@@ -57,16 +60,25 @@ pub struct FieldChange {
 pub enum Guard {
     /// More than half of those who have not left would leave.
     MostWouldLeave { leaving: usize, of: usize },
-    /// These have left and would come back.
-    WouldReturn(Vec<PersonId>),
+    /// A last day that was set would be taken away or moved later: these have left and would come back, those would
+    /// stay longer.
+    WouldStay { back: Vec<PersonId>, longer: Vec<PersonId> },
 }
 
 impl Difference {
-    /// What `sheet` says, against the roster as it is on `today`.
+    /// What `sheet` says, against the roster as it is on `today`, with some people `managed` by providers: a file that
+    /// does not name them retires none of them.
     ///
     /// # Errors
-    /// Rows that don't go with what is known already: a last day before the known first day.
-    pub fn between(roster: &Roster, sheet: &Sheet, missing: Missing, today: Date) -> Result<Self, Vec<Problem>> {
+    /// Rows that don't go with what is known already: a last day before the known first day; without a group that a
+    /// provider gives, which it would give again.
+    pub fn between(
+        roster: &Roster,
+        sheet: &Sheet,
+        managed: &Managed,
+        missing: Missing,
+        today: Date,
+    ) -> Result<Self, Vec<Problem>> {
         let mut difference = Self { today, ..Self::default() };
         let mut named = HashSet::with_capacity(sheet.rows.len());
         let mut problems = Vec::new();
@@ -77,6 +89,16 @@ impl Difference {
             if let Err(error) = after.check() {
                 problems.push(Problem::of_line(row.line, format!("{error}, with what is known already")));
                 continue;
+            }
+            if let Some(by) = managed.get(&row.id) {
+                let goes = |group: &&GroupName| {
+                    known.is_some_and(|k| k.groups.contains(group)) && !after.groups.contains(group)
+                };
+                if let Some(group) = by.groups.iter().find(goes) {
+                    problems.push(Problem::of_line(row.line, would_be_given_again(&row.id, group, by)));
+                    continue;
+                }
+                difference.managed.insert(row.id.clone(), by.provider.clone());
             }
             match known {
                 None => difference.added.push(after),
@@ -94,7 +116,9 @@ impl Difference {
                 difference.left += 1;
                 continue;
             }
-            if missing == Missing::Retire && person.last_day != Some(today) {
+            if let Some(by) = managed.get(&person.id) {
+                difference.managed.insert(person.id.clone(), by.provider.clone());
+            } else if missing == Missing::Retire && person.last_day != Some(today) {
                 let after = person.leaving_on(today);
                 difference.retired.push(Changed { before: Arc::clone(&person), after });
             }
@@ -120,10 +144,15 @@ impl Difference {
         if leaving * 2 > self.staying {
             guards.push(Guard::MostWouldLeave { leaving, of: self.staying });
         }
-        let back = self.changes().filter(|c| has_left(&c.before, self.today) && !has_left(&c.after, self.today));
-        let back: Vec<_> = back.map(|c| c.after.id.clone()).collect();
-        if !back.is_empty() {
-            guards.push(Guard::WouldReturn(back));
+        let stays = |c: &&Changed| {
+            let set = c.before.last_day;
+            set.is_some() && !has_left(&c.after, self.today) && c.after.last_day.is_none_or(|last| Some(last) > set)
+        };
+        let (back, longer): (Vec<_>, Vec<_>) =
+            self.changes().filter(stays).partition(|c| has_left(&c.before, self.today));
+        if !back.is_empty() || !longer.is_empty() {
+            let ids = |changes: Vec<&Changed>| changes.into_iter().map(|c| c.after.id.clone()).collect();
+            guards.push(Guard::WouldStay { back: ids(back), longer: ids(longer) });
         }
         guards
     }
@@ -150,6 +179,14 @@ impl Changed {
         };
         Column::ALL.into_iter().filter_map(change).collect()
     }
+}
+
+fn would_be_given_again(person: &PersonId, group: &GroupName, by: &ManagedBy) -> String {
+    format!(
+        "takes the group `{group}` away from {person}, to whom the provider `{}` gives it; leave it in, take it away \
+         there, or say `sekisho scim release {person}` before",
+        by.provider
+    )
 }
 
 fn has_left(person: &Person, today: Date) -> bool {

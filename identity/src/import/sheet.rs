@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use csv::StringRecord;
 use vocabulary::{Date, GroupName, PersonId};
 
-use super::cell::{half_width, text, unguarded, unguarded_id};
+use super::cell::{half_width, on_one_line, text, unguarded, unguarded_id};
 use super::columns::Column;
 use super::encoding::decode;
 use super::{Encoding, Problem, dates};
@@ -77,6 +77,11 @@ pub fn read(bytes: &[u8], said: Option<Encoding>) -> Result<Sheet, Vec<Problem>>
         return Err(vec![Problem::of_line(1, what)]);
     }
     let (text, encoding) = decode(bytes, said)?;
+    if let Some(line) = open_quotation(&text) {
+        let what = "a quotation mark opens here and none closes it: all that follows would be one cell; take it out, or \
+                    close it";
+        return Err(vec![Problem::of_line(line, what)]);
+    }
     let mut records = Records::new(&text);
     let mut record = StringRecord::new();
     let Some(at) = records.next(&mut record)? else {
@@ -103,6 +108,34 @@ pub fn read(bytes: &[u8], said: Option<Encoding>) -> Result<Sheet, Vec<Problem>>
         }
     }
     if problems.is_empty() { Ok(Sheet { encoding, rows, unused: head.unused }) } else { Err(problems) }
+}
+
+/// The line of a quotation mark that is still open where the text ends. Quotes open at a cell's beginning only, and two
+/// of them within quotes are one: as `csv` reads, which takes the end of the text for the end of the quotes.
+pub(super) fn open_quotation(text: &str) -> Option<u64> {
+    enum At {
+        Beginning,
+        Plain,
+        Quoted,
+        /// After a quotation mark within quotes: it closed them, unless another one follows.
+        Closed,
+    }
+    let (mut at, mut line, mut opened) = (At::Beginning, 1, 1);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        at = match (at, c) {
+            (At::Beginning, '"') => {
+                opened = line;
+                At::Quoted
+            }
+            (At::Quoted, '"') => At::Closed,
+            (At::Quoted, _) | (At::Closed, '"') => At::Quoted,
+            (_, ',' | '\r' | '\n') => At::Beginning,
+            _ => At::Plain,
+        };
+        line += u64::from(c == '\n' || c == '\r' && chars.peek() != Some(&'\n'));
+    }
+    matches!(at, At::Quoted).then_some(opened)
 }
 
 /// The rows of a text, and on which lines they begin.
@@ -209,6 +242,7 @@ impl Head {
         }
         let before = problems.len();
         let mut cells = Cells { head: self, record, at, problems };
+        cells.check_unused();
         let id = cells.read(Column::Id, id);
         let name = cells.read(Column::Name, |cell| text(cell)?.ok_or("is empty; every person has a name"));
         let kana = cells.read(Column::Kana, text);
@@ -239,11 +273,29 @@ struct Cells<'a> {
 impl Cells<'_> {
     fn read<T, E: Into<String>>(&mut self, column: Column, read: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
         let cell = self.record.get(self.head.place(column)?)?;
+        if let Err(what) = on_one_line(cell) {
+            self.complain(column, what);
+            return None;
+        }
         match read(cell) {
             Ok(value) => Some(value),
             Err(what) => {
                 self.complain(column, what);
                 None
+            }
+        }
+    }
+
+    /// What stands in the other columns is nothing to us, but rows must not disappear in them.
+    fn check_unused(&mut self) {
+        for (place, cell) in self.record.iter().enumerate() {
+            if self.head.places.iter().any(|(_, used)| *used == place) {
+                continue;
+            }
+            if let Err(what) = on_one_line(cell) {
+                let name = self.head.names.get(place).filter(|name| !name.is_empty()).cloned();
+                let name = name.unwrap_or_else(|| (place + 1).to_string());
+                self.problems.push(Problem::of_cell(self.at, &name, cell, what));
             }
         }
     }

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
+use super::sheet::open_quotation;
 use super::*;
+use crate::scim::{Managed, ManagedBy};
 use crate::{Identity, IdentityError, Person, Roster, Settings, Standing};
 use store::Store;
 use vocabulary::{Date, PersonId};
@@ -26,7 +28,12 @@ fn roster(people: &[Person]) -> Roster {
 }
 
 fn between(people: &[Person], file: &str, missing: Missing) -> Difference {
-    Difference::between(&roster(people), &read(file.as_bytes(), None).unwrap(), missing, date(TODAY)).unwrap()
+    beside(people, &Managed::new(), file, missing).unwrap()
+}
+
+/// As [`between`], with people whom a provider manages.
+fn beside(people: &[Person], managed: &Managed, file: &str, missing: Missing) -> Result<Difference, Vec<Problem>> {
+    Difference::between(&roster(people), &read(file.as_bytes(), None).unwrap(), managed, missing, date(TODAY))
 }
 
 fn told(file: &str) -> Vec<String> {
@@ -118,6 +125,25 @@ fn what_is_no_roster_is_told_and_not_guessed_at() {
 }
 
 #[test]
+fn no_row_disappears_in_a_cell() {
+    let open = told("id,name,memo\r\nsato,佐藤,x\r\nito,伊藤,\"3\" wide, \r\ntanaka,田中,\"a\"\"b\r\nkato,加藤,y\r\n");
+    assert_eq!(open.len(), 1, "{open:?}");
+    assert!(open[0].starts_with("line 4: a quotation mark opens here"), "{open:?}");
+    // Two that were never meant swallow what is between them, in a column that nobody uses or at the end of one.
+    for (file, place) in [
+        ("id,name,memo\nsato,佐藤,\"x\nito,伊藤,y\"\nkato,加藤,\n", "line 2, column memo"),
+        ("id,name,memo\nsato,佐藤,\"\nito,伊藤,y\"\nkato,加藤,\n", "line 2, column memo"),
+        ("id,name,\nsato,佐藤,\"\nito,伊藤,y\"\nkato,加藤,\n", "line 2, column 3"),
+        ("id,name,kana\nsato,佐藤,\"\nito,伊藤,y\"\nkato,加藤,\n", "line 2, column kana"),
+        ("id,name,last_day\nsato,佐藤,\"\n\"\n", "line 2, column last_day"),
+    ] {
+        let told = told(file);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with(place) && told[0].contains("holds a line break"), "{told:?}");
+    }
+}
+
+#[test]
 fn a_column_that_is_not_there_says_nothing_and_an_empty_cell_takes_away() {
     let mut sato = Person::new(id("sato"), "佐藤");
     sato.mail = Some("s@sakura.example".into());
@@ -140,7 +166,7 @@ fn a_last_day_before_the_known_first_day_is_told() {
     let mut sato = Person::new(id("sato"), "佐藤");
     sato.first_day = Some(date("2026-04-01"));
     let sheet = read("id,name,last_day\nsato,佐藤,2026-03-31\n".as_bytes(), None).unwrap();
-    let told = Difference::between(&roster(&[sato]), &sheet, Missing::Stay, date(TODAY)).unwrap_err();
+    let told = Difference::between(&roster(&[sato]), &sheet, &Managed::new(), Missing::Stay, date(TODAY)).unwrap_err();
     assert_eq!(told[0].line, 2);
     assert!(told[0].problem.contains("before the first"), "{told:?}");
 }
@@ -179,9 +205,49 @@ fn who_left_does_not_come_back_unnoticed() {
     let mut left = Person::new(id("left"), "退職者");
     left.last_day = Some(date("2026-10-31"));
     let stale = between(std::slice::from_ref(&left), "id,name,last_day\nleft,退職者,\n", Missing::Stay);
-    assert_eq!(stale.guards(), [Guard::WouldReturn(vec![id("left")])]);
+    assert_eq!(stale.guards(), [Guard::WouldStay { back: vec![id("left")], longer: Vec::new() }]);
     let gone = between(&[left], "id,name\nsato,佐藤\n", Missing::Retire);
     assert_eq!((gone.left, gone.missing.len(), gone.retired.len()), (1, 0, 0));
+}
+
+#[test]
+fn a_last_day_that_was_set_is_not_taken_away_or_moved_later_unnoticed() {
+    let leaving = |name: &str, last: &str| Person { last_day: Some(date(last)), ..Person::new(id(name), name) };
+    let people = [leaving("a", TODAY), leaving("b", "2027-03-31"), leaving("c", "2027-03-31"), leaving("d", TODAY)];
+    let stale =
+        between(&people, "id,name,last_day\na,a,\nb,b,2027-04-01\nc,c,2027-03-30\nd,D,2026-11-25\n", Missing::Stay);
+    assert_eq!(stale.changed.len(), 4);
+    assert_eq!(stale.guards(), [Guard::WouldStay { back: Vec::new(), longer: vec![id("a"), id("b")] }]);
+    let silent = between(&people, "id,name\na,A\nb,B\n", Missing::Stay);
+    assert!(silent.guards().is_empty(), "a file without that column says nothing of last days");
+    // Who left stays away: another day of the past is a correction.
+    let left = between(&[leaving("e", "2026-01-31")], "id,name,last_day\ne,e,2026-02-28\n", Missing::Stay);
+    assert!(left.guards().is_empty());
+}
+
+#[test]
+fn a_file_retires_nobody_whom_a_provider_manages_and_takes_no_group_that_one_gives() {
+    let nurses = || "visiting-nurses".parse().unwrap();
+    let sato = Person { groups: vec![nurses(), "staff".parse().unwrap()], ..Person::new(id("sato"), "佐藤") };
+    let people = [sato, Person::new(id("ito"), "伊藤"), Person::new(id("kato"), "加藤")];
+    let by = |groups| ManagedBy { provider: "entra".into(), groups };
+    let managed = Managed::from([(id("sato"), by(vec![nurses()])), (id("ito"), by(Vec::new()))]);
+    let beside = |file: &str| beside(&people, &managed, file, Missing::Retire);
+
+    let missing = beside("id,name\nkato,加藤\n").unwrap();
+    assert!(missing.retired.is_empty());
+    assert_eq!(missing.missing.len(), 2);
+    assert_eq!(missing.managed.keys().collect::<Vec<_>>(), [&id("ito"), &id("sato")]);
+
+    let told = beside("id,name,groups\nito,伊藤,\nsato,佐藤,staff\n").unwrap_err();
+    assert_eq!((told.len(), told[0].line), (1, 3));
+    for word in ["visiting-nurses", "entra", "sekisho scim release sato"] {
+        assert!(told[0].problem.contains(word), "{told:?}");
+    }
+    let kept = beside("id,name,groups\nsato,佐藤,visiting-nurses\n").unwrap();
+    assert_eq!(kept.changed[0].after.groups, [nurses()], "what an operator gave goes");
+    assert_eq!(kept.managed[&id("sato")].as_ref(), "entra");
+    assert!(beside("id,name\nsato,佐藤\n").is_ok(), "a file without that column says nothing of groups");
 }
 
 #[test]
@@ -198,11 +264,13 @@ fn a_difference_is_carried_out_as_a_whole_or_not_at_all() -> Result<(), Identity
     let identity = Identity::open(Store::open(&path)?, &Settings::default())?;
     identity.add(Person::new(id("0013"), "前の名"))?;
     let sheet = read(JAPANESE.as_bytes(), None).unwrap();
-    let difference = Difference::between(&identity.roster(), &sheet, Missing::Stay, date(TODAY)).unwrap();
+    let difference =
+        Difference::between(&identity.roster(), &sheet, &Managed::new(), Missing::Stay, date(TODAY)).unwrap();
     identity.lock(&id("0013"))?;
     assert!(matches!(identity.import(&difference), Err(IdentityError::RosterChanged(_))));
     assert_eq!(identity.roster().len(), 1, "half of it was carried out");
-    let difference = Difference::between(&identity.roster(), &sheet, Missing::Stay, date(TODAY)).unwrap();
+    let difference =
+        Difference::between(&identity.roster(), &sheet, &Managed::new(), Missing::Stay, date(TODAY)).unwrap();
     let generation = identity.generation();
     identity.import(&difference)?;
     assert_eq!(identity.generation(), generation + 1);
@@ -211,7 +279,7 @@ fn a_difference_is_carried_out_as_a_whole_or_not_at_all() -> Result<(), Identity
         let roster = identity.roster();
         assert_eq!(roster.len(), 2);
         assert!(roster.get(&id("0013")).unwrap().locked);
-        let nothing = Difference::between(&roster, &sheet, Missing::Stay, date(TODAY)).unwrap();
+        let nothing = Difference::between(&roster, &sheet, &Managed::new(), Missing::Stay, date(TODAY)).unwrap();
         assert!(nothing.is_empty() && nothing.unchanged == 2);
     }
     Ok(())
@@ -265,6 +333,15 @@ proptest! {
         let sheet = read(write(&people).as_bytes(), None).unwrap();
         let read: Vec<_> = sheet.rows.iter().map(|row| row.over(None)).collect();
         prop_assert_eq!(read, people);
+    }
+
+    /// Where quotes end is for `csv` to say: a row after the text is a row of its own, or was swallowed.
+    #[test]
+    fn an_open_quotation_is_what_swallows_the_next_row(text in "[a,\"\r\n]{0,12}") {
+        let whole = format!("{text}\nx,y\n");
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(whole.as_bytes());
+        let last = reader.records().map(Result::unwrap).last().unwrap();
+        prop_assert_eq!(open_quotation(&text).is_none(), last.iter().eq(["x", "y"]), "{:?}", last);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use store::Store;
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use vocabulary::PersonId;
+use vocabulary::{GroupName, PersonId};
 
 use super::change::{PersonEdit, ScimChange};
 use super::resource::{Group, User};
@@ -86,6 +86,17 @@ impl Resources {
     }
 }
 
+/// People in providers' hands.
+pub type Managed = HashMap<PersonId, ManagedBy>;
+
+/// In whose hands somebody is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManagedBy {
+    pub provider: Box<str>,
+    /// The roster's groups that the person has through the provider and nobody else.
+    pub groups: Vec<GroupName>,
+}
+
 /// SCIM's state: resources, tokens and settings. Clones share all of it.
 #[derive(Clone, Debug)]
 pub struct Scim {
@@ -143,6 +154,20 @@ impl Scim {
     /// Whether the provider, not an operator, says who this person is.
     pub fn manages(&self, person: &PersonId) -> bool {
         self.resources.load().of_person(person).is_some()
+    }
+
+    /// Everybody whom a provider, not an operator, says who they are; deleted ones are the operator's to change.
+    pub fn managed(&self) -> Managed {
+        let resources = self.resources.load();
+        let users = resources.users().filter(|u| !u.deleted);
+        let by = |user: &Arc<User>| ManagedBy { provider: user.provider.clone(), groups: user.given.clone() };
+        users.map(|user| (user.person.clone(), by(user))).collect()
+    }
+
+    /// The provider that keeps a person out, if one does.
+    pub fn kept_out_by(&self, person: &PersonId) -> Option<Box<str>> {
+        let resources = self.resources.load();
+        resources.of_person(person).filter(|user| user.deactivated()).map(|user| user.provider.clone())
     }
 
     /// The people whom providers keep out.

@@ -34,7 +34,7 @@ mod token_map;
 mod users;
 
 pub use change::{ScimChange, ScimRecord};
-pub use directory::{Scim, Writing};
+pub use directory::{Managed, ManagedBy, Scim, Writing};
 pub use document::{ScimDocument, ScimSettings};
 pub use filter::{AttributePath, Filter, FilterError, Literal, Operator};
 pub use handle::Handled;

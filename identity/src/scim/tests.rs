@@ -5,7 +5,7 @@ use store::Store;
 use vocabulary::{Date, PersonId, Timestamp};
 
 use super::*;
-use crate::{Identity, IdentityError, Person, Settings, Standing};
+use crate::{Identity, IdentityError, Person, Roster, Settings, Standing};
 
 const ORIGIN: &str = "https://scim.gw.example";
 const NOW: Timestamp = Timestamp::from_secs(1_793_500_000);
@@ -323,6 +323,23 @@ async fn an_adopted_entry_keeps_its_mail_address() {
     assert_eq!(world.ask("DELETE", &target, Value::Null).await.0, 204);
     assert_eq!(world.ask("POST", "/Users", body).await.2, ["scim-user-returned"]);
     assert_eq!(mail(&world), kept);
+}
+
+#[tokio::test]
+async fn who_is_managed_and_who_keeps_somebody_out_is_known() {
+    let world = World::new(&nurses());
+    let sato: PersonId = "sato".parse().unwrap();
+    let scim = world.identity.scim();
+    assert!(scim.managed().is_empty());
+    let id = world.make("sato@x.example").await;
+    world.group("Visiting Nurses", &[&id]).await;
+    let by = ManagedBy { provider: "entra".into(), groups: vec!["visiting-nurses".parse().unwrap()] };
+    assert_eq!(scim.managed(), Managed::from([(sato.clone(), by)]));
+    assert_eq!(scim.kept_out_by(&sato), None);
+    assert_eq!(world.ask("DELETE", &format!("/Users/{id}"), Value::Null).await.0, 204);
+    assert!(scim.managed().is_empty());
+    assert_eq!(scim.kept_out_by(&sato).as_deref(), Some("entra"));
+    assert_eq!(Roster::read(&world.store).unwrap().standing(&sato, today()), Standing::Locked);
 }
 
 #[tokio::test]

@@ -31,10 +31,11 @@ pub(crate) struct StaffImport {
     /// Don't ask
     #[arg(long)]
     yes: bool,
-    /// Make today the last day of everybody whom the file does not name
+    /// Make today the last day of everybody whom the file does not name, save those whom a provider pushes
     #[arg(long)]
     retire_missing: bool,
-    /// Let people who left come back, if the file has no last day for them or a later one
+    /// Let people come back who left, and others stay longer than was set, if the file has no last day for them or a
+    /// later one
     #[arg(long)]
     reinstate: bool,
     /// Let more than half of the people leave
@@ -143,7 +144,9 @@ fn show(answer: &Value, all: bool, say: &dyn Fn(&dyn std::fmt::Display)) {
         say(&format_args!("{title}: {}", people.len()));
         let shown = if all { people.len() } else { SHOWN };
         for person in people.iter().take(shown) {
-            say(&format_args!("  {mark} {}  {}", text(&person["id"]), text(&person["name"])));
+            let by =
+                person["provider"].as_str().map(|provider| format!("  (pushed by {provider})")).unwrap_or_default();
+            say(&format_args!("  {mark} {}  {}{by}", text(&person["id"]), text(&person["name"])));
             more(person);
         }
         if people.len() > shown {
@@ -156,11 +159,19 @@ fn show(answer: &Value, all: bool, say: &dyn Fn(&dyn std::fmt::Display)) {
             say(&format_args!("      {}: {} → {}", text(&field["field"]), value("old"), value("new")));
         }
     };
-    list("Added", "added", '+', &|_| {});
+    list("Added", "added", '+', &fields);
     list("Changed", "changed", '~', &fields);
     list("Retired, because the file does not name them", "retired", '-', &fields);
     if rows(&answer["retired"]).is_empty() {
         list("Not in the file (they stay as they are)", "missing", '?', &|_| {});
+    }
+    let pushed = ["changed", "missing"].iter().flat_map(|key| rows(&answer[*key]));
+    let pushed = pushed.filter(|person| person["provider"].is_string()).count();
+    if pushed > 0 {
+        say(&format_args!(
+            "Attention: a provider pushes {pushed} of these people, and its word counts again with its next push. A file \
+             that does not name them retires none of them (sekisho scim release makes them yours)."
+        ));
     }
     say(&format_args!("Unchanged: {}", answer["unchanged"]));
     let unused: Vec<_> = rows(&answer["file"]["unused_columns"]).iter().map(text).collect();
@@ -170,6 +181,10 @@ fn show(answer: &Value, all: bool, say: &dyn Fn(&dyn std::fmt::Display)) {
     let returning: Vec<_> = rows(&answer["returning"]).iter().map(text).collect();
     if !returning.is_empty() {
         say(&format_args!("Attention: people who left come back (--reinstate): {}", returning.join(", ")));
+    }
+    let longer: Vec<_> = rows(&answer["staying_longer"]).iter().map(text).collect();
+    if !longer.is_empty() {
+        say(&format_args!("Attention: people stay longer than was set (--reinstate): {}", longer.join(", ")));
     }
     for pair in rows(&answer["lost_zeros"]) {
         let (new, known) = (text(&pair[0]), text(&pair[1]));

@@ -124,7 +124,7 @@ pub(crate) struct Import {
     pub(crate) encoding: Option<Encoding>,
     pub(crate) dry_run: bool,
     pub(crate) retire_missing: bool,
-    /// People who left may come back.
+    /// People who left may come back, and others stay longer than was set.
     pub(crate) reinstate: bool,
     /// More than half may leave.
     pub(crate) force: bool,

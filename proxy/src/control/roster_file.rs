@@ -96,7 +96,8 @@ struct FileFacts {
 fn plan(core: &Core, import: &Import, today: vocabulary::Date) -> Result<Plan, Vec<Problem>> {
     let sheet = identity::import::read(&import.file, import.encoding)?;
     let missing = if import.retire_missing { Missing::Retire } else { Missing::Stay };
-    let difference = Difference::between(&core.identity.roster(), &sheet, missing, today)?;
+    let managed = core.identity.scim().managed();
+    let difference = Difference::between(&core.identity.roster(), &sheet, &managed, missing, today)?;
     let file = FileFacts { sha256: sha256(&import.file), bytes: import.file.len() };
     Ok(Plan { sheet, difference, file })
 }
@@ -115,17 +116,25 @@ fn object(guard: &Guard, force: bool, reinstate: bool) -> Result<(), Refused> {
             "{leaving} of the {of} people who have not left would leave: more than half. Is it the right file? \
              Say --force if it is meant so"
         ))),
-        Guard::WouldReturn(people) if !reinstate => {
-            let some: Vec<_> = people.iter().take(10).map(|id| id.as_str()).collect();
-            Err(Refused::No(format!(
-                "{} who left would come back ({}{}). Write their last day into the file, or say --reinstate",
-                if people.len() == 1 { "somebody".to_owned() } else { format!("{} people", people.len()) },
-                some.join(", "),
-                if people.len() > some.len() { ", …" } else { "" }
-            )))
+        Guard::WouldStay { back, longer } if !reinstate => {
+            let told = [(back, "who left would come back"), (longer, "would stay longer than was set")];
+            let told: Vec<_> =
+                told.into_iter().filter(|(people, _)| !people.is_empty()).map(|(p, what)| some_of(p, what)).collect();
+            Err(Refused::No(format!("{}. Write their last day into the file, or say --reinstate", told.join(", and "))))
         }
         _ => Ok(()),
     }
+}
+
+/// `3 people who left would come back (a, b, c)`
+fn some_of(people: &[PersonId], what: &str) -> String {
+    let some: Vec<_> = people.iter().take(10).map(|id| id.as_str()).collect();
+    format!(
+        "{} {what} ({}{})",
+        if people.len() == 1 { "somebody".to_owned() } else { format!("{} people", people.len()) },
+        some.join(", "),
+        if people.len() > some.len() { ", …" } else { "" }
+    )
 }
 
 fn counts(difference: &Difference) -> [(&'static str, usize); 5] {
@@ -207,28 +216,42 @@ fn nobody(person: &Person) -> Arc<Person> {
 }
 
 fn shown(difference: &Difference, sheet: &Sheet, file: &FileFacts) -> Value {
-    let short = |person: &Person| json!({ "id": person.id, "name": person.name });
+    let short = |person: &Person| {
+        let mut row = json!({ "id": person.id, "name": person.name });
+        if let Some(provider) = difference.managed.get(&person.id) {
+            row["provider"] = json!(provider);
+        }
+        row
+    };
     let changed = |changed: &Changed| {
         let mut row = short(&changed.after);
         row["fields"] = json!(changed.fields());
         row
     };
-    let returning = difference.guards().into_iter().find_map(|guard| match guard {
-        Guard::WouldReturn(people) => Some(people),
+    let added = |person: &Person| {
+        let fields = Changed { before: nobody(person), after: person.clone() }.fields();
+        let mut row = json!(person);
+        row["fields"] = json!(fields.into_iter().filter(bears_on_rights).collect::<Vec<_>>());
+        row
+    };
+    let staying = difference.guards().into_iter().find_map(|guard| match guard {
+        Guard::WouldStay { back, longer } => Some((back, longer)),
         Guard::MostWouldLeave { .. } => None,
     });
+    let (returning, staying_longer) = staying.unwrap_or_default();
     json!({
         "file": {
             "sha256": file.sha256, "bytes": file.bytes, "encoding": sheet.encoding, "rows": sheet.rows.len(),
             "unused_columns": sheet.unused,
         },
-        "added": difference.added,
+        "added": difference.added.iter().map(added).collect::<Vec<_>>(),
         "changed": difference.changed.iter().map(changed).collect::<Vec<_>>(),
         "retired": difference.retired.iter().map(changed).collect::<Vec<_>>(),
-        "missing": difference.missing.iter().map(|p| short(p)).collect::<Vec<_>>(),
+        "missing": difference.missing.iter().map(|person| short(person)).collect::<Vec<_>>(),
         "unchanged": difference.unchanged,
         "left": difference.left,
-        "returning": returning.unwrap_or_default(),
+        "returning": returning,
+        "staying_longer": staying_longer,
         "lost_zeros": difference.lost_zeros(),
     })
 }
