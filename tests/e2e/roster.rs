@@ -211,6 +211,63 @@ fn an_old_file_does_not_undo_a_last_day() {
 }
 
 #[test]
+fn everything_that_is_known_of_somebody_is_added_recorded_and_shown() {
+    run(async {
+        let gate = Gate::usual().await;
+        let add = |more: &[&str]| {
+            let usual = ["staff", "add", "suzuki", "--name", "鈴木 一", "--password-stdin"];
+            gate.cli_with_input(&[&usual[..], more].concat(), PASSWORD)
+        };
+        let all = ["--kana", "スズキ ハジメ", "--mail", "suzuki@sakura.example", "--facility", "さくら訪問看護"];
+        let days = ["--first-day", "2999-04-01", "--last-day", "2999-12-31"];
+        let groups = ["--group", "visiting-nurses", "--group", "leaders"];
+        assert!(add(&[&all[..], &days[..], &groups[..]].concat()).status.success());
+        let added = &changes(&gate, "staff-added")[0].details;
+        assert_eq!(
+            added["new"],
+            serde_json::json!({ "mail": "suzuki@sakura.example", "groups": "visiting-nurses;leaders",
+                "first_day": "2999-04-01", "last_day": "2999-12-31" })
+        );
+        let fields = ["name", "kana", "mail", "facility", "groups", "first_day", "last_day"];
+        assert_eq!(added["fields"], serde_json::json!(fields));
+
+        let (phone, _) = gate.issue_device("suzuki");
+        assert_eq!(gate.json(&["device", "list"])[0]["status"], "owner-not-yet");
+        assert!(gate.cli(&["staff", "totp", "suzuki"]).status.success());
+        let shown = gate.json(&["staff", "show", "suzuki"]);
+        assert_eq!(
+            shown["person"],
+            serde_json::json!({ "id": "suzuki", "name": "鈴木 一", "kana": "スズキ ハジメ",
+                "mail": "suzuki@sakura.example", "facility": "さくら訪問看護", "groups": ["visiting-nurses", "leaders"],
+                "first_day": "2999-04-01", "last_day": "2999-12-31", "locked": false, "deactivated": false })
+        );
+        assert_eq!((&shown["standing"], &shown["why"]), (&"not-yet".into(), &"the first day is 2999-04-01".into()));
+        assert_eq!(shown["factors"], gate.json(&["staff", "factors", "suzuki"]));
+        assert_eq!((&shown["links"], &shown["sessions"]), (&serde_json::json!([]), &serde_json::json!([])));
+        assert_eq!(shown["devices"][0]["id"], phone.as_str());
+        let (_, text, _) = words(&gate.cli(&["staff", "show", "suzuki"]));
+        for line in [
+            "  One-time codes:  waiting for a first code",
+            "  Recovery codes:  0 left",
+            "  Passkeys:        0",
+            "  links: 0",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in:\n{text}");
+        }
+
+        // They never begin: the record says what became of both days.
+        assert!(gate.cli(&["staff", "retire", "suzuki", "--now"]).status.success());
+        let (retired, entry) = (&changes(&gate, "staff-retired")[0].details, &people(&gate)[0]);
+        assert_eq!(retired["old"], serde_json::json!({ "first_day": "2999-04-01", "last_day": "2999-12-31" }));
+        assert_eq!(
+            retired["new"],
+            serde_json::json!({ "first_day": entry["first_day"], "last_day": entry["last_day"] })
+        );
+        assert!(entry["first_day"].is_null() && entry["last_day"].is_string());
+    });
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_before_it_is_recorded() {
     run(async {
         let gate = Gate::usual().await;

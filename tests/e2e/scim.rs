@@ -125,6 +125,8 @@ fn promise_3_whom_the_provider_deactivates_is_out_on_the_next_request() {
         assert_eq!(gate.metric("sekisho_handshakes_total{outcome=\"ok\"}").await, handshakes, "on a new connection");
         assert_eq!(gate.json(&["session", "list"]), json!([]));
         assert_eq!(person(&gate.json(&["staff", "list"]), "sato")["standing"], "locked");
+        let why = gate.json(&["staff", "show", "sato"])["why"].as_str().unwrap().to_owned();
+        assert!(why.contains("provider scim") && why.contains("scim release") && !why.contains("unlock"), "{why}");
         let unlocked = gate.cli(&["staff", "unlock", "sato"]);
         assert!(String::from_utf8_lossy(&unlocked.stdout).contains("scim release"), "the operator was told nothing");
 

@@ -451,6 +451,20 @@ async fn lists_are_filtered_paged_and_projected() {
     ] {
         assert_eq!(count(filter).await, Some(found), "{filter}");
     }
+    world.group("Visiting Nurses", &[]).await;
+    world.group("Managers", &[]).await;
+    for (filter, found) in [
+        (r#"displayName eq "visiting NURSES""#, vec!["Visiting Nurses"]),
+        (r#"displayName sw "M""#, vec!["Managers"]),
+        (r#"displayName eq "Nobody""#, vec![]),
+        ("members pr", vec![]),
+    ] {
+        let query = filter.replace(' ', "%20").replace('"', "%22");
+        let (status, listed, _) = world.ask("GET", &format!("/Groups?filter={query}"), Value::Null).await;
+        let groups = listed["Resources"].as_array().into_iter().flatten();
+        let names: Vec<_> = groups.map(|group| group["displayName"].as_str().unwrap()).collect();
+        assert_eq!((status, &listed["totalResults"], &names), (200, &json!(found.len()), &found), "{filter}");
+    }
     for wrong in ["/Users?filter=userName", "/Users?filter=nobody%20pr", "/Users?filter=active%20gt%20true"] {
         let (status, body, _) = world.ask("GET", wrong, Value::Null).await;
         assert_eq!((status, &body["scimType"]), (400, &json!("invalidFilter")), "{wrong}");

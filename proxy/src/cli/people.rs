@@ -39,7 +39,7 @@ pub(crate) enum StaffCommand {
         #[command(flatten)]
         output: Output,
     },
-    /// What is known of one person: standing, factors, sessions, devices
+    /// What is known of one person: standing, factors, links, sessions, devices
     Show(OnePerson),
     /// Give somebody a last day, today if none is named; they may come in until midnight
     Retire {
@@ -291,7 +291,7 @@ pub(crate) fn staff(command: &StaffCommand) -> anyhow::Result<ExitCode> {
         }
         StaffCommand::Factors(one) => {
             let value = carry_out(&one.output.file, Command::StaffFactors { person: one.person.clone() })?;
-            told(&one.output, &value, || factors(&value))
+            told(&one.output, &value, || factors(&value, ""))
         }
         StaffCommand::ResetFactors(one) => {
             let value = carry_out(&one.output.file, Command::StaffResetFactors { person: one.person.clone() })?;
@@ -316,8 +316,8 @@ pub(crate) fn staff(command: &StaffCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// One line for each thing somebody signs in with.
-fn factors(value: &Value) {
+/// One line for each thing somebody signs in with, behind a margin.
+fn factors(value: &Value, margin: &str) {
     let password =
         match (value["password"].as_bool(), value["password_long"].as_bool(), value["password_due"].as_bool()) {
             (Some(true), _, Some(true)) => "set; has to be changed at the next sign-in",
@@ -330,15 +330,15 @@ fn factors(value: &Value) {
         (_, Some(true)) => "waiting for a first code",
         _ => "none",
     };
-    say(format_args!("Password:        {password}"));
-    say(format_args!("One-time codes:  {totp}"));
-    say(format_args!("Recovery codes:  {} left", value["recovery_codes"]));
+    say(format_args!("{margin}Password:        {password}"));
+    say(format_args!("{margin}One-time codes:  {totp}"));
+    say(format_args!("{margin}Recovery codes:  {} left", value["recovery_codes"]));
     let passkeys = value["passkeys"].as_array().map(Vec::as_slice).unwrap_or_default();
-    say(format_args!("Passkeys:        {}", passkeys.len()));
+    say(format_args!("{margin}Passkeys:        {}", passkeys.len()));
     let text = |key: &Value, name: &str| key[name].as_str().unwrap_or("never").to_owned();
     for key in passkeys {
         let (id, name) = (text(key, "id"), text(key, "name"));
-        say(format_args!("  {id}  {name}  added {}  last used {}", text(key, "added"), text(key, "used")));
+        say(format_args!("{margin}  {id}  {name}  added {}  last used {}", text(key, "added"), text(key, "used")));
     }
 }
 
@@ -470,19 +470,18 @@ fn shown(value: &Value) {
         say(format_args!("  {:<10} {}", key.replace('_', " "), text(&value["person"][key])));
     }
     say(format_args!("  {:<10} {}: {}", "standing", text(&value["standing"]), text(&value["why"])));
-    let factors = value["factors"].as_object().into_iter().flatten();
-    let factors: Vec<_> =
-        factors.filter(|(_, has)| has.as_bool() == Some(true)).map(|(name, _)| name.as_str()).collect();
-    say(format_args!("  {:<10} {}", "factors", if factors.is_empty() { "-".to_owned() } else { factors.join(", ") }));
+    factors(&value["factors"], "  ");
     for (key, columns) in [
-        ("sessions", ["id", "device", "source", "started", "last_active"]),
-        ("devices", ["id", "name", "status", "not_after", "last_seen"]),
+        ("links", &["issuer", "account", "made"][..]),
+        ("sessions", &["id", "device", "source", "started", "last_active"]),
+        ("devices", &["id", "name", "status", "not_after", "last_seen"]),
     ] {
         let rows = value[key].as_array().map(Vec::as_slice).unwrap_or_default();
         say(format_args!("  {key}: {}", rows.len()));
         if !rows.is_empty() {
             let rows: Vec<Vec<_>> = rows.iter().map(|row| columns.iter().map(|c| text(&row[*c])).collect()).collect();
-            table(&columns.map(|c| c.to_uppercase()).each_ref().map(String::as_str), &rows);
+            let head: Vec<_> = columns.iter().map(|c| c.to_uppercase()).collect();
+            table(&head.iter().map(String::as_str).collect::<Vec<_>>(), &rows);
         }
     }
 }

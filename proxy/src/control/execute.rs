@@ -362,6 +362,7 @@ fn status(core: &Core, device: &Device) -> &'static str {
     match (device.standing(core.now()), owner) {
         (DeviceStanding::Active, Some(identity::Standing::Retired)) => "owner-left",
         (DeviceStanding::Active, Some(identity::Standing::Locked)) => "owner-locked",
+        (DeviceStanding::Active, Some(identity::Standing::NotYet)) => "owner-not-yet",
         (at, _) => standing(at),
     }
 }

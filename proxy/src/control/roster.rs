@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use vocabulary::{Date, PersonId};
 
 use super::execute::{blocking, change, device_row, record_ends, say_no, session_list};
-use super::{Actor, Refused, roster_file};
+use super::{Actor, Refused, factors, links, roster_file};
 use crate::core::Core;
 
 /// The roster as a file, as `staff import` reads it.
@@ -22,23 +22,37 @@ pub(super) fn export(core: &Core) -> Value {
 pub(super) fn show(core: &Core, person: &PersonId) -> Result<Value, Refused> {
     let entry = entry(core, person)?;
     let today = core.zone.local(core.now()).date;
-    let factors = core.identity.directory().factors(person);
+    let provider = core.identity.scim().kept_out_by(person);
     let devices: Value = core.inventory.of_owner(person).iter().map(|device| device_row(core, device)).collect();
     Ok(json!({
         "person": &*entry,
         "standing": entry.standing(today),
-        "why": why(&entry, today),
-        "factors": { "password": factors.password, "totp": factors.totp, "totp_pending": factors.totp_pending },
+        "why": why(&entry, provider.as_deref(), today),
+        "factors": factors::list(core, person)?,
+        "links": links::list(core, Some(person)),
         "sessions": session_list(core, Some(person)),
         "devices": devices,
     }))
 }
 
-/// The standing in words.
-fn why(person: &Person, today: Date) -> String {
+/// The standing in words; `provider` is the one that keeps the person out, if one does.
+fn why(person: &Person, provider: Option<&str>, today: Date) -> String {
     let day = |date: Option<Date>| date.map(|d| d.to_string()).unwrap_or_default();
     match person.standing(today) {
-        Standing::Locked => format!("locked; `sekisho staff unlock {}` takes the lock away", person.id),
+        Standing::Locked => {
+            let id = &person.id;
+            let lock = format!("locked; `sekisho staff unlock {id}` takes the lock away");
+            let out = format!(
+                "the identity provider {} keeps {id} out and has to let them in again; `sekisho scim release {id}` takes \
+                 the person out of its hands",
+                provider.unwrap_or_default()
+            );
+            match (person.locked, person.deactivated) {
+                (true, true) => format!("{lock}. Besides, {out}"),
+                (false, true) => out,
+                _ => lock,
+            }
+        }
         Standing::Retired => format!("the last day was {}", day(person.last_day)),
         Standing::NotYet => format!("the first day is {}", day(person.first_day)),
         Standing::NotOnRoster => "not on the roster".to_owned(),
