@@ -390,7 +390,7 @@ fn the_login_history_tells_who_how_from_where_and_how_it_ended() {
         let (device, phone) = gate.issue_device("suzuki");
         gate.signed_in_outside("suzuki", phone, false).await;
         assert!(gate.cli(&["session", "end", "--person", "suzuki"]).status.success());
-        assert!(gate.cli(&["staff", "lock", "sato"]).status.success());
+        assert!(gate.cli(&["staff", "lock", "sato", "--cause", "スマートフォンを紛失"]).status.success());
 
         let history = |filter: &[&str]| -> Vec<Value> {
             let (code, text, why) = words(&gate.cli(&[&["audit", "sign-ins", "--json"], filter].concat()));
@@ -413,6 +413,7 @@ fn the_login_history_tells_who_how_from_where_and_how_it_ended() {
             ["staff-locked", "sato", "-", "-"],
         ];
         assert_eq!(events, expected.map(|line| line.map(str::to_owned)));
+        assert_eq!(history(&[]).last().unwrap()["detail"], "スマートフォンを紛失");
         let outside = &history(&["--person", "suzuki", "--result", "ok"])[0];
         assert_eq!((&outside["device"], &outside["device_name"]), (&device.as_str().into(), &"訪問用".into()));
         assert_eq!((&outside["inside"], &outside["source"]), (&false.into(), &"127.0.0.2".into()));

@@ -54,7 +54,13 @@ pub(crate) enum StaffCommand {
         output: Output,
     },
     /// Lock somebody out, from the next request on, and end their sessions
-    Lock(OnePerson),
+    Lock {
+        #[command(flatten)]
+        one: OnePerson,
+        /// Why, for the record
+        #[arg(long)]
+        cause: Option<String>,
+    },
     /// Take a lock away
     Unlock(OnePerson),
     #[command(flatten)]
@@ -245,8 +251,9 @@ pub(crate) fn staff(command: &StaffCommand) -> anyhow::Result<ExitCode> {
             let value = carry_out(&output.file, Command::StaffList)?;
             listed(output, &value, &["id", "name", "groups", "facility", "first_day", "last_day", "standing"])
         }
-        StaffCommand::Lock(one) => {
-            let value = carry_out(&one.output.file, Command::StaffLock { person: one.person.clone() })?;
+        StaffCommand::Lock { one, cause } => {
+            let command = Command::StaffLock { person: one.person.clone(), cause: cause.clone() };
+            let value = carry_out(&one.output.file, command)?;
             told(&one.output, &value, || {
                 say(format_args!("{} is locked; {} session(s) ended.", one.person, value["sessions_ended"]));
             })

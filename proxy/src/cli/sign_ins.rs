@@ -261,6 +261,9 @@ fn detail(change: &Change) -> Option<String> {
     if let Some(active) = change.details.get("active").and_then(serde_json::Value::as_bool) {
         return Some(if active { "active" } else { "inactive" }.to_owned());
     }
+    if let Some(cause) = change.details.get("cause").and_then(|cause| cause.as_str()) {
+        return Some(cause.to_owned());
+    }
     let new = change.details.get("new")?.as_object()?;
     let days = ["first_day", "last_day"].into_iter().filter_map(|day| {
         let to = new.get(day)?;

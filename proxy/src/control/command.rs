@@ -19,8 +19,10 @@ pub(crate) enum Command {
         last_day: Option<String>,
         at_once: bool,
     },
+    /// `cause` is for the record, in the operator's words.
     StaffLock {
         person: PersonId,
+        cause: Option<String>,
     },
     StaffUnlock {
         person: PersonId,

@@ -39,9 +39,13 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
         Command::StaffRetire { person, last_day, at_once } => {
             roster::retire(core, actor, person, day(last_day.as_deref())?, at_once).await
         }
-        Command::StaffLock { person } => {
+        Command::StaffLock { person, cause } => {
             known(core, &person)?;
-            change(core, actor, "staff-locked", person.as_str(), Map::new()).await?;
+            if cause.as_ref().is_some_and(|cause| cause.len() > 200) {
+                return Err(Refused::No("the cause is longer than 200 bytes".to_owned()));
+            }
+            let details = cause.map(|cause| ("cause".to_owned(), cause.into()));
+            change(core, actor, "staff-locked", person.as_str(), details.into_iter().collect()).await?;
             let (identity, id) = (core.identity.clone(), person.clone());
             blocking(move || identity.lock(&id)).await?;
             let ended = sessions.end_person(&person, EndCause::Person).await?;
