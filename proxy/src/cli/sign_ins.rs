@@ -193,8 +193,17 @@ fn concerns_sign_ins(change: &Change) -> bool {
         names.is_some_and(|names| names.iter().filter_map(|name| name.as_str()).any(|name| wanted.contains(&name)))
     };
     match change.what.as_str() {
-        "staff-locked" | "staff-unlocked" | "staff-retired" | "session-ended" | "sessions-ended" | "factors-reset"
-        | "scim-user-deleted" | "scim-user-returned" | "scim-released" => true,
+        "staff-locked"
+        | "staff-unlocked"
+        | "staff-retired"
+        | "session-ended"
+        | "sessions-ended"
+        | "factors-reset"
+        | "scim-user-deleted"
+        | "scim-user-returned"
+        | "scim-released"
+        | "scim-change-failed"
+        | "staff-import-failed" => true,
         // A provider locks and unlocks by one attribute among many.
         "scim-user-changed" => names("changed", &["active"]),
         "scim-user-created" | "scim-user-adopted" => change.details.get("active").is_some_and(|active| active == false),
