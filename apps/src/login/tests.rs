@@ -481,6 +481,30 @@ impl Browser {
         self.events().into_iter().filter_map(word).collect()
     }
 
+    /// sato, vouched for by a provider that asked for one factor.
+    async fn come_from_provider(&mut self) {
+        let account = identity::SessionAccount {
+            provider: "workspace".into(),
+            issuer: "https://idp.example".into(),
+            subject: "117".into(),
+            sid: None,
+            groups: Vec::new(),
+            signed_in: None,
+        };
+        let begin = identity::BeginSession {
+            id: self.identity.sessions().new_id().unwrap(),
+            person: id("sato"),
+            account: Some(account),
+            factors: 1,
+            device: None,
+            source: IpAddr::from([203, 0, 113, 10]),
+            host: "login.gw.example".into(),
+            now: self.now,
+        };
+        let (_, token) = self.identity.sessions().begin(begin).await.unwrap();
+        self.cookies.insert(cookies::LOGIN.to_owned(), token.as_str().to_owned());
+    }
+
     /// Sets one-time codes up by the page; the page with the recovery codes.
     async fn set_up_totp(&mut self) -> Page {
         let settings = self.get("/security").await.page;
@@ -628,26 +652,7 @@ async fn a_password_alone_puts_nothing_in_the_place_of_a_second_factor() {
     let settings = browser.get("/security").await.page;
     assert_eq!(browser.press(&settings, "/security/recovery", &[]).await.page.status, 200);
 
-    let account = identity::SessionAccount {
-        provider: "workspace".into(),
-        issuer: "https://idp.example".into(),
-        subject: "117".into(),
-        sid: None,
-        groups: Vec::new(),
-        signed_in: None,
-    };
-    let begin = identity::BeginSession {
-        id: browser.identity.sessions().new_id().unwrap(),
-        person: id("sato"),
-        account: Some(account),
-        factors: 1,
-        device: None,
-        source: IpAddr::from([203, 0, 113, 10]),
-        host: "login.gw.example".into(),
-        now: browser.now,
-    };
-    let (_, token) = browser.identity.sessions().begin(begin).await.unwrap();
-    browser.cookies.insert(cookies::LOGIN.to_owned(), token.as_str().to_owned());
+    browser.come_from_provider().await;
     let settings = browser.get("/security").await.page;
     browser.press(&settings, "/security/confirm", &[("password", PASSWORD)]).await;
     let settings = browser.get("/security").await.page;
@@ -666,27 +671,8 @@ async fn a_password_alone_puts_nothing_in_the_place_of_a_second_factor() {
 #[tokio::test]
 async fn who_comes_from_a_provider_shows_the_password_before_changing_what_belongs_to_it() {
     let mut browser = browser().await;
-    let account = identity::SessionAccount {
-        provider: "workspace".into(),
-        issuer: "https://idp.example".into(),
-        subject: "117".into(),
-        sid: None,
-        groups: Vec::new(),
-        signed_in: None,
-    };
-    let begin = identity::BeginSession {
-        id: browser.identity.sessions().new_id().unwrap(),
-        person: id("sato"),
-        account: Some(account),
-        factors: 1,
-        device: None,
-        source: IpAddr::from([203, 0, 113, 10]),
-        host: "login.gw.example".into(),
-        now: browser.now,
-    };
     browser.identity.directory().set_first_password(&id("sato"), PASSWORD, browser.now).await.unwrap();
-    let (_, token) = browser.identity.sessions().begin(begin).await.unwrap();
-    browser.cookies.insert(cookies::LOGIN.to_owned(), token.as_str().to_owned());
+    browser.come_from_provider().await;
     // The provider may have vouched without asking anybody.
     let page = browser.get("/security").await.page;
     assert!(page.body.contains("action=\"/security/confirm\"") && !page.body.contains("action=\"/security/totp\""));
