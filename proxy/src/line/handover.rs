@@ -61,7 +61,7 @@ pub(super) fn at_ticket(
     if mark.is_some_and(|mark| owners.is_of(host, mark, person)) {
         return (vec![cookies::set_for_long(cookies::OWNER, &owners.mark(host, person))], None);
     }
-    let mut set = vec![cookies::set_for_long(cookies::OWNER, &owners.mark(&provisional(host), person))];
+    let mut set = vec![cookies::set_for_long(cookies::OWNER, &provisional(owners, host, person))];
     let names = saas::saas_cookie_names(headers);
     let fresh = mark.is_none() && names.is_empty();
     set.extend(take_away(&names, &["/"], app, host));
@@ -82,8 +82,8 @@ pub(super) fn of_request(gate: &Gate, exchange: &Exchange, headers: &HeaderMap) 
         return scopes;
     };
     let owners = gate.core.identity.owners();
-    let provisional = provisional(&exchange.host);
-    if cookies::read(headers, cookies::OWNER).is_some_and(|mark| owners.is_of(&provisional, mark, session.person())) {
+    let mark = cookies::read(headers, cookies::OWNER).filter(|mark| mark.starts_with(PROVISIONAL));
+    if mark.is_some_and(|mark| mark == provisional(owners, &exchange.host, session.person())) {
         scopes.taken_away = take_away(&saas::saas_cookie_names(headers), &["/"], app, &exchange.host);
         let mark = owners.mark(&exchange.host, session.person());
         scopes.settled = Some(cookies::set_for_long(cookies::OWNER, &mark));
@@ -160,12 +160,15 @@ pub(super) fn incoming(
 
 /// Whether a host's mark is a person's, provisional or not.
 pub(super) fn is_of(owners: &Owners, host: &str, mark: &str, person: &PersonId) -> bool {
-    owners.is_of(host, mark, person) || owners.is_of(&provisional(host), mark, person)
+    owners.is_of(host, mark, person) || mark == provisional(owners, host, person)
 }
 
-/// Of a mark that a ticket leaves: the person's, once what the browser did not send along is gone.
-fn provisional(host: &str) -> String {
-    format!("{host} provisional")
+/// Begins a provisional mark, so that nothing needs to be hashed to tell it from a person's own.
+const PROVISIONAL: &str = "p.";
+
+/// The mark that a ticket leaves: of the person, once what the browser did not send along is gone.
+fn provisional(owners: &Owners, host: &str, person: &PersonId) -> String {
+    format!("{PROVISIONAL}{}", owners.mark(&format!("{host} provisional"), person))
 }
 
 /// For an app as a whole: a mark with a Domain is sent to each of its hosts.
