@@ -28,6 +28,7 @@ use vocabulary::{DocumentError, PathStep};
 use crate::resolve::Parts;
 use crate::yaml::{Finding, Node};
 
+pub use nearest::did_you_mean;
 pub use report::{Problem, Report};
 pub use settings::{App, Audit, Certificate, Gateway, Limits, Log, Settings, Tls};
 pub use written::{

@@ -16,6 +16,11 @@ pub(crate) fn nearest(written: &str, candidates: &[String]) -> Option<String> {
         .map(|(_, candidate)| candidate.clone())
 }
 
+/// `; did you mean `kaipoke`?`, to stand behind what somebody wrote; nothing if no candidate is near.
+pub fn did_you_mean(written: &str, candidates: &[String]) -> String {
+    nearest(written, candidates).map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default()
+}
+
 fn tolerated(candidate: &str) -> usize {
     match candidate.chars().count() {
         0..=2 => 0,

@@ -1,5 +1,6 @@
 //! What an operator meets: start, stop, health, a second gate, the command line without a gate.
 
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Gate, HOME, run, saas_login};
@@ -122,6 +123,42 @@ fn promise_7_making_the_authority_is_recorded_before_it_is_made() {
 }
 
 #[test]
+fn a_passphrase_is_typed_twice_and_never_shown() {
+    run(async {
+        let mut gate = Gate::usual().await;
+        std::fs::remove_dir_all(gate.data().join("ca")).unwrap();
+        gate.kill();
+        let root = gate.path("roots.age");
+        let init =
+            format!("{} ca init --organisation あおい会 --root-out {}", env!("CARGO_BIN_EXE_sekisho"), root.display());
+        for (again, made) in [("kaki-no-tane-no-hamabe", false), ("kaki-no-tane-no-umibe", true)] {
+            let mut script = std::process::Command::new("script")
+                .args(["-qec", &init, "/dev/null"])
+                .env("SEKISHO_CONFIG", gate.config())
+                .stdin(std::process::Stdio::piped())
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut terminal = script.stdout.take().unwrap();
+            let mut keyboard = script.stdin.take().unwrap();
+            let mut shown = String::new();
+            for (prompt, typed) in [("offline root: ", "kaki-no-tane-no-umibe"), ("once more: ", again)] {
+                let mut byte = [0];
+                while !shown.ends_with(prompt) && terminal.read(&mut byte).unwrap() > 0 {
+                    shown.push(char::from(byte[0]));
+                }
+                keyboard.write_all(format!("{typed}\n").as_bytes()).unwrap();
+            }
+            terminal.read_to_string(&mut shown).unwrap();
+            script.wait().unwrap();
+            assert!(!shown.contains("kaki-no-tane"), "{shown}");
+            assert_eq!((root.exists(), shown.contains("differ")), (made, !made), "{shown}");
+        }
+        gate.start().await;
+    });
+}
+
+#[test]
 fn refusals_of_the_command_line_say_what_to_do() {
     run(async {
         let gate = Gate::usual().await;
@@ -132,6 +169,19 @@ fn refusals_of_the_command_line_say_what_to_do() {
             (vec!["staff", "add", "sato", "--name", "x"], 1, "already"),
             (vec!["session", "end", "nothing"], 1, "session list"),
             (vec!["check", "/does/not/exist.yaml"], 2, "/does/not/exist.yaml"),
+            (
+                vec!["staff", "retire", "sato", "--last-day", "next week"],
+                2,
+                "write 2026-04-01, 2026/4/1 or 令和8年4月1日",
+            ),
+            (vec!["policy", "explain", "--app", "hidamri", "--from", "127.0.0.1"], 2, "did you mean `hidamari`?"),
+            (
+                vec!["policy", "explain", "--app", "hidamari", "--from", "127.0.0.1", "--device", "enroled"],
+                2,
+                "did you mean `enrolled`?",
+            ),
+            (vec!["device", "issue", "--owner", "sato", "--name", "x", "--out", "/no/x.p12"], 2, "no such folder"),
+            (vec!["staff", "add", "ito", "--name", "伊藤", "--group", "stff"], 0, "did you mean `staff`?"),
         ] {
             let output = gate.cli(&arguments);
             let said = String::from_utf8_lossy(&output.stderr);

@@ -22,7 +22,10 @@ const ERAS: [Era; 3] = [
 const NO_DATE: &str = "is not a date; write 2026-04-01, 2026/4/1 or 令和8年4月1日";
 
 /// Reads `2026-04-01`, `2026/4/1`, `2026年4月1日`, `令和8年4月1日`, `R8.4.1` and the like.
-pub(super) fn parse(text: &str) -> Result<Date, &'static str> {
+///
+/// # Errors
+/// Says what is wrong with it, to stand behind the text.
+pub fn parse(text: &str) -> Result<Date, &'static str> {
     let text = half_width(text);
     let text = text.trim();
     let era = ERAS.iter().find_map(|era| {

@@ -93,7 +93,10 @@ fn requests(args: &Requests) -> anyhow::Result<ExitCode> {
     let mut rows = Vec::new();
     for entry in entries {
         if args.json {
-            say(serde_json::to_string(&entry)?);
+            // As people see it on a page of ours, and `--code` takes it.
+            let mut value = serde_json::to_value(&entry)?;
+            value["code"] = apps::code::encode(entry.position.boot, entry.position.seq).into();
+            say(value);
         } else {
             rows.push(row(&entry, zone));
         }

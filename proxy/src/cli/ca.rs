@@ -1,6 +1,6 @@
 //! `sekisho ca`: making the bundled authority, and handing out what may be handed out.
 
-use std::io::Read;
+use std::io::{BufRead, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,6 +8,7 @@ use anyhow::Context;
 use audit::{Change, Record};
 use cert_authority::{CertAuthority, Init, Passphrase};
 use clap::Subcommand;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::{ConfigFile, NO, complain, say, settings};
 use crate::control::Actor;
@@ -60,14 +61,16 @@ fn init(
         return Ok(ExitCode::from(NO));
     }
     let issuing = passphrase(&settings)?;
+    if root_out.exists() {
+        complain(format_args!("sekisho: {} is there already; choose another name", root_out.display()));
+        return Ok(ExitCode::from(NO));
+    }
+    if root_out.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        anyhow::bail!("{} can't be written: there is no such folder", root_out.display());
+    }
     let root = match root_passphrase_file {
         Some(path) => Passphrase::from_file(path)?,
-        None => {
-            complain("Passphrase for the offline root, on standard input:");
-            let mut text = String::new();
-            std::io::stdin().take(4096).read_to_string(&mut text)?;
-            Passphrase::new(text.trim_end_matches(['\r', '\n']))
-        }
+        None => root_passphrase()?,
     };
     let gateway = &settings.gateway;
     let outside: Vec<String> = std::iter::once(gateway.login_host.clone())
@@ -94,6 +97,54 @@ fn init(
     say(format_args!("Server root SHA-256: {}", report.server_root_fingerprint));
     say(format_args!("Offline roots: {}. Move them to a safe place; the gate runs without.", root_out.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Typed without being shown, and twice: a slip would make the offline roots worthless, and nobody would notice before
+/// they are needed.
+fn root_passphrase() -> anyhow::Result<Passphrase> {
+    if std::io::stdin().is_terminal() {
+        let unseen = Unseen::begin()?;
+        let typed = unseen.ask("Passphrase for the offline root: ")?;
+        let again = unseen.ask("The same once more: ")?;
+        anyhow::ensure!(typed == again, "the two passphrases differ; nothing was made");
+        return Ok(Passphrase::new(&typed));
+    }
+    complain("Passphrase for the offline root, on standard input:");
+    let mut text = String::new();
+    std::io::stdin().take(4096).read_to_string(&mut text)?;
+    Ok(Passphrase::new(text.trim_end_matches(['\r', '\n'])))
+}
+
+/// The terminal does not show what is typed, until this is dropped.
+struct Unseen(Termios);
+
+impl Unseen {
+    /// Before anything is asked, so that nothing is shown however fast somebody types.
+    fn begin() -> anyhow::Result<Self> {
+        let before = tcgetattr(std::io::stdin())?;
+        let mut quiet = before.clone();
+        quiet.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(std::io::stdin(), OptionalActions::Flush, &quiet)?;
+        Ok(Self(before))
+    }
+
+    fn ask(&self, prompt: &str) -> anyhow::Result<String> {
+        let mut terminal = std::io::stderr().lock();
+        terminal.write_all(prompt.as_bytes())?;
+        terminal.flush()?;
+        let mut line = String::new();
+        std::io::stdin().lock().take(4096).read_line(&mut line)?;
+        terminal.write_all(b"\n")?;
+        let end = line.trim_end_matches(['\r', '\n']).len();
+        line.truncate(end);
+        Ok(line)
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Flush, &self.0);
+    }
 }
 
 /// What the record says before it happens (promise 7).

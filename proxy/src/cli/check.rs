@@ -35,7 +35,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
                 settings.policy.rules().len(),
             ));
             for warning in &loaded.warnings {
-                say(format_args!("{warning}"));
+                say(format_args!("warning: {warning}"));
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use identity::Roster;
 use policy::{BuiltIn, DeviceFact, Facts, PersonFact, Route, Standing};
@@ -68,6 +68,10 @@ pub(crate) fn run(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
     let local = zone.local(at);
 
     let app = settings.apps.iter().find(|a| a.saas.id == args.app);
+    if app.is_none() && args.app.as_str() != "login" {
+        let known: Vec<String> = settings.apps.iter().map(|a| a.saas.id.to_string()).collect();
+        bail!("`{}` is not an app{}", args.app, config::did_you_mean(args.app.as_str(), &known));
+    }
     let route = match (args.app.as_str(), app.and_then(|a| policy.app(&a.saas.id))) {
         ("login", _) => Route::BuiltIn(BuiltIn::Login),
         (_, Some(index)) => Route::App(index),
@@ -97,6 +101,11 @@ pub(crate) fn run(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
         "left" => DeviceFact::OwnerOut(Standing::Retired),
         owner => {
             other = PersonId::new(owner)?;
+            if !is_on_roster(&settings, &other)? {
+                let words = ["none", "enrolled", "shared", "shared-by-others", "expired", "revoked", "unknown", "left"];
+                let hint = config::did_you_mean(owner, &words.map(str::to_owned));
+                bail!("`{owner}` is neither a kind of device nor a person on the roster{hint}");
+            }
             DeviceFact::Enrolled { owner: Some(&other), serves: true }
         }
     };
@@ -130,6 +139,11 @@ pub(crate) fn run(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
         say(&explanation);
     }
     Ok(if explanation.decision == policy::Verdict::Permit { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+}
+
+fn is_on_roster(settings: &config::Settings, person: &PersonId) -> anyhow::Result<bool> {
+    let path = settings.gateway.data.join("state.db");
+    Ok(path.exists() && Roster::read(&Store::open_to_read(&path)?)?.get(person).is_some())
 }
 
 /// Groups and standing as the roster has them, or as given.

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use vocabulary::PersonId;
 
 use super::ask::carry_out;
-use super::people::{Output, listed, told};
+use super::output::{Output, listed, told};
 use super::{say, settings};
 use crate::control::Command;
 

@@ -4,11 +4,15 @@ mod ask;
 mod audit_log;
 mod ca;
 mod check;
+mod devices;
 mod explain;
+mod gate;
 mod links;
-mod people;
+mod output;
 mod scim;
+mod sessions;
 mod sign_ins;
+mod staff;
 mod staff_import;
 
 use std::io::Write;
@@ -57,13 +61,13 @@ enum Command {
     Ca(ca::CaCommand),
     /// Devices and their certificates
     #[command(subcommand)]
-    Device(people::DeviceCommand),
+    Device(devices::DeviceCommand),
     /// The people of the roster
     #[command(subcommand)]
-    Staff(people::StaffCommand),
+    Staff(staff::StaffCommand),
     /// Who is signed in
     #[command(subcommand)]
-    Session(people::SessionCommand),
+    Session(sessions::SessionCommand),
     /// Identity providers that push people and groups
     #[command(subcommand)]
     Scim(scim::ScimCommand),
@@ -72,7 +76,7 @@ enum Command {
     Audit(audit_log::AuditCommand),
     /// The gate's clock
     #[command(subcommand)]
-    Clock(people::ClockCommand),
+    Clock(gate::ClockCommand),
 }
 
 /// Runs what the command line says. Exit codes: 0 done, 1 the answer is no, 2 could not.
@@ -81,15 +85,15 @@ pub(crate) fn run() -> ExitCode {
         Command::Demo(args) => crate::demo::run(&args),
         Command::Serve(args) => crate::serve::run(&args),
         Command::Check(args) => check::run(&args),
-        Command::Reload(file) => people::reload(&file),
+        Command::Reload(file) => gate::reload(&file),
         Command::Policy(command) => explain::run(&command),
         Command::Ca(command) => ca::run(&command),
-        Command::Device(command) => people::device(&command),
-        Command::Staff(command) => people::staff(&command),
-        Command::Session(command) => people::session(&command),
+        Command::Device(command) => devices::run(&command),
+        Command::Staff(command) => staff::run(&command),
+        Command::Session(command) => sessions::run(&command),
         Command::Scim(command) => scim::run(&command),
         Command::Audit(command) => audit_log::run(&command),
-        Command::Clock(command) => people::clock(&command),
+        Command::Clock(command) => gate::clock(&command),
     };
     match result {
         Ok(code) => code,

@@ -7,7 +7,7 @@ use identity::scim::Scopes;
 use vocabulary::{PersonId, Span};
 
 use super::ask::carry_out;
-use super::people::{Output, listed, told};
+use super::output::{Output, listed, told};
 use super::say;
 use crate::control::{Command, NewScimToken};
 

@@ -10,7 +10,7 @@ use identity::import::{Encoding, MAX_BYTES};
 use serde_json::Value;
 
 use super::ask::carry_out;
-use super::people::Output;
+use super::output::Output;
 use super::{NO, complain, say};
 use crate::control::{Command, Import};
 
@@ -159,6 +159,11 @@ fn show(answer: &Value, all: bool, say: &dyn Fn(&dyn std::fmt::Display)) {
             say(&format_args!("      {}: {} → {}", text(&field["field"]), value("old"), value("new")));
         }
     };
+    // First, because a slip in a head leaves everybody's column out.
+    let unused: Vec<_> = rows(&answer["file"]["unused_columns"]).iter().map(text).collect();
+    if !unused.is_empty() {
+        say(&format_args!("Columns not used: {}", unused.join(", ")));
+    }
     list("Added", "added", '+', &fields);
     list("Changed", "changed", '~', &fields);
     list("Retired, because the file does not name them", "retired", '-', &fields);
@@ -174,10 +179,6 @@ fn show(answer: &Value, all: bool, say: &dyn Fn(&dyn std::fmt::Display)) {
         ));
     }
     say(&format_args!("Unchanged: {}", answer["unchanged"]));
-    let unused: Vec<_> = rows(&answer["file"]["unused_columns"]).iter().map(text).collect();
-    if !unused.is_empty() {
-        say(&format_args!("Columns not used: {}", unused.join(", ")));
-    }
     let returning: Vec<_> = rows(&answer["returning"]).iter().map(text).collect();
     if !returning.is_empty() {
         say(&format_args!("Attention: people who left come back (--reinstate): {}", returning.join(", ")));

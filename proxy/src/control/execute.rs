@@ -57,7 +57,8 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
             change(core, actor, "staff-unlocked", person.as_str(), Map::new()).await?;
             let (identity, id) = (core.identity.clone(), person.clone());
             let entry = blocking(move || identity.unlock(&id)).await?;
-            Ok(json!({ "person": person, "deactivated": entry.deactivated }))
+            let why = roster::standing_in_words(core, &entry);
+            Ok(json!({ "person": person, "deactivated": entry.deactivated, "why": why }))
         }
         Command::StaffPassword { person, password } => {
             known(core, &person)?;

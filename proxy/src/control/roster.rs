@@ -35,6 +35,11 @@ pub(super) fn show(core: &Core, person: &PersonId) -> Result<Value, Refused> {
     }))
 }
 
+/// The same of an entry that was just changed, on today's date.
+pub(super) fn standing_in_words(core: &Core, person: &Person) -> String {
+    why(person, None, core.zone.local(core.now()).date)
+}
+
 /// The standing in words; `provider` is the one that keeps the person out, if one does.
 fn why(person: &Person, provider: Option<&str>, today: Date) -> String {
     let day = |date: Option<Date>| date.map(|d| d.to_string()).unwrap_or_default();

@@ -231,7 +231,8 @@ fn shown(difference: &Difference, sheet: &Sheet, file: &FileFacts) -> Value {
     let added = |person: &Person| {
         let fields = Changed { before: nobody(person), after: person.clone() }.fields();
         let mut row = json!(person);
-        row["fields"] = json!(fields.into_iter().filter(bears_on_rights).collect::<Vec<_>>());
+        // The name stands beside the id already.
+        row["fields"] = json!(fields.into_iter().filter(|field| field.field != "name").collect::<Vec<_>>());
         row
     };
     let staying = difference.guards().into_iter().find_map(|guard| match guard {

@@ -1,29 +1,18 @@
-//! `staff`, `session`, `device`, `clock` and `reload`: changes to the state, said to whoever holds it.
+//! `sekisho staff`: the roster and what people sign in with.
 
-use std::fs::OpenOptions;
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use vocabulary::{Date, DeviceId, GroupName, PersonId, SessionId};
+use vocabulary::{Date, GroupName, PersonId};
 
 use super::ask::carry_out;
+use super::output::{Output, listed, told, warn_of_groups};
 use super::staff_import::StaffImport;
-use super::{ConfigFile, say, table};
-use crate::control::{self, Command, NewPerson, Reply};
-
-#[derive(Debug, Args)]
-pub(crate) struct Output {
-    #[command(flatten)]
-    pub(super) file: ConfigFile,
-    /// Print JSON instead of a table
-    #[arg(long)]
-    pub(super) json: bool,
-}
+use super::{say, table};
+use crate::control::{Command, NewPerson};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum StaffCommand {
@@ -44,8 +33,8 @@ pub(crate) enum StaffCommand {
     /// Give somebody a last day, today if none is named; they may come in until midnight
     Retire {
         person: PersonId,
-        /// The last day, as 2027-03-31
-        #[arg(long)]
+        /// The last day, as 2027-03-31 or 令和9年3月31日
+        #[arg(long, value_parser = date)]
         last_day: Option<Date>,
         /// At once: sessions end, and the person's devices are revoked
         #[arg(long, conflicts_with = "last_day")]
@@ -102,11 +91,11 @@ pub(crate) struct StaffAdd {
     /// Groups that rules name; may be given several times
     #[arg(long = "group")]
     groups: Vec<GroupName>,
-    /// First day, as 2026-04-01
-    #[arg(long)]
+    /// First day, as 2026-04-01 or 令和8年4月1日
+    #[arg(long, value_parser = date)]
     first_day: Option<Date>,
-    /// Last day, as 2027-03-31
-    #[arg(long)]
+    /// Last day, as 2027-03-31 or 令和9年3月31日
+    #[arg(long, value_parser = date)]
     last_day: Option<Date>,
     /// Read the password from standard input. Without this one is made, which has to be changed at the first sign-in
     #[arg(long)]
@@ -132,72 +121,7 @@ pub(crate) struct Password {
     output: Output,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum SessionCommand {
-    /// Who is signed in
-    List {
-        /// Only this person's
-        #[arg(long)]
-        person: Option<PersonId>,
-        #[command(flatten)]
-        output: Output,
-    },
-    /// End a session, or all of a person's
-    End {
-        #[arg(required_unless_present = "person")]
-        session: Option<SessionId>,
-        #[arg(long, conflicts_with = "session")]
-        person: Option<PersonId>,
-        #[command(flatten)]
-        output: Output,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum DeviceCommand {
-    /// Issue a device certificate as a .p12 file
-    Issue {
-        /// Whose device it is
-        #[arg(long, required_unless_present = "shared")]
-        owner: Option<PersonId>,
-        /// It belongs to the facility and is used by whoever is on duty, one after the other
-        #[arg(long, conflicts_with = "owner")]
-        shared: bool,
-        /// Whom a shared device is for; may be given several times; without, everybody on the roster
-        #[arg(long = "group", requires = "shared")]
-        groups: Vec<GroupName>,
-        /// What people call it, such as "訪問用iPhone"
-        #[arg(long)]
-        name: String,
-        /// Where to write the .p12
-        #[arg(long, short)]
-        out: PathBuf,
-        /// AES-256 instead of 3DES: newer, but Android 12, macOS 13 and older can't read it
-        #[arg(long)]
-        aes: bool,
-        #[command(flatten)]
-        output: Output,
-    },
-    /// Every device ever issued
-    List(Output),
-    /// Shut a device out, from the next request on
-    Revoke {
-        device: DeviceId,
-        /// Why, for the record
-        #[arg(long, default_value = "lost")]
-        cause: String,
-        #[command(flatten)]
-        output: Output,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ClockCommand {
-    /// Say that the clock is right although it stands before the newest record
-    Accept(ConfigFile),
-}
-
-pub(crate) fn staff(command: &StaffCommand) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(command: &StaffCommand) -> anyhow::Result<ExitCode> {
     match command {
         StaffCommand::Add(add) => {
             let value = carry_out(
@@ -214,6 +138,7 @@ pub(crate) fn staff(command: &StaffCommand) -> anyhow::Result<ExitCode> {
                     password: add.password_stdin.then(password_from_stdin).transpose()?,
                 }),
             )?;
+            warn_of_groups(&add.output.file, &add.groups)?;
             told(&add.output, &value, || {
                 say(format_args!("{} is on the roster.", add.id));
                 if let Some(password) = value["password"].as_str() {
@@ -268,7 +193,7 @@ pub(crate) fn staff(command: &StaffCommand) -> anyhow::Result<ExitCode> {
                         one.person
                     ));
                 } else {
-                    say(format_args!("{} may sign in again.", one.person));
+                    say(format_args!("{} is not locked: {}.", one.person, value["why"].as_str().unwrap_or_default()));
                 }
             })
         }
@@ -349,126 +274,11 @@ fn factors(value: &Value, margin: &str) {
     }
 }
 
-pub(crate) fn session(command: &SessionCommand) -> anyhow::Result<ExitCode> {
-    match command {
-        SessionCommand::List { person, output } => {
-            let value = carry_out(&output.file, Command::SessionList { person: person.clone() })?;
-            listed(
-                output,
-                &value,
-                &["id", "person", "factors", "provider", "device", "source", "started", "last_active"],
-            )
-        }
-        SessionCommand::End { session, person, output } => {
-            let command = match (session, person) {
-                (Some(session), _) => Command::SessionEnd { session: session.clone() },
-                (None, Some(person)) => Command::SessionEndPerson { person: person.clone() },
-                (None, None) => anyhow::bail!("name a session, or a person with --person"),
-            };
-            let value = carry_out(&output.file, command)?;
-            told(output, &value, || say(format_args!("{} session(s) ended.", value["sessions_ended"])))
-        }
-    }
-}
-
-pub(crate) fn device(command: &DeviceCommand) -> anyhow::Result<ExitCode> {
-    match command {
-        DeviceCommand::Issue { owner, shared: _, groups, name, out, aes, output } => {
-            // The file first: a certificate that can't be saved should not be issued.
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(0o600).open(out).with_context(|| {
-                    format!("{} can't be created (an existing file is not overwritten)", out.display())
-                })?;
-            let command =
-                Command::DeviceIssue { owner: owner.clone(), groups: groups.clone(), name: name.clone(), aes: *aes };
-            let issued = carry_out(&output.file, command);
-            let value = match issued {
-                Ok(value) => value,
-                Err(error) => {
-                    let _ = std::fs::remove_file(out);
-                    return Err(error);
-                }
-            };
-            let p12 = control::bytes_from_json(&value["p12"]).context("the answer held no certificate")?;
-            file.write_all(&p12).and_then(|()| file.sync_all()).with_context(|| {
-                format!(
-                    "{} can't be written; revoke the device with `sekisho device revoke {}`",
-                    out.display(),
-                    value["device"]["id"].as_str().unwrap_or_default()
-                )
-            })?;
-            let mut shown = value.clone();
-            if let Some(object) = shown.as_object_mut() {
-                object.remove("p12");
-                object.insert("file".to_owned(), out.display().to_string().into());
-            }
-            told(output, &shown, || {
-                let whose = owner.as_ref().map_or("shared".to_owned(), |owner| format!("of {owner}"));
-                let id = value["device"]["id"].as_str().unwrap_or_default();
-                say(format_args!("Device {id}, {whose}: {}", out.display()));
-                say(format_args!(
-                    "Password of the file (shown only now): {}",
-                    value["password"].as_str().unwrap_or_default()
-                ));
-                say(format_args!("Valid until {}", value["device"]["not_after"].as_str().unwrap_or_default()));
-            })
-        }
-        DeviceCommand::List(output) => {
-            let value = carry_out(&output.file, Command::DeviceList)?;
-            listed(
-                output,
-                &value,
-                &["id", "kind", "owner", "groups", "name", "status", "not_after", "last_seen", "serial"],
-            )
-        }
-        DeviceCommand::Revoke { device, cause, output } => {
-            let command = Command::DeviceRevoke { device: device.clone(), cause: cause.clone() };
-            let value = carry_out(&output.file, command)?;
-            told(output, &value, || {
-                say(format_args!("{device} is revoked; {} session(s) ended.", value["sessions_ended"]));
-            })
-        }
-    }
-}
-
-pub(crate) fn clock(command: &ClockCommand) -> anyhow::Result<ExitCode> {
-    let ClockCommand::Accept(file) = command;
-    carry_out(file, Command::ClockAccept)?;
-    say("The clock is accepted as it is.");
-    Ok(ExitCode::SUCCESS)
-}
-
-pub(crate) fn reload(file: &ConfigFile) -> anyhow::Result<ExitCode> {
-    // A broken file must reach the gate as well, so that its log, metrics and record say so; all that is needed
-    // of it here is where the gate's data lies.
-    let data = match super::settings(&file.config) {
-        Ok(loaded) => loaded.settings.gateway.data,
-        Err(report) => data_folder(&file.config).ok_or(report)?,
-    };
-    match control::ask(&crate::core::socket_path(&data), &Command::Reload)? {
-        Reply::Done(value) => {
-            say(format_args!("Configuration {} is in force.", value["generation"]));
-            Ok(ExitCode::SUCCESS)
-        }
-        Reply::Refused(why) | Reply::Failed(why) => {
-            super::complain(why);
-            Ok(ExitCode::from(super::NO))
-        }
-    }
-}
-
-/// `gateway.data` of a file that is not valid otherwise.
-fn data_folder(config: &Path) -> Option<PathBuf> {
-    let text = std::fs::read_to_string(config).ok()?;
-    let tree: serde_yaml::Value = serde_yaml::from_str(&text).ok()?;
-    let data = tree.get("gateway")?.get("data")?.as_str()?;
-    Some(config.parent().unwrap_or(Path::new("")).join(data))
-}
-
 fn shown(value: &Value) {
     let text = |value: &Value| match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "-".to_owned(),
         Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     };
@@ -476,7 +286,7 @@ fn shown(value: &Value) {
     for key in ["kana", "mail", "facility", "groups", "first_day", "last_day"] {
         say(format_args!("  {:<10} {}", key.replace('_', " "), text(&value["person"][key])));
     }
-    say(format_args!("  {:<10} {}: {}", "standing", text(&value["standing"]), text(&value["why"])));
+    say(format_args!("  {:<10} {}", "standing", text(&value["why"])));
     factors(&value["factors"], "  ");
     for (key, columns) in [
         ("links", &["issuer", "account", "made"][..]),
@@ -493,37 +303,13 @@ fn shown(value: &Value) {
     }
 }
 
+/// As roster files have it.
+fn date(text: &str) -> Result<Date, String> {
+    identity::import::parse_date(text).map_err(|problem| format!("it {problem}"))
+}
+
 fn password_from_stdin() -> anyhow::Result<String> {
     let mut text = String::new();
     std::io::stdin().take(4096).read_to_string(&mut text).context("no password on standard input")?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-pub(super) fn told(output: &Output, value: &Value, words: impl FnOnce()) -> anyhow::Result<ExitCode> {
-    if output.json {
-        say(serde_json::to_string_pretty(value)?);
-    } else {
-        words();
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-pub(super) fn listed(output: &Output, value: &Value, columns: &[&str]) -> anyhow::Result<ExitCode> {
-    if output.json {
-        say(serde_json::to_string_pretty(value)?);
-        return Ok(ExitCode::SUCCESS);
-    }
-    let cell = |row: &Value, column: &str| match &row[column] {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
-        other => other.to_string(),
-    };
-    let rows: Vec<Vec<String>> = value
-        .as_array()
-        .map(|rows| rows.iter().map(|row| columns.iter().map(|c| cell(row, c)).collect()).collect())
-        .unwrap_or_default();
-    let head: Vec<String> = columns.iter().map(|c| c.replace('_', " ").to_uppercase()).collect();
-    table(&head.iter().map(String::as_str).collect::<Vec<_>>(), &rows);
-    Ok(ExitCode::SUCCESS)
 }
