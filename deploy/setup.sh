@@ -25,6 +25,8 @@ for task in "$@"; do
 		need certutil libnss3-tools
 		need openssl openssl
 		need curl curl
+		need slowhttptest slowhttptest
+		need sslscan sslscan
 		need python3 python3
 		python3 -c 'import ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
 		# For the identity provider that tests/e2e/oidc_foreign.rs installs; 18 or newer.

@@ -70,6 +70,7 @@ impl Gate {
         catch_up(&self.metrics.journal_records, stats.frames);
         catch_up(&self.metrics.journal_failures, stats.failures);
         catch_up(&self.metrics.lost_outcomes, stats.lost_outcomes);
+        catch_up(&self.metrics.refused_before_request, self.registry.refused_before_request());
         self.metrics.journal_free.set(stats.free_bytes.map_or(-1, |free| i64::try_from(free).unwrap_or(i64::MAX)));
         self.metrics.connections.set(count(self.registry.len()));
         self.metrics.sessions.set(count(self.core.identity.sessions().len()));
@@ -91,6 +92,10 @@ impl Listening for Gate {
         self.peek().handshake
     }
 
+    fn patience(&self) -> Patience {
+        self.peek().patience
+    }
+
     fn registry(&self) -> &Arc<Registry> {
         &self.registry
     }
@@ -99,13 +104,7 @@ impl Listening for Gate {
         self.metrics.handshakes.with_label_values(&[how.as_str()]).inc();
     }
 
-    fn refused_before_request(&self) {
-        self.metrics.refused_before_request.inc();
-    }
-}
-
-impl Gate {
-    pub(crate) fn patience(&self) -> Patience {
-        self.peek().patience
+    fn cut(&self, why: &'static str) {
+        self.metrics.cut.with_label_values(&[why]).inc();
     }
 }

@@ -7,6 +7,7 @@ mod cli;
 mod control;
 mod core;
 mod demo;
+mod descriptors;
 mod forward;
 mod gate;
 mod line;

@@ -59,11 +59,15 @@ impl Metrics {
         let requests = counters("sekisho_requests_total", "Requests judged", &["app", "decision", "reason"])?;
         let handshakes =
             counters("sekisho_handshakes_total", "TLS connections by how the handshake ended", &["outcome"])?;
-        let cut = counters("sekisho_cut_total", "Connections cut while something was under way", &["reason"])?;
+        let cut = counters(
+            "sekisho_cut_total",
+            "Connections cut: by the reason for which what was under way may not go on, or for how the peer behaved",
+            &["reason"],
+        )?;
         let reloads = counters("sekisho_reloads_total", "Configuration reloads", &["result"])?;
         let refused_before_request = counter(
             "sekisho_refused_before_request_total",
-            "HTTP/1.1 connections that ended within a request that could not be read",
+            "Requests that came, or began to come, and could not be read",
         )?;
         let journal_records = counter("sekisho_journal_records_total", "Records made durable")?;
         let journal_failures =

@@ -21,6 +21,7 @@ use crate::core::{Core, socket_path};
 use crate::forward::Resolver;
 use crate::gate::Gate;
 use crate::line::{Generation, Line, reconcile, rejudge, rejudge_regularly};
+use crate::listener::Cut;
 use crate::metrics::Metrics;
 use crate::{listener, observe};
 
@@ -118,7 +119,7 @@ impl Running {
             .map(SocketAddr::port);
         let resolver = Resolver::system()?;
         let first = Generation::new(1, &settings, bound, &core, &resolver, &metrics)?;
-        let registry = Arc::new(listener::Registry::new());
+        let registry = Arc::new(listener::Registry::default());
         let gate = Arc::new(Gate::new(core, registry, metrics, resolver, first));
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double exactly")]
         gate.metrics.started.set(gate.core.now().secs() as f64);
@@ -145,8 +146,7 @@ impl Running {
             tokio::spawn(listener::serve(socket, gate.clone(), proxy.clone(), stopping.clone()));
         }
         tokio::spawn(observe::serve(metrics_listener, gate.clone(), stopping.clone()));
-        let patient = gate.clone();
-        tokio::spawn(listener::watch(gate.registry.clone(), move || patient.patience()));
+        tokio::spawn(listener::watch(gate.clone()));
         tokio::spawn(rejudge_regularly(gate.clone()));
         tokio::spawn(housekeeping(gate.clone()));
 
@@ -196,13 +196,13 @@ impl Running {
             // What lasts for ever (WebSockets, event streams) is not waited for.
             for connection in self.gate.registry.all() {
                 if connection.only_streams() {
-                    connection.cut();
+                    connection.cut_because(Cut::Stopping);
                 }
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         for connection in self.gate.registry.all() {
-            connection.cut();
+            connection.cut_because(Cut::Stopping);
         }
         self.gate.core.record_aggregates(true).await;
         self.gate.core.keep_token_uses().await;

@@ -213,7 +213,7 @@ fn lines() -> Vec<Case> {
 }
 
 /// Why two servers could read this in two ways; None: there is one way to read it.
-fn ambiguous(heard: &Heard, authority: &str) -> Option<&'static str> {
+pub(crate) fn ambiguous(heard: &Heard, authority: &str) -> Option<&'static str> {
     let head = heard.head.strip_suffix("\r\n\r\n");
     let Some(head) = head else { return Some("the head has no end") };
     let lines: Vec<&str> = head.split("\r\n").collect();

@@ -271,23 +271,6 @@ async fn leaf(browser: &Browser) -> Vec<u8> {
 }
 
 #[test]
-fn a_client_can_have_only_so_many_connections() {
-    run(async {
-        let gate = Gate::builder().limits("per_source_connections: 4").start().await;
-        let mut held = Vec::new();
-        for _ in 0..4 {
-            held.push(gate.browser(HOME).raw("login.gw.localhost", &[b"h2"]).await.unwrap());
-        }
-        assert!(gate.browser(HOME).raw("login.gw.localhost", &[b"h2"]).await.is_err());
-        drop(held);
-        eventually("the places are given back", async || {
-            gate.browser(HOME).raw("login.gw.localhost", &[b"h2"]).await.ok().map(|_| ())
-        })
-        .await;
-    });
-}
-
-#[test]
 fn ipv6_is_an_address_like_any_other() {
     if std::net::TcpListener::bind("[::1]:0").is_err() {
         eprintln!("skipped: this machine has no IPv6 loopback");

@@ -15,6 +15,9 @@
 //! | `forwarding.rs` | what reaches the SaaS and what comes back: headers, cookies, bodies, streams (promise 5) |
 //! | `upstream.rs` | a SaaS that is silent, breaks off or lies; the HTTP that is spoken to it |
 //! | `attack.rs` | bytes that two servers could take for different requests |
+//! | `downgrade.rs` | the same on HTTP/2 |
+//! | `floods.rs` | who is silent, sends in masses, or takes nothing: others are served, and what it costs is bounded |
+//! | `exchanges.rs` | upgrades, pipelining, interim answers and early ends on both sides |
 //! | `record.rs` | what is in the record, and what never is (promise 4) |
 //! | `durability.rs` | kill, full and read-only disks, floods (promise 1) |
 //! | `roster.rs` | files, leavers, locks, and the gate's own login history |
@@ -33,8 +36,11 @@ mod attack;
 mod browser;
 mod demo_tour;
 mod devices;
+mod downgrade;
 mod durability;
+mod exchanges;
 mod factors;
+mod floods;
 mod forwarding;
 mod harness;
 mod held_forms;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{ACCEPT, CONTENT_TYPE, EXPECT};
+use http::header::{ACCEPT, CONTENT_TYPE, EXPECT, UPGRADE};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -79,9 +79,21 @@ pub(super) fn incoming(passage: &mut Passage, session: &Session, response: &mut 
     let Destination::App { app, host } = &exchange.destination else {
         return Error::e_explain(ErrorType::InternalError, "a built-in page has no upstream");
     };
+    if response.status == http::StatusCode::SWITCHING_PROTOCOLS && !opens_what_was_asked(&exchange, response) {
+        // The bytes behind it would be nobody's: neither side agreed on what they mean (RFC 9110, 7.8).
+        return Err(Error::explain(ErrorType::InvalidHTTPHeader, "the SaaS changed protocols unasked").into_up());
+    }
     let edits = saas::incoming(response.status, &response.headers, &app.map, *host);
     apply_to_response(edits, response)?;
     handover::incoming(passage, &exchange, session.req_header().uri.path(), response)
+}
+
+/// A WebSocket, and nothing else, where one was asked for.
+fn opens_what_was_asked(exchange: &Exchange, response: &ResponseHeader) -> bool {
+    let mut upgrades = response.headers.get_all(UPGRADE).iter();
+    exchange.upgrade
+        && upgrades.next().is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
+        && upgrades.next().is_none()
 }
 
 fn apply_to_request(edits: Edits, request: &mut RequestHeader) -> Result<()> {

@@ -166,7 +166,10 @@ impl Generation {
             login_origin,
             tls,
             renew_at,
-            limits: Limits { total: limits.max_connections, per_source: limits.per_source_connections },
+            limits: Limits {
+                total: crate::descriptors::connections(limits.max_connections),
+                per_source: limits.per_source_connections,
+            },
             patience: Patience { head: limits.head, idle: limits.idle, stall: limits.body_stall },
             handshake: limits.handshake,
             timers: Timers {

@@ -97,6 +97,10 @@ impl Passage {
         self.connection = Some(connection.clone());
         // A body that nobody will read is drained for a moment only, so that the answer is not lost to a reset.
         session.set_total_drain_timeout(Some(Duration::from_secs(2)));
+        if connection.http2 {
+            // The watchdog sees bytes of the connection; whether one stream's window is ever opened, it can't see.
+            session.set_write_timeout(Some(self.generation.patience.stall));
+        }
         Ok(connection)
     }
 

@@ -26,6 +26,9 @@ pub(super) async fn intent(
     let Judged { verdict, reason, rule, known } = judged;
     let generation = passage.generation.clone();
     let Some(connection) = passage.connection.clone() else { return unavailable(exchange) };
+    if !known.is_stranger() {
+        connection.is_known();
+    }
     if reason == Reason::Preflight && is_flood(passage, &known, &connection) {
         generation.count(exchange, Decision::Deny, Reason::TooMany);
         passage.gate.metrics.aggregated.inc();

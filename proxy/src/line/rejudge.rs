@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::judge;
 use crate::gate::Gate;
+use crate::listener::Cut;
 
 /// A revoked device, an ended session or the end of a shift is felt by streams within this time.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -16,7 +17,7 @@ pub(crate) fn rejudge(gate: &Gate) -> usize {
     for connection in gate.registry.all() {
         let refused = connection.live().iter().find_map(|exchange| judge::still(gate, &connection, exchange).err());
         if let Some(reason) = refused {
-            connection.cut();
+            connection.cut_because(Cut::Refused);
             gate.metrics.cut.with_label_values(&[reason.as_str()]).inc();
             cut += 1;
         }

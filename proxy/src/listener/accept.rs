@@ -12,9 +12,10 @@ use pingora_http::ResponseHeader;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::connection::Ended;
+use super::connection::{Cut, Ended, Handshake};
+use super::places::{Limits, Place};
 use super::stream::GateStream;
-use super::{Limits, Presented, Registry};
+use super::{Patience, Presented, Registry};
 
 const BACKLOG: u32 = 4096;
 
@@ -23,11 +24,12 @@ pub(crate) trait Listening: Send + Sync + 'static {
     fn tls(&self) -> Arc<rustls::ServerConfig>;
     fn limits(&self) -> Limits;
     fn handshake_timeout(&self) -> Duration;
+    fn patience(&self) -> Patience;
     fn registry(&self) -> &Arc<Registry>;
     /// Counts how an attempt ended.
     fn ended(&self, how: Ended);
-    /// A connection closed that had sent bytes which never became a request we were shown.
-    fn refused_before_request(&self);
+    /// Counts a connection that was cut, by the word for why.
+    fn cut(&self, why: &'static str);
 }
 
 /// Binds an address, so that a taken port is an error at start and not a log line later.
@@ -56,14 +58,13 @@ pub(crate) async fn serve<A: ServerApp + Send + Sync + 'static>(
         };
         match accepted {
             Ok((tcp, source)) => {
-                let Some(place) = gate.registry().admit(source.ip(), gate.limits()) else {
+                let Some(place) = gate.registry().places.admit(source.ip(), gate.limits()) else {
                     gate.ended(Ended::TooMany);
                     continue;
                 };
                 let (gate, app, shutdown) = (gate.clone(), app.clone(), shutdown.clone());
                 tokio::spawn(async move {
-                    connection(tcp, source, gate, app, shutdown).await;
-                    drop(place);
+                    connection(tcp, source, place, gate, app, shutdown).await;
                 });
             }
             Err(error) => {
@@ -78,13 +79,18 @@ pub(crate) async fn serve<A: ServerApp + Send + Sync + 'static>(
 async fn connection<A: ServerApp + Send + Sync + 'static>(
     tcp: TcpStream,
     source: SocketAddr,
+    place: Arc<Place>,
     gate: Arc<impl Listening>,
     app: Arc<A>,
     shutdown: ShutdownWatch,
 ) {
     let _ = tcp.set_nodelay(true);
     let acceptor = TlsAcceptor::from(gate.tls());
-    let tls = match tokio::time::timeout(gate.handshake_timeout(), Box::pin(acceptor.accept(tcp))).await {
+    let handshake = tokio::select! {
+        handshake = tokio::time::timeout(gate.handshake_timeout(), Box::pin(acceptor.accept(tcp))) => handshake,
+        () = place.displaced() => return gate.ended(Ended::Displaced),
+    };
+    let tls = match handshake {
         Err(_) => return gate.ended(Ended::HandshakeTimeout),
         Ok(Err(error)) => {
             let certificate = error
@@ -96,21 +102,22 @@ async fn connection<A: ServerApp + Send + Sync + 'static>(
         }
         Ok(Ok(tls)) => tls,
     };
+    place.established();
     gate.ended(Ended::Established);
-    let (server_name, presented, version, http2) = {
+    let handshake = {
         let session = tls.get_ref().1;
-        let version = match session.protocol_version() {
-            Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
-            _ => "1.3",
-        };
-        (
-            session.server_name().map(str::to_ascii_lowercase),
-            Presented::from_chain(session.peer_certificates()),
-            version,
-            session.alpn_protocol() == Some(b"h2"),
-        )
+        Handshake {
+            source,
+            server_name: session.server_name().map(str::to_ascii_lowercase),
+            certificate: Presented::from_chain(session.peer_certificates()),
+            tls_version: match session.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
+                _ => "1.3",
+            },
+            http2: session.alpn_protocol() == Some(b"h2"),
+        }
     };
-    let connection = gate.registry().add(source, server_name, presented, version, http2);
+    let connection = gate.registry().add(handshake, place);
     let Ok(header) = ResponseHeader::build(200, Some(0)) else { return };
     let digest = Arc::new(ProxyDigest::new(Box::new(header), Some(Box::new(connection.clone()))));
     let stream = GateStream::new(tls, connection.clone(), digest);
@@ -119,8 +126,8 @@ async fn connection<A: ServerApp + Send + Sync + 'static>(
         _ = app.process_new(Box::new(stream), &shutdown) => {}
         () = connection.until_cut() => {}
     }
-    if connection.ended_within_a_head() {
-        gate.refused_before_request();
+    if let Some(why) = connection.why_cut().and_then(Cut::as_str) {
+        gate.cut(why);
     }
     gate.registry().remove(&connection);
 }

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use pingora_proxy::Session;
 use tokio::sync::Notify;
 
 use super::Presented;
+use super::frames::Counts;
+use super::places::{Place, Places};
 use crate::line::Exchange;
 
 /// One TLS connection, from the end of its handshake on.
@@ -24,8 +26,14 @@ pub(crate) struct Connection {
     pub(crate) tls_version: &'static str,
     pub(crate) http2: bool,
     pub(super) progress: Progress,
+    /// What came on HTTP/2, frame by frame.
+    pub(super) frames: Counts,
+    pub(super) place: Arc<Place>,
+    /// Somebody signed in, an enrolled device or a machine client was seen on it.
+    known: AtomicBool,
+    refused: Arc<AtomicU64>,
     cut: Notify,
-    is_cut: AtomicBool,
+    why: OnceLock<Cut>,
     /// What is under way on it, to be judged again while it lasts.
     live: Mutex<Vec<Arc<Exchange>>>,
 }
@@ -41,17 +49,35 @@ impl Connection {
     }
 
     /// Ends it: the task that serves it stops at its next step, in-flight exchanges included.
-    pub(crate) fn cut(&self) {
-        self.is_cut.store(true, Relaxed);
+    pub(crate) fn cut_because(&self, why: Cut) {
+        // The first reason stands.
+        let _ = self.why.set(why);
         self.cut.notify_one();
     }
 
     pub(crate) fn is_cut(&self) -> bool {
-        self.is_cut.load(Relaxed)
+        self.why.get().is_some()
+    }
+
+    pub(super) fn why_cut(&self) -> Option<Cut> {
+        self.why.get().copied()
     }
 
     pub(super) async fn until_cut(&self) {
         self.cut.notified().await;
+    }
+
+    /// Somebody we know uses it.
+    pub(crate) fn is_known(&self) {
+        // Reading a line that others read too is cheap, writing it each time is not.
+        if !self.known.load(Relaxed) {
+            self.known.store(true, Relaxed);
+        }
+    }
+
+    /// Nobody we know has used it, and nothing has happened on it for a second: a place that somebody else may have.
+    pub(super) fn waits_as_stranger(&self) -> bool {
+        !self.known.load(Relaxed) && !self.is_cut() && self.progress.phase().1 >= Duration::from_secs(1)
     }
 
     /// An exchange begins; it counts as under way until [`Self::exchange_ends`].
@@ -86,10 +112,12 @@ impl Connection {
         self.progress.answered();
     }
 
-    /// Bytes of a request came, but it was never shown to us: malformed, refused by pingora, or given up.
-    pub(super) fn ended_within_a_head(&self) -> bool {
-        // On HTTP/2 frames that belong to no request come and go, so this can't be told there.
-        !self.http2 && self.progress.phase().0 == Phase::Head
+    /// Requests that came, or began to come, and were never shown to us: malformed, refused by pingora or h2, given up.
+    fn never_shown(&self) -> u64 {
+        match self.http2 {
+            true => self.frames.opened.load(Relaxed).saturating_sub(self.progress.heads.load(Relaxed)),
+            false => u64::from(self.progress.phase().0 == Phase::Head),
+        }
     }
 
     /// A request body begins to arrive, or has arrived.
@@ -98,6 +126,45 @@ impl Connection {
             self.progress.receiving.fetch_add(1, Relaxed);
         } else {
             self.progress.receiving.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Every request holds the connection, so what is counted now is final.
+        self.refused.fetch_add(self.never_shown(), Relaxed);
+    }
+}
+
+/// Why a connection was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// What is under way on it may not go on. Counted with the decision's reason where that is made.
+    Refused,
+    /// Nothing was under way for long.
+    Idle,
+    /// A request's head took too long.
+    SlowHead,
+    /// A body, or the taking of an answer, made too little progress.
+    Stalled,
+    /// Frames that ask for nothing, or requests that are given up at once, in masses.
+    Flood,
+    /// Somebody else needed a stranger's place.
+    Displaced,
+    /// The gate stops.
+    Stopping,
+}
+
+impl Cut {
+    /// Its word in the metrics. None: it is no refusal, or is counted elsewhere.
+    pub(super) const fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Refused | Self::Idle | Self::Stopping => None,
+            Self::SlowHead => Some("slow-head"),
+            Self::Stalled => Some("stalled"),
+            Self::Flood => Some("flood"),
+            Self::Displaced => Some("displaced"),
         }
     }
 }
@@ -123,6 +190,8 @@ pub(super) struct Progress {
     /// Tick at which the phase began.
     since: AtomicU32,
     active: AtomicU32,
+    /// Requests that were shown to us.
+    heads: AtomicU64,
     pub(super) receiving: AtomicU32,
     pub(super) bytes_in: AtomicU64,
     pub(super) bytes_out: AtomicU64,
@@ -138,6 +207,7 @@ impl Progress {
             phase: AtomicU8::new(Phase::Idle as u8),
             since: AtomicU32::new(now),
             active: AtomicU32::new(0),
+            heads: AtomicU64::new(0),
             receiving: AtomicU32::new(0),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
@@ -183,6 +253,7 @@ impl Progress {
 
     fn head_read(&self) {
         self.active.fetch_add(1, Relaxed);
+        self.heads.fetch_add(1, Relaxed);
         self.enter(Phase::Busy);
     }
 
@@ -200,11 +271,13 @@ pub(crate) struct CoarseClock {
     millis: AtomicU32,
 }
 
-impl CoarseClock {
-    fn new() -> Self {
+impl Default for CoarseClock {
+    fn default() -> Self {
         Self { began: Instant::now(), millis: AtomicU32::new(0) }
     }
+}
 
+impl CoarseClock {
     fn now(&self) -> u32 {
         self.millis.load(Relaxed)
     }
@@ -221,14 +294,6 @@ impl CoarseClock {
     }
 }
 
-/// How many connections may stand at once.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) total: usize,
-    /// From one IPv4 address or IPv6 /64.
-    pub(crate) per_source: usize,
-}
-
 /// How a connection or its attempt ended, for the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -238,6 +303,8 @@ pub(crate) enum Ended {
     /// The client's certificate was refused in the handshake.
     BadCertificate,
     HandshakeFailed,
+    /// Somebody else needed the place while it went on.
+    Displaced,
     TooMany,
 }
 
@@ -248,60 +315,34 @@ impl Ended {
             Self::HandshakeTimeout => "timeout",
             Self::BadCertificate => "bad-certificate",
             Self::HandshakeFailed => "failed",
+            Self::Displaced => "displaced",
             Self::TooMany => "too-many",
         }
     }
 }
 
 /// All live connections.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Registry {
     pub(super) clock: Arc<CoarseClock>,
+    pub(super) places: Arc<Places>,
     next: AtomicU64,
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
-    places: Mutex<Places>,
+    refused: Arc<AtomicU64>,
 }
 
-#[derive(Debug, Default)]
-struct Places {
-    total: usize,
-    by_source: HashMap<IpAddr, usize>,
+/// What the handshake told about a connection.
+pub(super) struct Handshake {
+    pub(super) source: SocketAddr,
+    pub(super) server_name: Option<String>,
+    pub(super) certificate: Option<Presented>,
+    pub(super) tls_version: &'static str,
+    pub(super) http2: bool,
 }
 
 impl Registry {
-    pub(crate) fn new() -> Self {
-        Self {
-            clock: Arc::new(CoarseClock::new()),
-            next: AtomicU64::new(1),
-            connections: Mutex::default(),
-            places: Mutex::default(),
-        }
-    }
-
-    /// Takes a place for a connection that is about to shake hands.
-    pub(super) fn admit(self: &Arc<Self>, source: IpAddr, limits: Limits) -> Option<Place> {
-        let source = prefix(source);
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        if places.total >= limits.total {
-            return None;
-        }
-        let here = places.by_source.entry(source).or_default();
-        if *here >= limits.per_source {
-            return None;
-        }
-        *here += 1;
-        places.total += 1;
-        Some(Place { registry: self.clone(), source })
-    }
-
-    pub(super) fn add(
-        &self,
-        source: SocketAddr,
-        server_name: Option<String>,
-        certificate: Option<Presented>,
-        tls_version: &'static str,
-        http2: bool,
-    ) -> Arc<Connection> {
+    pub(super) fn add(&self, handshake: Handshake, place: Arc<Place>) -> Arc<Connection> {
+        let Handshake { source, server_name, certificate, tls_version, http2 } = handshake;
         let connection = Arc::new(Connection {
             id: self.next.fetch_add(1, Relaxed),
             source,
@@ -310,8 +351,12 @@ impl Registry {
             tls_version,
             http2,
             progress: Progress::new(self.clock.clone()),
+            frames: Counts::default(),
+            place,
+            known: AtomicBool::new(false),
+            refused: self.refused.clone(),
             cut: Notify::new(),
-            is_cut: AtomicBool::new(false),
+            why: OnceLock::new(),
             live: Mutex::default(),
         });
         self.lock().insert(connection.id, connection.clone());
@@ -330,55 +375,12 @@ impl Registry {
         self.lock().len()
     }
 
+    /// Requests that came, or began to come, and were never shown to us.
+    pub(crate) fn refused_before_request(&self) -> u64 {
+        self.refused.load(Relaxed)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What counts as one source: an IPv4 address, or the /64 that one IPv6 customer has at least.
-fn prefix(source: IpAddr) -> IpAddr {
-    match source.to_canonical() {
-        IpAddr::V4(v4) => v4.into(),
-        IpAddr::V6(v6) => std::net::Ipv6Addr::from(u128::from(v6) >> 64 << 64).into(),
-    }
-}
-
-/// A connection's place among the limited number; given back when dropped.
-#[derive(Debug)]
-pub(super) struct Place {
-    registry: Arc<Registry>,
-    source: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut places = self.registry.places.lock().unwrap_or_else(PoisonError::into_inner);
-        places.total -= 1;
-        if let Some(here) = places.by_source.get_mut(&self.source) {
-            *here -= 1;
-            if *here == 0 {
-                places.by_source.remove(&self.source);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_are_limited_in_all_and_per_source_and_given_back() {
-        let registry = Arc::new(Registry::new());
-        let limits = Limits { total: 3, per_source: 2 };
-        let here = IpAddr::from([127, 0, 0, 1]);
-        let there = IpAddr::from([127, 0, 0, 2]);
-        let first = registry.admit(here, limits).unwrap();
-        let _second = registry.admit(here, limits).unwrap();
-        assert!(registry.admit(here, limits).is_none(), "two from one source");
-        let _third = registry.admit(there, limits).unwrap();
-        assert!(registry.admit(there, limits).is_none(), "three in all");
-        drop(first);
-        assert!(registry.admit(here, limits).is_some());
     }
 }

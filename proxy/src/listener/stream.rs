@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::Connection;
+use super::frames::Frames;
 
 /// What is longer is not held back. Pingora's own streams hold back as much, so whatever it writes it also flushes.
 const HELD_BACK: usize = 1460;
@@ -31,13 +32,16 @@ pub(super) struct GateStream {
     /// Taken from pingora, not yet given to TLS. Has no capacity while it is empty: idle connections are many.
     held: Vec<u8>,
     connection: Arc<Connection>,
+    /// On HTTP/2.
+    frames: Option<Frames>,
     /// Pingora hands this to every HTTP session that it makes of the stream; [`Connection::of`] reads it back.
     digest: Arc<ProxyDigest>,
 }
 
 impl GateStream {
     pub(super) fn new(tls: TlsStream<TcpStream>, connection: Arc<Connection>, digest: Arc<ProxyDigest>) -> Self {
-        Self { tls: Box::new(tls), held: Vec::new(), connection, digest }
+        let frames = connection.http2.then(Frames::new);
+        Self { tls: Box::new(tls), held: Vec::new(), connection, frames, digest }
     }
 }
 
@@ -53,7 +57,14 @@ impl AsyncRead for GateStream {
         let polled = Pin::new(&mut *self.tls).poll_read(cx, buf);
         match &polled {
             Poll::Pending => self.connection.progress.read_waits(),
-            Poll::Ready(_) => self.connection.progress.read(buf.filled().len() - before),
+            Poll::Ready(_) => {
+                let this = &mut *self;
+                let read = &buf.filled()[before..];
+                this.connection.progress.read(read.len());
+                if let Some(frames) = &mut this.frames {
+                    frames.read(read, &this.connection.frames);
+                }
+            }
         }
         polled
     }

@@ -6,6 +6,7 @@ mod raw_saas;
 mod saas;
 mod shim;
 mod sso;
+pub(crate) mod wire;
 
 use std::time::Duration;
 
