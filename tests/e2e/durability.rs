@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue, Method};
 
 use crate::harness::{Gate, HOME, OUTSIDE, Shim, eventually, run};
 
-fn long() -> bool {
+pub(crate) fn long() -> bool {
     std::env::var_os("SEKISHO_SOAK").is_some()
 }
 
@@ -47,7 +47,9 @@ fn load(
 }
 
 /// Everything the SaaS saw stands in the record as permitted.
-fn nothing_is_missing(gate: &Gate) -> usize {
+pub(crate) fn nothing_is_missing(gate: &Gate) -> usize {
+    // Before the record is read: people may be at work.
+    let seen = gate.saas.handle.seen();
     let recorded: HashSet<String> = audit::read(&gate.data().join("audit/journal"), &audit::Filter::default())
         .unwrap()
         .filter_map(|entry| match entry.record {
@@ -55,7 +57,6 @@ fn nothing_is_missing(gate: &Gate) -> usize {
             _ => None,
         })
         .collect();
-    let seen = gate.saas.handle.seen();
     let missing: Vec<_> = seen.iter().filter(|s| s.marker.is_some() && !recorded.contains(&s.path)).collect();
     assert!(
         missing.is_empty(),

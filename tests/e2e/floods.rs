@@ -19,12 +19,12 @@ const CUT: &str = "sekisho_cut_total{reason=\"flood\"}";
 
 /// What the gate's process holds.
 #[derive(Clone, Copy, Debug)]
-struct Held {
-    resident_kb: u64,
-    descriptors: usize,
+pub(crate) struct Held {
+    pub(crate) resident_kb: u64,
+    pub(crate) descriptors: usize,
 }
 
-fn held(gate: &Gate) -> Held {
+pub(crate) fn held(gate: &Gate) -> Held {
     let process = format!("/proc/{}", gate.pid());
     let status = std::fs::read_to_string(format!("{process}/status")).unwrap();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -232,7 +232,7 @@ fn whoever_opens_no_window_or_sends_no_body_is_ended() {
 }
 
 /// Connects from an address of the loopback network, and says nothing.
-async fn silent(gate: &Gate, from: [u8; 4]) -> Option<TcpStream> {
+pub(crate) async fn silent(gate: &Gate, from: [u8; 4]) -> Option<TcpStream> {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((std::net::Ipv4Addr::from(from), 0).into()).unwrap();
     let to = (std::net::Ipv4Addr::LOCALHOST, gate.port).into();

@@ -17,6 +17,7 @@
 //! | `attack.rs` | bytes that two servers could take for different requests |
 //! | `downgrade.rs` | the same on HTTP/2 |
 //! | `floods.rs` | who is silent, sends in masses, or takes nothing: others are served, and what it costs is bounded |
+//! | `faults.rs` | the SaaS, names, the disk, the clock, descriptors, memory, the processor: taken away while people work |
 //! | `exchanges.rs` | upgrades, pipelining, interim answers and early ends on both sides |
 //! | `record.rs` | what is in the record, and what never is (promise 4) |
 //! | `durability.rs` | kill, full and read-only disks, floods (promise 1) |
@@ -40,6 +41,7 @@ mod downgrade;
 mod durability;
 mod exchanges;
 mod factors;
+mod faults;
 mod floods;
 mod forwarding;
 mod harness;

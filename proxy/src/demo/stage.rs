@@ -256,6 +256,7 @@ gateway:
   listen: ["127.0.0.1:{port}"]
   data: data
   metrics_listen: "{metrics}"
+  limits: {{ max_connections: 500, per_source_connections: 500 }}
 
 networks:
   facility:

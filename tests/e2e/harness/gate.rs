@@ -55,6 +55,7 @@ pub(crate) struct GateBuilder {
     listen: String,
     pem: bool,
     time_zone: String,
+    resolver: Option<PathBuf>,
 }
 
 impl GateBuilder {
@@ -73,6 +74,12 @@ impl GateBuilder {
     /// Rules instead of the usual ones; indented by two spaces.
     pub(crate) fn policy(mut self, rules: &str) -> Self {
         rules.clone_into(&mut self.policy);
+        self
+    }
+
+    /// A `resolv.conf` for the gate's process alone; root only.
+    pub(crate) fn resolver(mut self, file: &Path) -> Self {
+        self.resolver = Some(file.to_owned());
         self
     }
 
@@ -200,6 +207,7 @@ ca: {{ passphrase_file: passphrase }}
             saas,
             roots,
             environment: self.environment,
+            resolver: self.resolver,
             process: None,
             port: 0,
             metrics_port: 0,
@@ -217,6 +225,7 @@ pub(crate) struct Gate {
     pub(crate) saas: Saas,
     pub(crate) roots: Vec<CertificateDer<'static>>,
     environment: Vec<(String, String)>,
+    resolver: Option<PathBuf>,
     process: Option<Child>,
     pub(crate) port: u16,
     metrics_port: u16,
@@ -249,6 +258,7 @@ impl Gate {
             listen: "127.0.0.1:0".to_owned(),
             pem: false,
             time_zone: "Asia/Tokyo".to_owned(),
+            resolver: None,
         }
     }
 
@@ -259,7 +269,15 @@ impl Gate {
 
     /// As [`Self::start`], but a gate that refuses to start is an answer: its log.
     pub(crate) async fn start_with(&mut self, adjust: impl FnOnce(&mut Command)) -> Result<(), String> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
+        let mut command = match &self.resolver {
+            None => Command::new(env!("CARGO_BIN_EXE_sekisho")),
+            Some(file) => {
+                let mut command = Command::new("unshare");
+                let script = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
+                command.args(["--mount", "sh", "-c", script]).arg(file).arg(env!("CARGO_BIN_EXE_sekisho"));
+                command
+            }
+        };
         command.args(["serve", "--config"]).arg(self.config()).stderr(Stdio::piped()).stdout(Stdio::null());
         command.envs(self.environment.iter().map(|(n, v)| (n, v)));
         adjust(&mut command);

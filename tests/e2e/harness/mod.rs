@@ -3,6 +3,7 @@
 
 mod gate;
 mod raw_saas;
+mod relay;
 mod saas;
 mod shim;
 mod sso;
@@ -13,7 +14,8 @@ use std::time::Duration;
 use demo::client::{Browser, Response};
 
 pub(crate) use gate::{Gate, HOME, OUTSIDE};
-pub(crate) use raw_saas::{Answer, Heard, RawSaas, Then};
+pub(crate) use raw_saas::{Answer, Heard, LOOKED_UP, RawSaas, Then};
+pub(crate) use relay::{Relay, Way};
 pub(crate) use saas::{SAAS_HOST, Saas, certificate};
 pub(crate) use shim::Shim;
 pub(crate) use sso::{IDP_PASSWORD, Sso, account, start_link};

@@ -9,6 +9,9 @@ use tokio_rustls::server::TlsStream;
 
 use super::{SAAS_HOST, certificate};
 
+/// The same SaaS by a name that has to be looked up: what ends in `.localhost` is not.
+pub(crate) const LOOKED_UP: &str = "hidamari-care.example";
+
 /// A request as it came over the wire. What was left when the connection ended, and is no request, counts as one.
 #[derive(Clone, Debug)]
 pub(crate) struct Heard {
@@ -66,7 +69,7 @@ struct Seen {
 
 impl RawSaas {
     pub(crate) async fn start(answer: fn(&Heard) -> Answer) -> Self {
-        let (root_pem, chain, key) = certificate(&[SAAS_HOST, &format!("assets.{SAAS_HOST}")]);
+        let (root_pem, chain, key) = certificate(&[SAAS_HOST, &format!("assets.{SAAS_HOST}"), LOOKED_UP]);
         let mut tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()

@@ -46,6 +46,11 @@ impl Shim {
         replace(&self.control, fault);
     }
 
+    /// From now on the gate's wall clock goes so many microseconds wrong.
+    pub(crate) fn shift(&self, micros: i64) {
+        replace(&self.clock, &if micros == 0 { String::new() } else { format!("+{micros}") });
+    }
+
     /// From now on the gate's wall clock stands at this instant.
     pub(crate) fn stand(&self, at: Timestamp) {
         replace(&self.clock, &format!("={}", at.0));
