@@ -155,7 +155,7 @@ fn begin(
         .begin(Begin {
             host: &exchange.host,
             target,
-            certificate: connection.certificate.as_ref().map(|c| c.fingerprint),
+            certificate: connection.certificate.as_ref().map(|c| c.fingerprint.0),
             remaining_hosts: others.map(str::to_owned).collect(),
             binder: cookies::read(headers, cookies::BEGIN),
             within,
@@ -183,7 +183,7 @@ async fn ticket(passage: &mut Passage, session: &Session, exchange: &Exchange) -
     let login = &passage.generation.login;
     let target = target_of(session);
     let (binder, certificate) =
-        (cookies::read(headers, cookies::BEGIN), connection.certificate.as_ref().map(|c| c.fingerprint));
+        (cookies::read(headers, cookies::BEGIN), connection.certificate.as_ref().map(|c| c.fingerprint.0));
     let (host, now) = (exchange.host.as_str(), passage.now);
 
     let known = Known::look_up(&passage.gate, &passage.generation, &connection, exchange, now);
