@@ -15,6 +15,8 @@
 //! | `forwarding.rs` | what reaches the SaaS and what comes back: headers, cookies, bodies, streams (promise 5) |
 //! | `upstream.rs` | a SaaS that is silent, breaks off or lies; the HTTP that is spoken to it |
 //! | `attack.rs` | bytes that two servers could take for different requests |
+//! | `impostor.rs` | cookies, tickets and handles that are forged, swapped, replayed or planted; headers that claim somebody |
+//! | `certificates.rs` | client certificates no authority should sign; server names and hosts that don't fit |
 //! | `record.rs` | what is in the record, and what never is (promise 4) |
 //! | `durability.rs` | kill, full and read-only disks, floods (promise 1) |
 //! | `roster.rs` | files, leavers, locks, and the gate's own login history |
@@ -31,6 +33,7 @@
 
 mod attack;
 mod browser;
+mod certificates;
 mod demo_tour;
 mod devices;
 mod durability;
@@ -38,6 +41,7 @@ mod factors;
 mod forwarding;
 mod harness;
 mod held_forms;
+mod impostor;
 mod listener;
 mod oidc;
 mod oidc_foreign;

@@ -263,7 +263,9 @@ async fn ticket(passage: &mut Passage, session: &Session, exchange: &Exchange) -
 
 fn is_top_level(headers: &HeaderMap) -> bool {
     let says = |name: &str, wanted: &[u8]| headers.get(name).is_none_or(|v| v.as_bytes() == wanted);
-    says("sec-fetch-mode", b"navigate") && says("sec-fetch-dest", b"document")
+    // A service worker gets the answer to its preload (Service Workers, 3.3), though it looks like a navigation.
+    let by_worker = headers.contains_key("service-worker-navigation-preload");
+    says("sec-fetch-mode", b"navigate") && says("sec-fetch-dest", b"document") && !by_worker
 }
 
 /// A query parameter's value; ours are base64url and need no decoding.

@@ -6,6 +6,7 @@ mod raw_saas;
 mod saas;
 mod shim;
 mod sso;
+mod wire;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ pub(crate) use raw_saas::{Answer, Heard, RawSaas, Then};
 pub(crate) use saas::{SAAS_HOST, Saas, certificate};
 pub(crate) use shim::Shim;
 pub(crate) use sso::{IDP_PASSWORD, Sso, account, start_link};
+pub(crate) use wire::{Stream, Wire, frames};
 
 /// Passwords long enough for the rules.
 pub(crate) const PASSWORD: &str = "himawari-no-hana";
