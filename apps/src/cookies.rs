@@ -46,8 +46,17 @@ pub fn expire(name: &str, path: &str, domain: Option<&str>) -> [String; 2] {
 
 /// Every value of a cookie that may be there for several paths.
 pub fn read_all<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item = &'h str> {
-    let crumbs = headers.get_all(COOKIE).into_iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';'));
-    crumbs.filter_map(move |crumb| crumb.split_once('=').filter(|(key, _)| key.trim() == name).map(|(_, v)| v.trim()))
+    values(headers, name).filter_map(|value| std::str::from_utf8(value).ok())
+}
+
+/// The values of a cookie as they came. Bytes, not text: what a SaaS or a neighbour's script puts beside our cookies may
+/// be in any encoding, and must not hide ours.
+fn values<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h [u8]> {
+    let crumbs = headers.get_all(COOKIE).into_iter().flat_map(|line| line.as_bytes().split(|b| *b == b';'));
+    crumbs.filter_map(move |crumb| {
+        let end = crumb.iter().position(|b| *b == b'=')?;
+        (crumb[..end].trim_ascii() == name.as_bytes()).then(|| crumb[end + 1..].trim_ascii())
+    })
 }
 
 /// The value of `Set-Cookie` that sets a cookie of ours. `Lax`, because people come from other hosts.
@@ -62,21 +71,12 @@ pub fn clear(name: &str) -> String {
 
 /// A cookie's value. None also if it was sent twice with different values: then we can't tell which is ours.
 pub fn read<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let crumbs = headers.get_all(COOKIE).into_iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(';'));
-    let mut found = None;
-    for crumb in crumbs {
-        match crumb.split_once('=') {
-            Some((key, value)) if key.trim() == name => {
-                let value = value.trim();
-                if found.is_some_and(|earlier| earlier != value) {
-                    return None;
-                }
-                found = Some(value);
-            }
-            _ => {}
-        }
+    let mut all = values(headers, name);
+    let first = all.next()?;
+    if first.is_empty() || all.any(|other| other != first) {
+        return None;
     }
-    found.filter(|value| !value.is_empty())
+    std::str::from_utf8(first).ok()
 }
 
 #[cfg(test)]
@@ -97,6 +97,18 @@ mod tests {
         assert_eq!(read(&headers(&["a=1", "__Host-sekisho=x=="]), APP), Some("x=="));
         assert_eq!(read(&headers(&["__Host-sekisho-login=y"]), APP), None);
         assert_eq!(read(&headers(&["__Host-sekisho="]), APP), None);
+    }
+
+    #[test]
+    fn what_others_put_beside_ours_hides_nothing() {
+        for beside in ["memo=\u{4f50}\u{85e4}".as_bytes(), b"memo=\x82\xa0", b"\xff", b"=", b"\"; x"] {
+            let mut line = beside.to_vec();
+            line.extend_from_slice(b"; __Host-sekisho=x");
+            let mut headers = HeaderMap::new();
+            headers.append(COOKIE, http::HeaderValue::from_bytes(&line).unwrap());
+            assert_eq!(read(&headers, APP), Some("x"), "{beside:?}");
+            assert_eq!(read_all(&headers, APP).collect::<Vec<_>>(), ["x"]);
+        }
     }
 
     #[test]

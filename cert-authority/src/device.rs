@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use vocabulary::{DeviceId, GroupName, PersonId, Timestamp};
 
-use crate::Serial;
+use crate::{Fingerprint, Serial};
 
 /// An enrolled device: one certificate, and whose it is.
 ///
@@ -18,6 +18,9 @@ use crate::Serial;
 pub struct Device {
     pub id: DeviceId,
     pub serial: Serial,
+    /// Of the one certificate that is this device's. `None` if it was issued before this was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
     /// `None` for a shared device, which belongs to the facility.
     pub owner: Option<PersonId>,
     /// Whom a shared device is for; empty means everybody on the roster.
@@ -35,6 +38,12 @@ pub struct Device {
 }
 
 impl Device {
+    /// Whether a certificate is this device's. The serial number alone would do as long as nobody else signs with our
+    /// CA's key: should that key be stolen, a certificate made with it and a known serial number is still none of ours.
+    pub fn has_certificate(&self, serial: Serial, fingerprint: Fingerprint) -> bool {
+        self.serial == serial && self.fingerprint.is_none_or(|own| own == fingerprint)
+    }
+
     /// Whether the device may be used at `now`. Revoked outranks expired.
     pub fn standing(&self, now: Timestamp) -> DeviceStanding {
         match self.status {

@@ -8,7 +8,7 @@ use store::{Migration, Row, Store, Transaction};
 use vocabulary::{DeviceId, GroupName, PersonId, Timestamp};
 
 use crate::device::LastSeen;
-use crate::{CertError, Device, Result, RevocationCause, Serial, Status};
+use crate::{CertError, Device, Fingerprint, Result, RevocationCause, Serial, Status};
 
 const MIGRATIONS: &[Migration] = &[
     Migration {
@@ -31,6 +31,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "shared devices",
         // Whom a shared device is for, one name per line; names hold no line breaks. None: everybody.
         sql: "ALTER TABLE device ADD COLUMN groups TEXT",
+    },
+    Migration {
+        name: "fingerprints",
+        // SHA-256 of the certificate. NULL for those that were issued before.
+        sql: "ALTER TABLE device ADD COLUMN fingerprint BYTEA",
     },
 ];
 
@@ -63,7 +68,7 @@ impl Inventory {
         let rows = store.transaction(|tx| {
             tx.query(
                 "SELECT id, serial, owner, name, kind, os, not_before, not_after,
-                        revoked_at, revoked_by, revoked_cause, last_seen, groups FROM device",
+                        revoked_at, revoked_by, revoked_cause, last_seen, groups, fingerprint FROM device",
                 &[],
             )
         })?;
@@ -179,8 +184,8 @@ impl Inventory {
 fn insert(tx: &mut Transaction<'_>, device: &Device) -> Result<()> {
     let groups = device.groups.iter().map(GroupName::as_str).collect::<Vec<_>>().join("\n");
     tx.execute(
-        "INSERT INTO device (id, serial, owner, name, kind, os, not_before, not_after, groups)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO device (id, serial, owner, name, kind, os, not_before, not_after, groups, fingerprint)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         &[
             device.id.as_str().into(),
             device.serial.to_bytes()[..].into(),
@@ -191,6 +196,7 @@ fn insert(tx: &mut Transaction<'_>, device: &Device) -> Result<()> {
             device.not_before.0.into(),
             device.not_after.0.into(),
             Some(groups.as_str()).filter(|g| !g.is_empty()).into(),
+            device.fingerprint.as_ref().map(|fingerprint| &fingerprint.0[..]).into(),
         ],
     )?;
     store_revocation(tx, device)?;
@@ -222,6 +228,10 @@ fn read(row: &Row) -> Result<Device> {
     Ok(Device {
         id: DeviceId::new(id).map_err(|e| fail(e.to_string()))?,
         serial: Serial::from_bytes(row.bytes(1)?).ok_or_else(|| fail("its serial number is not one of ours".into()))?,
+        fingerprint: match row.opt_bytes(13)? {
+            Some(bytes) => Some(Fingerprint(bytes.try_into().map_err(|_| fail("its fingerprint is none".into()))?)),
+            None => None,
+        },
         owner: row.opt_text(2)?.map(PersonId::new).transpose().map_err(|e| fail(e.to_string()))?,
         groups: row
             .opt_text(12)?
@@ -251,6 +261,7 @@ mod tests {
         Device {
             id: DeviceId::new(format!("d-{number}")).unwrap(),
             serial: Serial::from_bytes(&number.to_be_bytes()).unwrap(),
+            fingerprint: (number % 2 == 1).then(|| Fingerprint::of(&number.to_be_bytes())),
             owner: Some(PersonId::new("hanako").unwrap()),
             groups: Vec::new(),
             name: "花子のiPhone".to_owned(),

@@ -13,7 +13,7 @@ use crate::device::LastSeen;
 use crate::p12::{P12Cipher, bundle, password};
 use crate::profile::{self, BACKDATE, DEVICE_VALIDITY_MAX, SERVER_VALIDITY_MAX, check_name};
 use crate::serial::random_text;
-use crate::{CertAuthority, CertError, Device, DeviceKind, Result, Serial, Status, host};
+use crate::{CertAuthority, CertError, Device, DeviceKind, Fingerprint, Result, Serial, Status, host};
 
 /// What a device's certificate is made from.
 #[derive(Clone, Debug)]
@@ -100,6 +100,7 @@ impl CertAuthority {
         let device = Device {
             id,
             serial,
+            fingerprint: Some(Fingerprint::of(&certificate)),
             owner: request.owner.clone(),
             groups: request.groups.clone(),
             name: request.name.clone(),

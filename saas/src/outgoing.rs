@@ -87,7 +87,11 @@ fn fate(name: &str) -> Head {
             "client-ip" | "client-cert" | "client-cert-chain" | "cookie2" => true,
             _ => name.starts_with("cf-") || name.starts_with("cloudfront-"),
         },
-        Some(b'f') => name.starts_with("forwarded") || name.starts_with("fastly-") || name == "front-end-https",
+        Some(b'f') => {
+            name.starts_with("forwarded")
+                || name.starts_with("fastly-")
+                || matches!(name, "fly-client-ip" | "front-end-https")
+        }
         Some(b'h') => name == "http2-settings",
         Some(b'k') => name == "keep-alive",
         Some(b'o') => {
@@ -128,12 +132,16 @@ fn fate(name: &str) -> Head {
 /// nginx, Apache, IIS, Envoy, load balancers and sign-in proxies set for what stands behind them. Tokens that a
 /// SaaS's own scripts send (`X-Auth-Token`, `X-CSRF-Token`, `X-User-Id`) are not among them.
 fn claims(name: &str) -> bool {
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 16] = [
         "real-ip",
         "client-ip",
         "cluster-client-ip",
         "originating-ip",
         "source-ip",
+        "akamai-client-ip",
+        "azure-clientip",
+        "azure-socketip",
+        "proxyuser-ip",
         "proxy-user",
         "remote-user",
         "rewrite-url",
@@ -142,7 +150,7 @@ fn claims(name: &str) -> bool {
         "http-host-override",
         "user",
     ];
-    const BEGINNINGS: [&str; 33] = [
+    const BEGINNINGS: [&str; 35] = [
         "forward",
         "real-",
         "original-",
@@ -174,6 +182,8 @@ fn claims(name: &str) -> bool {
         "envoy-",
         "arr-",
         "amzn-oidc-",
+        "appengine-user-",
+        "vercel-forwarded-",
         "goog-authenticated-user-",
         "ms-client-principal",
     ];

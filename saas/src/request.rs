@@ -180,7 +180,7 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Ambiguity> {
 
 /// Whether taking this header away, as Connection may ask, would change what the request means or who checks it.
 pub(crate) fn decides(name: &str) -> bool {
-    const DECIDING: [&str; 11] = [
+    const DECIDING: [&str; 14] = [
         "host",
         "cookie",
         "authorization",
@@ -192,6 +192,10 @@ pub(crate) fn decides(name: &str) -> bool {
         "if-none-match",
         "if-unmodified-since",
         "expect",
+        // Pingora refuses these three itself, later, when it would look as if the SaaS had failed.
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
     ];
     DECIDING.iter().any(|d| d.eq_ignore_ascii_case(name))
         || ["content-", "sec-", "access-control-"]

@@ -6,9 +6,7 @@ use std::collections::HashSet;
 use futures_util::future::join_all;
 
 use crate::attack::ambiguous;
-use crate::harness::wire::{
-    Answered, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Wire, block, frame, settings,
-};
+use crate::harness::h2::{Answered, CONTINUATION, DATA, END_HEADERS, END_STREAM, H2, HEADERS, block, frame, settings};
 use crate::harness::{Answer, Gate, HOME, RawSaas, SAAS_HOST, eventually, run, sign_in};
 
 type Fields = Vec<(String, String)>;
@@ -231,7 +229,7 @@ fn no_http_2_makes_one_request_here_and_two_at_the_saas() {
         assert_eq!(names.len(), cases.len(), "two cases have one name");
 
         let send = async |case: &Case| {
-            let mut wire = Wire::open(&gate.browser(HOME), "hidamari.gw.localhost", &[]).await;
+            let mut wire = H2::open(&gate.browser(HOME), "hidamari.gw.localhost", &[]).await;
             let fields: Vec<(&str, &str)> = case.fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
             let end = if case.body.is_none() { END_STREAM } else { 0 };
             let mut bytes = frame(HEADERS, END_HEADERS | end, 1, &block(&fields));
@@ -309,7 +307,7 @@ fn a_head_in_many_frames_is_one_request_and_one_without_end_is_none() {
         let fields = usual("split", &host, &cookie);
         let fields: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let whole = block(&fields);
-        let mut wire = Wire::open(&gate.browser(HOME), "hidamari.gw.localhost", &[]).await;
+        let mut wire = H2::open(&gate.browser(HOME), "hidamari.gw.localhost", &[]).await;
         let pieces: Vec<&[u8]> = whole.chunks(7).collect();
         let mut bytes = frame(HEADERS, END_STREAM, 1, pieces[0]);
         for (at, piece) in pieces.iter().enumerate().skip(1) {
@@ -321,11 +319,11 @@ fn a_head_in_many_frames_is_one_request_and_one_without_end_is_none() {
         assert!(matches!(answered, Answered::Status(0x88) | Answered::GoAway(11)), "{answered:?}");
 
         // Settings between the frames of one head end the connection (6.10).
-        let mut wire = Wire::open(&gate.browser(HOME), "hidamari.gw.localhost", &[]).await;
+        let mut wire = H2::open(&gate.browser(HOME), "hidamari.gw.localhost", &[]).await;
         wire.send(&[frame(HEADERS, END_STREAM, 1, pieces[0]), settings(&[])].concat()).await;
         assert!(matches!(wire.answer(1).await, Answered::GoAway(_) | Answered::Closed));
 
-        let mut wire = Wire::open(&gate.browser(HOME), "hidamari.gw.localhost", &[]).await;
+        let mut wire = H2::open(&gate.browser(HOME), "hidamari.gw.localhost", &[]).await;
         wire.send(&frame(HEADERS, END_STREAM, 1, pieces[0])).await;
         wire.closed().await;
         let split = saas.heard_of("/h2/split").len();

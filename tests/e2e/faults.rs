@@ -257,7 +257,8 @@ fn descriptors_memory_and_the_processor_are_taken_away_under_load() {
             descriptors(world.gate.pid(), &format!("{}:", held(&world.gate).descriptors + 1));
             // And more come.
             for n in 1..=20 {
-                waiting.lock().unwrap().extend(silent(&world.gate, [127, 4, 0, n]).await);
+                let came = silent(&world.gate, [127, 4, 0, n]).await;
+                waiting.lock().unwrap().extend(came);
             }
         };
         // New segments can't be opened either, so the record may be out for a while.

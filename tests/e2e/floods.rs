@@ -8,9 +8,9 @@ use demo::client::{Browser, Mode};
 use http::{HeaderMap, Method};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::harness::wire::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, RST_STREAM, WINDOW_UPDATE, Wire, block,
-    frame, settings,
+use crate::harness::h2::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, H2, HEADERS, PING, PRIORITY, RST_STREAM, WINDOW_UPDATE, block, frame,
+    settings,
 };
 use crate::harness::{Answer, Gate, HOME, OUTSIDE, PASSWORD, RawSaas, Then, eventually, run, sign_in};
 
@@ -126,7 +126,7 @@ fn floods_of_frames_are_ended_and_hinder_nobody() {
         ];
         for (name, once, said, deaf) in attacks {
             let flood = async {
-                let mut wire = Wire::open(&gate.browser(OUTSIDE), HOST, &[]).await;
+                let mut wire = H2::open(&gate.browser(OUTSIDE), HOST, &[]).await;
                 wire.send(&once).await;
                 tokio::time::timeout(Duration::from_secs(20), wire.flood(said, deaf)).await
             };
@@ -183,7 +183,7 @@ fn whoever_opens_no_window_or_sends_no_body_is_ended() {
 
         // A hundred answers that nobody takes: strangers' pages, and what the SaaS sends.
         for from in [OUTSIDE, HOME] {
-            let mut wire = Wire::open(&gate.browser(from), HOST, &[(4, 0)]).await;
+            let mut wire = H2::open(&gate.browser(from), HOST, &[(4, 0)]).await;
             let asked: Vec<u8> = (0..100)
                 .flat_map(|n| match from {
                     OUTSIDE => head(2 * n + 1, END_HEADERS | END_STREAM, "GET"),
@@ -208,7 +208,7 @@ fn whoever_opens_no_window_or_sends_no_body_is_ended() {
         }
 
         // More streams than there may be, each with a body that never comes.
-        let mut wire = Wire::open(&gate.browser(HOME), HOST, &[]).await;
+        let mut wire = H2::open(&gate.browser(HOME), HOST, &[]).await;
         let asked: Vec<u8> = (0..150).flat_map(|n| known(2 * n + 1, END_HEADERS, "POST", "/fine")).collect();
         let ends = async {
             wire.send(&asked).await;

@@ -19,6 +19,8 @@
 //! | `floods.rs` | who is silent, sends in masses, or takes nothing: others are served, and what it costs is bounded |
 //! | `faults.rs` | the SaaS, names, the disk, the clock, descriptors, memory, the processor: taken away while people work |
 //! | `exchanges.rs` | upgrades, pipelining, interim answers and early ends on both sides |
+//! | `impostor.rs` | cookies, tickets and handles that are forged, swapped, replayed or planted; headers that claim somebody |
+//! | `certificates.rs` | client certificates no authority should sign; server names and hosts that don't fit |
 //! | `record.rs` | what is in the record, and what never is (promise 4) |
 //! | `durability.rs` | kill, full and read-only disks, floods (promise 1) |
 //! | `roster.rs` | files, leavers, locks, and the gate's own login history |
@@ -35,6 +37,7 @@
 
 mod attack;
 mod browser;
+mod certificates;
 mod demo_tour;
 mod devices;
 mod downgrade;
@@ -46,6 +49,7 @@ mod floods;
 mod forwarding;
 mod harness;
 mod held_forms;
+mod impostor;
 mod listener;
 mod oidc;
 mod oidc_foreign;

@@ -298,7 +298,9 @@ fn signed_in_ago(session: &identity::Session, now: Timestamp) -> u32 {
 
 fn device(core: &Core, roster: &Roster, connection: &Connection, now: Timestamp, today: Date) -> DeviceState {
     let Some(presented) = connection.certificate.as_ref() else { return DeviceState::None };
-    let Some(device) = core.inventory.get(presented.serial) else { return DeviceState::Unknown };
+    let known = core.inventory.get(presented.serial);
+    let own = |device: &Arc<Device>| device.has_certificate(presented.serial, presented.fingerprint);
+    let Some(device) = known.filter(own) else { return DeviceState::Unknown };
     match device.standing(now) {
         DeviceStanding::Revoked => DeviceState::Revoked(device),
         DeviceStanding::Expired => DeviceState::Expired(device),

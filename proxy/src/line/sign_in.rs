@@ -155,7 +155,7 @@ fn begin(
         .begin(Begin {
             host: &exchange.host,
             target,
-            certificate: connection.certificate.as_ref().map(|c| c.fingerprint),
+            certificate: connection.certificate.as_ref().map(|c| c.fingerprint.0),
             remaining_hosts: others.map(str::to_owned).collect(),
             binder: cookies::read(headers, cookies::BEGIN),
             within,
@@ -183,7 +183,7 @@ async fn ticket(passage: &mut Passage, session: &Session, exchange: &Exchange) -
     let login = &passage.generation.login;
     let target = target_of(session);
     let (binder, certificate) =
-        (cookies::read(headers, cookies::BEGIN), connection.certificate.as_ref().map(|c| c.fingerprint));
+        (cookies::read(headers, cookies::BEGIN), connection.certificate.as_ref().map(|c| c.fingerprint.0));
     let (host, now) = (exchange.host.as_str(), passage.now);
 
     let known = Known::look_up(&passage.gate, &passage.generation, &connection, exchange, now);
@@ -263,7 +263,9 @@ async fn ticket(passage: &mut Passage, session: &Session, exchange: &Exchange) -
 
 fn is_top_level(headers: &HeaderMap) -> bool {
     let says = |name: &str, wanted: &[u8]| headers.get(name).is_none_or(|v| v.as_bytes() == wanted);
-    says("sec-fetch-mode", b"navigate") && says("sec-fetch-dest", b"document")
+    // A service worker gets the answer to its preload (Service Workers, 3.3), though it looks like a navigation.
+    let by_worker = headers.contains_key("service-worker-navigation-preload");
+    says("sec-fetch-mode", b"navigate") && says("sec-fetch-dest", b"document") && !by_worker
 }
 
 /// A query parameter's value; ours are base64url and need no decoding.

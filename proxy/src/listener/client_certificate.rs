@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use cert_authority::{Serial, parse_client_certificate};
+use cert_authority::{Fingerprint, Serial, parse_client_certificate};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -23,20 +23,18 @@ pub(crate) struct Presented {
     pub(crate) serial_hex: String,
     pub(crate) not_after: Timestamp,
     /// SHA-256 of the certificate, to which sign-ins are bound.
-    pub(crate) fingerprint: [u8; 32],
+    pub(crate) fingerprint: Fingerprint,
 }
 
 impl Presented {
     pub(super) fn from_chain(chain: Option<&[CertificateDer<'_>]>) -> Option<Self> {
         let leaf = chain?.first()?;
         let parsed = parse_client_certificate(leaf).ok()?;
-        let mut fingerprint = [0; 32];
-        fingerprint.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, leaf).as_ref());
         Some(Self {
             serial: parsed.serial,
             serial_hex: parsed.serial.to_string(),
             not_after: parsed.not_after,
-            fingerprint,
+            fingerprint: parsed.fingerprint,
         })
     }
 }
@@ -85,10 +83,15 @@ impl ClientCertVerifier for DeviceVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let expired = match self.inner.verify_client_cert(end_entity, intermediates, now) {
+            // One that could not be read afterwards would pass for no certificate at all.
+            Ok(verified) => {
+                let unreadable = |_| Error::InvalidCertificate(CertificateError::BadEncoding);
+                return parse_client_certificate(end_entity).map(|_| verified).map_err(unreadable);
+            }
             Err(
                 error @ Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }),
             ) => error,
-            other => return other,
+            Err(error) => return Err(error),
         };
         // Everything but its age must hold: verify once more as of its last second.
         let parsed = parse_client_certificate(end_entity).map_err(|_| expired)?;

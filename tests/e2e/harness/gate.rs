@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use cert_authority::{CertAuthority, Init, Passphrase};
 use demo::client::{Browser, Certificate, Setup};
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use serde_json::Value;
 use tempfile::TempDir;
 use vocabulary::{Clock, SystemClock};
@@ -422,6 +422,18 @@ impl Gate {
     /// The authority, opened beside the gate: for certificates that it would not make.
     pub(crate) fn authority(&self) -> CertAuthority {
         CertAuthority::open(&self.data.join("ca"), &Passphrase::new(PASSPHRASE)).unwrap()
+    }
+
+    /// The device CA with its key in hand: for certificates that it should never sign.
+    pub(crate) fn device_ca(&self) -> rcgen::Issuer<'static, rcgen::KeyPair> {
+        let sealed = std::fs::read(self.data.join("ca/ca-keys.age")).unwrap();
+        let identity = age::scrypt::Identity::new(age::secrecy::SecretString::from(PASSPHRASE.to_owned()));
+        let keys = age::decrypt(&identity, &sealed).unwrap();
+        let certificate = self.authority().device_ca_der().clone();
+        let key = PrivatePkcs8KeyDer::pem_slice_iter(&keys)
+            .map(|key| rcgen::KeyPair::try_from(&key.unwrap()).unwrap())
+            .find(|key| certificate.windows(key.public_key_raw().len()).any(|bytes| bytes == key.public_key_raw()));
+        rcgen::Issuer::from_ca_cert_der(&certificate, key.unwrap()).unwrap()
     }
 
     pub(crate) fn setup(&self, from: IpAddr) -> Setup {

@@ -2,12 +2,13 @@
 //! with browsers, and the operator's command line.
 
 mod gate;
+pub(crate) mod h2;
 mod raw_saas;
 mod relay;
 mod saas;
 mod shim;
 mod sso;
-pub(crate) mod wire;
+mod wire;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub(crate) use relay::{Relay, Way};
 pub(crate) use saas::{SAAS_HOST, Saas, certificate};
 pub(crate) use shim::Shim;
 pub(crate) use sso::{IDP_PASSWORD, Sso, account, start_link};
+pub(crate) use wire::{Stream, Wire, frames};
 
 /// Passwords long enough for the rules.
 pub(crate) const PASSWORD: &str = "himawari-no-hana";
