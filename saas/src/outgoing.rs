@@ -88,7 +88,7 @@ fn fate(name: &str) -> Head {
             _ => name.starts_with("cf-") || name.starts_with("cloudfront-"),
         },
         Some(b'f') => name.starts_with("forwarded") || name.starts_with("fastly-") || name == "front-end-https",
-        Some(b'h') => name == "http2-settings",
+        Some(b'h') => matches!(name, "http2-settings" | "http-method-override"),
         Some(b'k') => name == "keep-alive",
         Some(b'o') => {
             if name == "origin" {
@@ -96,6 +96,7 @@ fn fate(name: &str) -> Head {
             }
             false
         }
+        Some(b'm') => name == "method-override",
         // `Proxy` alone becomes HTTP_PROXY in CGI (CVE-2016-5385).
         Some(b'p') => name == "proxy" || name.starts_with("proxy-"),
         Some(b'r') => {
@@ -125,10 +126,10 @@ fn fate(name: &str) -> Head {
 }
 
 /// Whether `X-` and this claims where a request comes from, who sent it, or what was really asked for: names that
-/// nginx, Apache, IIS, Envoy, load balancers and sign-in proxies set for what stands behind them. Tokens that a
+/// nginx, Apache, IIS, Envoy, load balancers, application servers and sign-in proxies set for what stands behind them. Tokens that a
 /// SaaS's own scripts send (`X-Auth-Token`, `X-CSRF-Token`, `X-User-Id`) are not among them.
 fn claims(name: &str) -> bool {
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 21] = [
         "real-ip",
         "client-ip",
         "cluster-client-ip",
@@ -140,14 +141,30 @@ fn claims(name: &str) -> bool {
         "host",
         "host-override",
         "http-host-override",
+        "http-path-override",
+        "http-destinationurl",
+        "proxy-url",
+        "path-info",
+        "script-name",
+        "method",
+        "requested-method",
+        "tunneled-method",
+        "matched-path",
         "user",
     ];
-    const BEGINNINGS: [&str; 33] = [
+    const BEGINNINGS: [&str; 39] = [
         "forward",
         "real-",
         "original-",
         "rewrite-",
         "remote-",
+        "override-",
+        "request-uri",
+        "accel-",
+        "sendfile-",
+        "invoke-",
+        // Next.js took its caller's word for this one (CVE-2025-29927); its scripts send `X-Middleware-Prefetch`.
+        "middleware-subrequest",
         "sekisho",
         "client-cert",
         "client-dn",
@@ -179,7 +196,8 @@ fn claims(name: &str) -> bool {
     ];
     match name.as_bytes().first() {
         Some(
-            b'a' | b'c' | b'e' | b'f' | b'g' | b'h' | b'm' | b'o' | b'p' | b'r' | b's' | b't' | b'u' | b'v' | b'w',
+            b'a' | b'c' | b'e' | b'f' | b'g' | b'h' | b'i' | b'm' | b'o' | b'p' | b'r' | b's' | b't' | b'u' | b'v'
+            | b'w',
         ) => NAMES.contains(&name) || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)),
         _ => false,
     }

@@ -15,6 +15,7 @@
 //! | `forwarding.rs` | what reaches the SaaS and what comes back: headers, cookies, bodies, streams (promise 5) |
 //! | `upstream.rs` | a SaaS that is silent, breaks off or lies; the HTTP that is spoken to it |
 //! | `attack.rs` | bytes that two servers could take for different requests |
+//! | `bypass/` | targets, hosts and headers that mean one thing to the rules and another to nginx, Apache and Tomcat |
 //! | `record.rs` | what is in the record, and what never is (promise 4) |
 //! | `durability.rs` | kill, full and read-only disks, floods (promise 1) |
 //! | `roster.rs` | files, leavers, locks, and the gate's own login history |
@@ -31,6 +32,7 @@
 
 mod attack;
 mod browser;
+mod bypass;
 mod demo_tour;
 mod devices;
 mod durability;
