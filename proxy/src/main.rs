@@ -6,6 +6,7 @@ mod answer;
 mod cli;
 mod control;
 mod core;
+mod core_dump;
 mod demo;
 mod forward;
 mod gate;
@@ -20,5 +21,6 @@ mod serve;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
+    core_dump::forbid();
     cli::run()
 }

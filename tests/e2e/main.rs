@@ -16,7 +16,8 @@
 //! | `upstream.rs` | a SaaS that is silent, breaks off or lies; the HTTP that is spoken to it |
 //! | `attack.rs` | bytes that two servers could take for different requests |
 //! | `bypass/` | targets, hosts and headers that mean one thing to the rules and another to nginx, Apache and Tomcat |
-//! | `record.rs` | what is in the record, and what never is (promise 4) |
+//! | `record.rs` | what is in the record |
+//! | `secrets.rs` | secrets in every place where one can stand, and every place searched for them (promise 4) |
 //! | `durability.rs` | kill, full and read-only disks, floods (promise 1) |
 //! | `roster.rs` | files, leavers, locks, and the gate's own login history |
 //! | `time.rs` | midnight, daylight saving, idleness, tickets, a clock that leaps back |
@@ -50,6 +51,7 @@ mod policy;
 mod record;
 mod roster;
 mod scim;
+mod secrets;
 mod sessions;
 mod shared_devices;
 mod sign_in;

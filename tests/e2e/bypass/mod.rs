@@ -3,7 +3,7 @@
 
 mod cases;
 mod servers;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::HashMap;
 
