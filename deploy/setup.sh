@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what a set of tasks needs on Debian or Ubuntu, and only what is missing.
 #   deploy/setup.sh build          to compile: a C compiler and cmake (zlib-ng and ring are C)
-#   deploy/setup.sh build test     and to test: browsers and their drivers, certutil, openssl, curl, Python, Node.js, npm
+#   deploy/setup.sh build test     and to test: browsers and their drivers, certutil, openssl, curl, Python, Node.js, npm,
+#                                  nginx, Apache and Tomcat
 #   deploy/setup.sh build bench    and to benchmark: nginx and HAProxy as peers
 set -eu
 
@@ -32,6 +33,17 @@ for task in "$@"; do
 		# For the identity provider that tests/e2e/oidc_foreign.rs installs; 18 or newer.
 		need node nodejs
 		need npm npm
+		# For tests/e2e/bypass. Of Apache and Tomcat the packages without a service, which would take a port of this machine.
+		need nginx nginx-light
+		need apache2 apache2-bin
+		need java default-jre-headless
+		if [ ! -e /usr/share/tomcat10/bin/bootstrap.jar ] && [ ! -e /usr/share/tomcat9/bin/bootstrap.jar ]; then
+			if [ -n "$(apt-cache search --names-only '^tomcat10-common$' 2>/dev/null)" ]; then
+				missing="$missing tomcat10-common"
+			else
+				missing="$missing tomcat9-common"
+			fi
+		fi
 		[ -n "$(find /usr/share/fonts -iname '*cjk*' -print -quit 2>/dev/null)" ] || missing="$missing fonts-noto-cjk"
 		;;
 	bench)

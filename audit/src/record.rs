@@ -19,7 +19,7 @@ pub(crate) const VERSION: u8 = 1;
 
 /// Longest host kept, in characters.
 const HOST_CHARS: usize = 255;
-/// Longest method kept, in characters.
+/// Longest method kept, in bytes.
 const METHOD_CHARS: usize = 32;
 /// Longest path kept, in characters. A stranger decides how long a path is, so something must bound it.
 const PATH_CHARS: usize = 2_048;
@@ -98,8 +98,11 @@ impl RequestIntent<'_> {
         cut(self.host, HOST_CHARS)
     }
 
+    /// Methods are words (RFC 9110, 9.1). What else stands in their place may be the end of somebody's form, with a password
+    /// in it, that a client sent as the next request.
     pub(crate) fn method(&self) -> &str {
-        cut(self.method, METHOD_CHARS)
+        let word = |b: u8| b.is_ascii_alphabetic() || b == b'-';
+        if self.method.len() <= METHOD_CHARS && self.method.bytes().all(word) { self.method } else { "*" }
     }
 
     pub(crate) fn path(&self) -> &str {

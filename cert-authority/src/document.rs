@@ -72,7 +72,7 @@ impl CaDocument {
         };
         let passphrase = match (&self.passphrase_file, &self.credential) {
             (Some(_), Some(name)) => {
-                error("credential", name, "excludes `passphrase_file`: keep one of the two");
+                error("credential", "", "excludes `passphrase_file`: keep one of the two");
                 PassphraseSource::Credential(name.clone())
             }
             (Some(file), None) => PassphraseSource::File(file.clone()),
@@ -81,7 +81,7 @@ impl CaDocument {
         if let PassphraseSource::Credential(name) = &passphrase
             && (name.is_empty() || name.starts_with('.') || name.contains('/'))
         {
-            error("credential", name, "is not a credential's name: it may not be empty, begin with `.` or hold `/`");
+            error("credential", "", "is not a credential's name: it may not be empty, begin with `.` or hold `/`");
         }
         if errors.is_empty() { Ok(CaSettings { device_validity, server_validity, passphrase }) } else { Err(errors) }
     }
@@ -132,8 +132,7 @@ mod tests {
         let errors = resolve(serde_json::json!({
             "device_validity": "3000d", "server_validity": "1s", "passphrase_file": "/p", "credential": "../x",
         }));
-        let expected =
-            ["ca.device_validity 3000d", "ca.server_validity 1s", "ca.credential ../x", "ca.credential ../x"];
+        let expected = ["ca.device_validity 3000d", "ca.server_validity 1s", "ca.credential ", "ca.credential "];
         assert_eq!(errors, Err(expected.map(str::to_owned).to_vec()));
         assert!(serde_json::from_str::<CaDocument>(r#"{"validity": "1d"}"#).is_err(), "an unknown key");
     }

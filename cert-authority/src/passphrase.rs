@@ -46,9 +46,10 @@ impl Passphrase {
     /// The file can't be read, is empty, or is not UTF-8.
     pub fn from_file(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).map(Zeroizing::new);
-        let text = text.map_err(|cause| CertError::NoPassphrase(format!("{}: {cause}", path.display())))?;
+        // Without the name: who takes the setting for the passphrase itself would find it in the log.
+        let text = text.map_err(|cause| CertError::NoPassphrase(format!("its file can't be read: {cause}")))?;
         match text.trim_end_matches(['\r', '\n']) {
-            "" => Err(CertError::NoPassphrase(format!("{} is empty", path.display()))),
+            "" => Err(CertError::NoPassphrase("its file is empty".to_owned())),
             passphrase => Ok(Self::new(passphrase)),
         }
     }

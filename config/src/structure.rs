@@ -126,7 +126,9 @@ impl<'s> Check<'s> {
             Data::Null => format!("has no value; {wanted} belongs here"),
             _ => format!("is {}, but {wanted} belongs here{way_out}", node.kind()),
         };
-        self.refuse(node, problem, Vec::new());
+        // A passphrase in the place of what would hold its file must not be repeated.
+        let shown = if types.contains(&"object") { String::new() } else { node.text() };
+        self.refuse_showing(node, shown, problem, Vec::new());
         false
     }
 
@@ -243,7 +245,11 @@ impl<'s> Check<'s> {
     }
 
     fn refuse(&mut self, node: &mut Node, problem: String, candidates: Vec<String>) {
-        let error = DocumentError::new(self.path.clone(), node.text(), problem).candidates(candidates);
+        self.refuse_showing(node, node.text(), problem, candidates);
+    }
+
+    fn refuse_showing(&mut self, node: &mut Node, shown: String, problem: String, candidates: Vec<String>) {
+        let error = DocumentError::new(self.path.clone(), shown, problem).candidates(candidates);
         self.findings.push(Finding { place: node.place, error });
         node.dropped = true;
     }

@@ -32,7 +32,8 @@ pub struct RuleDocument {
     pub methods: Vec<String>,
     /// Paths without query, written decoded: `*` stands for anything within a segment, `**` for any number of
     /// whole segments, so that `/admin/**` is `/admin` and all beneath. Left out: all. A deny rule doesn't tell
-    /// `/Admin` from `/admin`, because some servers don't.
+    /// `/Admin` and `/admin/` from `/admin`, because some servers don't; where one serves `/admin.json` as well, or
+    /// what stands beneath, write `/admin*` or `/admin/**`.
     #[serde(default, deserialize_with = "named", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     pub paths: Vec<String>,

@@ -6,6 +6,7 @@ mod answer;
 mod cli;
 mod control;
 mod core;
+mod core_dump;
 mod demo;
 mod descriptors;
 mod forward;
@@ -21,5 +22,6 @@ mod serve;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
+    core_dump::forbid();
     cli::run()
 }

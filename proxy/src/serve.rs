@@ -69,10 +69,14 @@ pub(crate) fn install_crypto() -> anyhow::Result<()> {
 pub(crate) fn start_logging(settings: &Settings) {
     use tracing_subscriber::EnvFilter;
     let level = settings.log.level.as_str();
+    // The level is that of our own crates. Of others only what went wrong is told: at debug, h2 prints targets that it
+    // refuses, and others what else is sent.
+    let others = if level == "error" { "error" } else { "warn" };
     // Pingora's own lines say less than the record does, and its error lines hold paths with queries. What webauthn-rs
-    // tells is the answer to a stranger's try, which is recorded, and at debug what the stranger sent.
+    // tells is the answer to a stranger's try, which is recorded.
     let filter = EnvFilter::new(format!(
-        "{level},pingora=off,pingora_core=off,pingora_proxy=off,pingora_pool=off,webauthn_rs=off,webauthn_rs_core=off"
+        "{others},sekisho={level},\
+         pingora=off,pingora_core=off,pingora_proxy=off,pingora_pool=off,webauthn_rs=off,webauthn_rs_core=off"
     ));
     // Under test, or with `demo`, somebody may have set it up already.
     let _ =

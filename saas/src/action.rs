@@ -68,13 +68,32 @@ impl Actions {
         if errors.is_empty() { Ok(Self { rules }) } else { Err(errors) }
     }
 
-    /// `path`: [`crate::Shaped::path`]; `content_type`: the request's, if any; `upgrade`: it asks for a WebSocket.
+    /// `method`: the one that the SaaS executes; `path`: [`crate::Shaped::path`]; `content_type`: the request's, if any;
+    /// `upgrade`: it asks for a WebSocket.
+    ///
+    /// Servers differ on whether `/Residents/7/delete` and `/residents/7/delete/` are `/residents/7/delete`. Where the one
+    /// reading is a configured action and the other is not the same action, what the request does can't be told.
     pub fn guess(&self, method: &Method, path: &str, content_type: Option<&str>, upgrade: bool) -> Guess {
-        let applies =
-            |rule: &&Rule| (rule.methods.is_empty() || rule.methods.contains(method)) && rule.path.matches(path);
-        match self.rules.iter().find(applies) {
-            Some(rule) => Guess { action: rule.action, guessed: false, name: rule.name.clone() },
-            None => Guess { action: by_head(method, content_type, upgrade), guessed: true, name: None },
+        let of_method = |rule: &&Rule| rule.methods.is_empty() || rule.methods.contains(method);
+        let rules = || self.rules.iter().filter(of_method);
+        let named = |rule: &Rule| Guess { action: rule.action, guessed: false, name: rule.name.clone() };
+        let guessed = |action| Guess { action, guessed: true, name: None };
+        let by_head = || guessed(by_head(method, content_type, upgrade));
+        let Some(alike) = rules().find(|rule| rule.path.matches_alike(path)) else { return by_head() };
+        if alike.path.matches(path) {
+            return named(alike);
+        }
+        let as_written = rules().find(|rule| rule.path.matches(path)).map_or_else(by_head, named);
+        if as_written.action == alike.action { as_written } else { guessed(Action::Unknown) }
+    }
+
+    /// As [`Self::guess`], for a POST whose body may name another method: what all of them agree on, else `unknown`.
+    pub fn guess_by_body(&self, path: &str, content_type: Option<&str>) -> Guess {
+        let of = |method: &Method| self.guess(method, path, content_type, false);
+        let post = of(&Method::POST);
+        match [Method::PUT, Method::PATCH, Method::DELETE].iter().all(|method| of(method).action == post.action) {
+            true => post,
+            false => Guess { action: Action::Unknown, guessed: true, name: None },
         }
     }
 
@@ -214,6 +233,36 @@ mod tests {
         assert_eq!(actions.guess(&Method::GET, "/residents/7/delete", None, false).action, Action::Admin);
         assert_eq!(actions.guess(&Method::GET, "/ws", None, true).action, Action::View);
         assert!(actions.guess(&Method::GET, "/other", None, false).guessed);
+    }
+
+    #[test]
+    fn a_path_that_some_servers_take_for_a_configured_one_is_unknown() {
+        let actions = actions(
+            "- { methods: [POST], path: '/residents/*/delete', action: delete }\n\
+             - { path: '/residents/**/show', action: view }\n- { path: /RESIDENTS/7/show, action: view }",
+        );
+        let of = |path: &str| actions.guess(&Method::POST, path, None, false).action;
+        for path in ["/Residents/7/delete", "/residents/7/DELETE", "/residents/7/delete/", "/RESIDENTS/7/Delete/"] {
+            assert_eq!(of(path), Action::Unknown, "{path}");
+        }
+        assert_eq!(of("/residents/7/delete"), Action::Delete);
+        assert_eq!(of("/residents/7/delete/x"), Action::Edit);
+        assert_eq!(of("/RESIDENTS/7/show"), Action::View);
+        assert_eq!(of("/residents/7/show/"), Action::Unknown);
+        assert_eq!(actions.guess(&Method::GET, "/residents/7/show/", None, false).action, Action::View);
+        assert_eq!(actions.guess(&Method::GET, "/residents/7/DELETE", None, false).action, Action::View);
+    }
+
+    #[test]
+    fn a_post_whose_body_may_name_the_method_is_told_by_a_path_of_all_methods_only() {
+        let actions = actions(
+            "- { path: '/residents/*/delete', action: delete }\n- { methods: [POST], path: /login, action: login }",
+        );
+        let of = |path: &str| actions.guess_by_body(path, Some("application/x-www-form-urlencoded")).action;
+        assert_eq!(
+            (of("/residents/7/delete"), of("/login"), of("/residents/7")),
+            (Action::Delete, Action::Unknown, Action::Unknown)
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::action::Actions;
 use crate::authority;
 use crate::document::{AppDocument, Protocol};
 use crate::host_map::HostMap;
+use crate::method::OverrideSet;
 use crate::request::ShapeSet;
 
 /// Labels of the gateway's own hosts, which no app can take.
@@ -32,6 +33,7 @@ pub struct App {
     pub hosts: HostMap,
     pub actions: Actions,
     pub tolerate: ShapeSet,
+    pub overrides: OverrideSet,
     pub protocol: Protocol,
     pub timeouts: Timeouts,
     /// PEM file of roots for the SaaS's certificate; public roots if absent. Not read here.
@@ -142,6 +144,7 @@ fn app(report: &mut Report<'_>, document: &AppDocument, gateway: &Gateway) -> Op
         hosts: hosts?,
         actions: actions.ok()?,
         tolerate: document.tolerate.iter().copied().collect(),
+        overrides: document.method_override.iter().copied().collect(),
         protocol: document.protocol,
         timeouts,
         upstream_ca: document.upstream_ca.clone(),

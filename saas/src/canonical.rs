@@ -17,10 +17,16 @@ pub(crate) fn path(raw: &[u8], tolerate: ShapeSet) -> Result<String, Ambiguity> 
     if !text.is_ascii() && text.chars().any(char::is_control) {
         return Err(Ambiguity::Control);
     }
-    let dotted = |segment: &str| matches!(segment, "." | "..");
     let backslash = text.contains('\\');
+    let dotted = |segment: &str| matches!(segment, "." | "..");
     if text.split('/').any(dotted) || (backslash && text.split(['/', '\\']).any(dotted)) {
         return Err(Ambiguity::DotSegment);
+    }
+    if !text.is_ascii() {
+        check_alike(&text, tolerate)?;
+    }
+    if !tolerate.contains(Shape::TrimmedName) && (text.split('/').any(is_trimmed) || text.contains("::$")) {
+        return Err(Ambiguity::TrimmedName);
     }
     if !text.contains("//") {
         return Ok(text.into_owned());
@@ -35,6 +41,31 @@ pub(crate) fn path(raw: &[u8], tolerate: ShapeSet) -> Result<String, Ambiguity> 
         }
     }
     Ok(single)
+}
+
+/// Whether some servers cut something off this name: Windows dots and blanks at its end, others blanks.
+fn is_trimmed(segment: &str) -> bool {
+    segment.ends_with('.') || segment.starts_with(char::is_whitespace) || segment.ends_with(char::is_whitespace)
+}
+
+/// Characters that turn into `.`, `/` or `\` where names are normalised (NFKC) or written in another code page: CP932 has no
+/// `¥` but a `\` that looks like one. Their words and slashes are usual in Japanese names; dots between them are not.
+fn check_alike(text: &str, tolerate: ShapeSet) -> Result<(), Ambiguity> {
+    if text.contains(['¥', '₩', '＼', '﹨']) && !tolerate.contains(Shape::Backslash) {
+        return Err(Ambiguity::Backslash);
+    }
+    let dots = |segment: &str| {
+        let dots = segment.chars().map(|c| match c {
+            '.' | '．' | '․' | '﹒' => Some(1),
+            '‥' => Some(2),
+            _ => None,
+        });
+        matches!(dots.sum::<Option<u32>>(), Some(1 | 2))
+    };
+    if text.split(['/', '\\', '／', '＼', '﹨', '¥', '₩', '⁄', '∕']).any(dots) {
+        return Err(Ambiguity::DotSegment);
+    }
+    Ok(())
 }
 
 fn decoded(raw: &[u8], tolerate: ShapeSet) -> Result<Vec<u8>, Ambiguity> {
@@ -57,10 +88,11 @@ fn decoded(raw: &[u8], tolerate: ShapeSet) -> Result<Vec<u8>, Ambiguity> {
                     b'/' => allowed(Shape::EncodedSlash, Ambiguity::EncodedSlash)?,
                     b'\\' => allowed(Shape::Backslash, Ambiguity::Backslash)?,
                     b';' => allowed(Shape::EncodedSemicolon, Ambiguity::EncodedSemicolon)?,
+                    b'?' | b'#' => allowed(Shape::EncodedDelimiter, Ambiguity::EncodedDelimiter)?,
                     b'%' => match hex_pair(rest) {
                         None => {}
                         // What a second decoding would turn into structure stays refused.
-                        Some(b'/' | b'\\' | b'.' | b';' | b'%' | 0..=0x1f | 0x7f) => {
+                        Some(b'/' | b'\\' | b'.' | b';' | b'%' | b'?' | b'#' | 0..=0x1f | 0x7f) => {
                             return Err(Ambiguity::DoubleEncoding);
                         }
                         Some(_) => allowed(Shape::DoubleEncoding, Ambiguity::DoubleEncoding)?,
@@ -112,7 +144,7 @@ fn utf8(bytes: Vec<u8>, tolerate: ShapeSet) -> Result<Cow<'static, str>, Ambigui
     }
 }
 
-fn hex_pair(bytes: &[u8]) -> Option<u8> {
+pub(crate) fn hex_pair(bytes: &[u8]) -> Option<u8> {
     let digit = |b: &u8| char::from(*b).to_digit(16).and_then(|d| u8::try_from(d).ok());
     Some(digit(bytes.first()?)? * 16 + digit(bytes.get(1)?)?)
 }

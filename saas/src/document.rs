@@ -35,6 +35,10 @@ pub struct AppDocument {
     /// Shapes of requests that are refused as ambiguous unless named here. Each widens what an attacker can try.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tolerate: Vec<Shape>,
+    /// Where the SaaS lets a POST name another method. Requests that do so elsewhere are refused as ambiguous. Name only
+    /// what the SaaS does: a POST that says GET here is judged as a GET.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub method_override: Vec<OverridePlace>,
     #[serde(default)]
     pub timeouts: TimeoutsDocument,
     /// PEM file of the app's certificate chain, leaf first. Needs `key`. Without both, the bundled CA makes one.
@@ -98,6 +102,29 @@ pub enum Shape {
     EncodedSemicolon = 4,
     /// Percent-encoded bytes of a path that are not UTF-8 (Shift_JIS, EUC-JP); rules see U+FFFD for them.
     InvalidUtf8 = 5,
+    /// `%3f` or `%23` in a path, as a title with a question mark has it; rules then see `?` or `#`.
+    EncodedDelimiter = 6,
+    /// A segment that begins or ends with a blank, ends with `.` or holds `::$`; rules see it as it stands. Servers on
+    /// Windows, and some others, cut that off, and `/admin./x` is `/admin/x` to them.
+    TrimmedName = 7,
+}
+
+/// Where a POST may name the method that the SaaS executes instead. Rules, actions and records then see that method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum OverridePlace {
+    /// The header `X-HTTP-Method-Override` (Rails, Laravel, Symfony, Google, kintone).
+    XHttpMethodOverride = 0,
+    /// The header `X-HTTP-Method` (OData).
+    XHttpMethod = 1,
+    /// The header `X-Method-Override`.
+    XMethodOverride = 2,
+    /// A parameter `_method` of the query (Symfony, Spring).
+    Query = 3,
+    /// A field `_method` of the body (Rails, Laravel, Spring). Bodies are not read, so what a POST does is then `unknown`,
+    /// which rules allow only by name, unless `actions` gives its path one action for POST, PUT, PATCH and DELETE alike.
+    Body = 4,
 }
 
 /// How long the gate waits for the SaaS.

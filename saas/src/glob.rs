@@ -50,7 +50,17 @@ impl Glob {
     }
 
     pub(crate) fn matches(&self, path: &str) -> bool {
-        meets(&self.pieces, path) || self.folder.as_ref().is_some_and(|folder| meets(folder, path))
+        self.meets(path, Case::Told)
+    }
+
+    /// As [`Self::matches`], as a server has it that tells neither capitals from small letters nor `/a/` from `/a`.
+    pub(crate) fn matches_alike(&self, path: &str) -> bool {
+        let without_end = || path.strip_suffix('/').filter(|rest| !rest.is_empty());
+        self.meets(path, Case::Ignored) || without_end().is_some_and(|path| self.meets(path, Case::Ignored))
+    }
+
+    fn meets(&self, path: &str, case: Case) -> bool {
+        meets(&self.pieces, path, case) || self.folder.as_ref().is_some_and(|folder| meets(folder, path, case))
     }
 }
 
@@ -74,6 +84,20 @@ fn pieces(pattern: &str) -> Vec<Piece> {
     pieces
 }
 
+/// Whether ASCII letters match in either case.
+#[derive(Clone, Copy)]
+enum Case {
+    Told,
+    Ignored,
+}
+
+fn begins_with(path: &[u8], text: &str, case: Case) -> bool {
+    match case {
+        Case::Told => path.starts_with(text.as_bytes()),
+        Case::Ignored => path.get(..text.len()).is_some_and(|start| start.eq_ignore_ascii_case(text.as_bytes())),
+    }
+}
+
 /// Where matching goes on when it fails: a star, and how much it has swallowed so far.
 #[derive(Clone, Copy)]
 struct Retry {
@@ -82,7 +106,7 @@ struct Retry {
 }
 
 /// Greedy with two places to return to, so the cost is bounded by the square of the path's length.
-fn meets(pieces: &[Piece], path: &str) -> bool {
+fn meets(pieces: &[Piece], path: &str, case: Case) -> bool {
     let path = path.as_bytes();
     let (mut piece, mut at) = (0, 0);
     let (mut within, mut across): (Option<Retry>, Option<Retry>) = (None, None);
@@ -101,7 +125,7 @@ fn meets(pieces: &[Piece], path: &str) -> bool {
                 piece += 1;
                 continue;
             }
-            Some(Piece::Literal(text)) if path[at..].starts_with(text.as_bytes()) => {
+            Some(Piece::Literal(text)) if begins_with(&path[at..], text, case) => {
                 at += text.len();
                 piece += 1;
                 continue;

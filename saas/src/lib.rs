@@ -9,7 +9,7 @@
 //! 1. [`HostMap::find`]: which of the app's hosts is meant
 //! 2. [`shape`]: the path that rules match and the path that the record keeps, or the request is ambiguous
 //! 3. [`origin`]: whether another site made the browser send it, and whether a page or data is awaited
-//! 4. [`Actions::guess`]: what it does
+//! 4. [`Actions::guess`]: what it does, by the method that the SaaS will execute ([`OverrideSet`])
 //! 5. [`outgoing`]: what changes in its head on the way to the SaaS
 //! 6. [`incoming`]: what changes in the response's head on the way back
 //! 7. [`Actions::on_response`]: what it does after all, judged by the response's head
@@ -30,6 +30,7 @@ mod glob;
 mod host_map;
 mod incoming;
 mod mask;
+mod method;
 pub mod origin;
 mod outgoing;
 mod request;
@@ -37,10 +38,11 @@ mod request;
 pub use action::{Actions, Guess};
 pub use app::{App, CertificateFiles, Gateway, RESERVED_IDS, Timeouts, compile};
 pub use cookie_scope::{CookieScope, cookie_scopes, saas_cookie_names};
-pub use document::{ActionDocument, AppDocument, HostDocument, Protocol, Shape, TimeoutsDocument};
+pub use document::{ActionDocument, AppDocument, HostDocument, OverridePlace, Protocol, Shape, TimeoutsDocument};
 pub use edits::Edits;
 pub use host_map::{HostIndex, HostMap, HostMapError, MappedHost};
 pub use incoming::incoming;
 pub use mask::mask_target;
+pub use method::OverrideSet;
 pub use outgoing::{outgoing, outgoing_preflight};
 pub use request::{Ambiguity, ShapeSet, Shaped, Target, shape, without_authority};

@@ -92,7 +92,7 @@ fn fate(name: &str) -> Head {
                 || name.starts_with("fastly-")
                 || matches!(name, "fly-client-ip" | "front-end-https")
         }
-        Some(b'h') => name == "http2-settings",
+        Some(b'h') => matches!(name, "http2-settings" | "http-method-override"),
         Some(b'k') => name == "keep-alive",
         Some(b'o') => {
             if name == "origin" {
@@ -100,6 +100,7 @@ fn fate(name: &str) -> Head {
             }
             false
         }
+        Some(b'm') => name == "method-override",
         // `Proxy` alone becomes HTTP_PROXY in CGI (CVE-2016-5385).
         Some(b'p') => name == "proxy" || name.starts_with("proxy-"),
         Some(b'r') => {
@@ -129,10 +130,10 @@ fn fate(name: &str) -> Head {
 }
 
 /// Whether `X-` and this claims where a request comes from, who sent it, or what was really asked for: names that
-/// nginx, Apache, IIS, Envoy, load balancers and sign-in proxies set for what stands behind them. Tokens that a
+/// nginx, Apache, IIS, Envoy, load balancers, application servers and sign-in proxies set for what stands behind them. Tokens that a
 /// SaaS's own scripts send (`X-Auth-Token`, `X-CSRF-Token`, `X-User-Id`) are not among them.
 fn claims(name: &str) -> bool {
-    const NAMES: [&str; 16] = [
+    const NAMES: &[&str] = &[
         "real-ip",
         "client-ip",
         "cluster-client-ip",
@@ -148,14 +149,30 @@ fn claims(name: &str) -> bool {
         "host",
         "host-override",
         "http-host-override",
+        "http-path-override",
+        "http-destinationurl",
+        "proxy-url",
+        "path-info",
+        "script-name",
+        "method",
+        "requested-method",
+        "tunneled-method",
+        "matched-path",
         "user",
     ];
-    const BEGINNINGS: [&str; 35] = [
+    const BEGINNINGS: &[&str] = &[
         "forward",
         "real-",
         "original-",
         "rewrite-",
         "remote-",
+        "override-",
+        "request-uri",
+        "accel-",
+        "sendfile-",
+        "invoke-",
+        // Next.js took its caller's word for this one (CVE-2025-29927); its scripts send `X-Middleware-Prefetch`.
+        "middleware-subrequest",
         "sekisho",
         "client-cert",
         "client-dn",
@@ -189,7 +206,8 @@ fn claims(name: &str) -> bool {
     ];
     match name.as_bytes().first() {
         Some(
-            b'a' | b'c' | b'e' | b'f' | b'g' | b'h' | b'm' | b'o' | b'p' | b'r' | b's' | b't' | b'u' | b'v' | b'w',
+            b'a' | b'c' | b'e' | b'f' | b'g' | b'h' | b'i' | b'm' | b'o' | b'p' | b'r' | b's' | b't' | b'u' | b'v'
+            | b'w',
         ) => NAMES.contains(&name) || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)),
         _ => false,
     }

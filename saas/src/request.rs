@@ -6,6 +6,7 @@
 use http::{HeaderMap, HeaderName, Method, header};
 
 use crate::document::Shape;
+use crate::method::{self, OverrideSet};
 use crate::{authority, canonical, field, mask};
 
 /// What was asked for, as it came over the wire.
@@ -32,6 +33,8 @@ pub struct Shaped {
     pub path: String,
     /// What the record keeps: query values, path parameters and token-like segments are `*`.
     pub masked: String,
+    /// The method that the SaaS executes, where the request names another than its own.
+    pub overriding: Option<Method>,
 }
 
 /// Without the path, which may carry tokens.
@@ -94,7 +97,11 @@ pub enum Ambiguity {
     Framing,
     #[error("a header that decides is nominated by Connection")]
     NominatedHeader,
-    #[error("a header overrides the method")]
+    #[error("a name of the path begins or ends with what some servers cut off")]
+    TrimmedName,
+    #[error("the path holds an encoded `?` or `#`")]
+    EncodedDelimiter,
+    #[error("a header or a parameter names another method")]
     MethodOverride,
 }
 
@@ -102,11 +109,17 @@ pub enum Ambiguity {
 ///
 /// # Errors
 /// There is more than one way, or none.
-pub fn shape(target: Target<'_>, headers: &HeaderMap, tolerate: ShapeSet) -> Result<Shaped, Ambiguity> {
+pub fn shape(
+    target: Target<'_>,
+    headers: &HeaderMap,
+    tolerate: ShapeSet,
+    overrides: OverrideSet,
+) -> Result<Shaped, Ambiguity> {
     check_headers(headers)?;
     let path_and_query = origin_form(target, headers)?;
     if path_and_query == b"*" {
-        return Ok(Shaped { path: "*".to_owned(), masked: "*".to_owned() });
+        let overriding = method::overriding(target.method, headers, None, overrides)?;
+        return Ok(Shaped { path: "*".to_owned(), masked: "*".to_owned(), overriding });
     }
     if path_and_query.contains(&b'#') {
         return Err(Ambiguity::Fragment);
@@ -118,9 +131,10 @@ pub fn shape(target: Target<'_>, headers: &HeaderMap, tolerate: ShapeSet) -> Res
     if query.is_some_and(|q| q.iter().any(u8::is_ascii_control)) {
         return Err(Ambiguity::Control);
     }
+    let overriding = method::overriding(target.method, headers, query, overrides)?;
     let path = canonical::path(raw_path, tolerate)?;
     let masked = mask::masked(&path, raw_path, query);
-    Ok(Shaped { path, masked })
+    Ok(Shaped { path, masked, overriding })
 }
 
 /// Headers of which a second one makes two readings. A name that occurs once costs nothing here.
@@ -151,19 +165,10 @@ const SINGLE: [HeaderName; 24] = [
     field::X_REQUESTED_WITH,
 ];
 
-const METHOD_OVERRIDES: [HeaderName; 3] = [
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("x-http-method"),
-    HeaderName::from_static("x-method-override"),
-];
-
 fn check_headers(headers: &HeaderMap) -> Result<(), Ambiguity> {
     // Only then has some name more than one line.
     if headers.len() != headers.keys_len() && SINGLE.iter().any(|name| headers.get_all(name).iter().nth(1).is_some()) {
         return Err(Ambiguity::DuplicateHeader);
-    }
-    if METHOD_OVERRIDES.iter().any(|name| headers.contains_key(name)) {
-        return Err(Ambiguity::MethodOverride);
     }
     let length = headers.get(header::CONTENT_LENGTH);
     let coding = headers.get(header::TRANSFER_ENCODING);

@@ -13,11 +13,16 @@ fn head(pairs: &[(&str, &str)]) -> HeaderMap {
 
 fn of(raw: &[u8], tolerate: &[Shape]) -> Result<Shaped, Ambiguity> {
     let target = Target { method: &Method::GET, raw, authority: None };
-    shape(target, &head(&[("host", "a.gw")]), tolerate.iter().copied().collect())
+    shape(target, &head(&[("host", "a.gw")]), tolerate.iter().copied().collect(), OverrideSet::NONE)
 }
 
 fn with(headers: &[(&str, &str)]) -> Result<Shaped, Ambiguity> {
-    shape(Target { method: &Method::POST, raw: b"/", authority: None }, &head(headers), ShapeSet::NONE)
+    shape(
+        Target { method: &Method::POST, raw: b"/", authority: None },
+        &head(headers),
+        ShapeSet::NONE,
+        OverrideSet::NONE,
+    )
 }
 
 fn path(raw: &str) -> String {
@@ -32,7 +37,8 @@ fn usual_paths_are_decoded_once() {
     assert_eq!(path("/佐藤"), "/佐藤");
     assert_eq!(path("/100%25"), "/100%");
     assert_eq!(path("/a/"), "/a/");
-    assert_eq!(path("/.well-known/..."), "/.well-known/...");
+    assert_eq!(path("/.well-known/.x..y"), "/.well-known/.x..y");
+    assert_eq!(path("/資料／令和８年　１１月．pdf"), "/資料／令和８年　１１月．pdf");
 }
 
 #[test]
@@ -110,6 +116,25 @@ fn what_reads_in_two_ways_is_refused() {
         ("/%c0%ae%c0%ae/", A::InvalidUtf8),
         ("/%95%5c", A::Backslash),
         ("/%83e", A::InvalidUtf8),
+        ("/a%3fb", A::EncodedDelimiter),
+        ("/a%23b", A::EncodedDelimiter),
+        ("/a%253fb", A::DoubleEncoding),
+        ("/.well-known/...", A::TrimmedName),
+        ("/a./b", A::TrimmedName),
+        ("/a/b%2e", A::TrimmedName),
+        ("/files../b", A::TrimmedName),
+        ("/a%20/b", A::TrimmedName),
+        ("/a/%20b", A::TrimmedName),
+        ("/a%c2%a0/b", A::TrimmedName),
+        ("/a/b%e3%80%80", A::TrimmedName),
+        ("/a/b.txt::$DATA", A::TrimmedName),
+        ("/a¥b", A::Backslash),
+        ("/a%c2%a5..%c2%a5b", A::Backslash),
+        ("/a＼b", A::Backslash),
+        ("/．．/b", A::DotSegment),
+        ("/a%ef%bc%8f..%ef%bc%8fb", A::DotSegment),
+        ("/․․/b", A::DotSegment),
+        ("/‥/b", A::DotSegment),
         ("/a#b", A::Fragment),
         ("*", A::TargetForm),
         ("", A::TargetForm),
@@ -134,14 +159,24 @@ fn a_tolerated_shape_passes_and_brings_no_other_along() {
     assert_eq!(path("/%252f", &[Shape::DoubleEncoding]), Err(Ambiguity::DoubleEncoding));
     assert_eq!(path("/a%3bb", &[Shape::EncodedSemicolon]).unwrap(), "/a;b");
     assert_eq!(path("/%83e", &[Shape::InvalidUtf8]).unwrap(), "/\u{fffd}e");
+    assert_eq!(path("/what%3f", &[Shape::EncodedDelimiter]).unwrap(), "/what?");
+    assert_eq!(path("/a./b%20", &[Shape::TrimmedName]).unwrap(), "/a./b ");
+    assert_eq!(path("/a/%2e.", &[Shape::TrimmedName]), Err(Ambiguity::DotSegment));
+    assert_eq!(path("/a¥b", &[Shape::Backslash]).unwrap(), "/a¥b");
+    assert_eq!(path("/a¥..¥b", &[Shape::Backslash]), Err(Ambiguity::DotSegment));
     assert_eq!(path("/%83e%2f", &[Shape::InvalidUtf8]), Err(Ambiguity::EncodedSlash));
 }
 
 #[test]
 fn one_host_is_named_however_often() {
     let of = |raw: &str, authority: Option<&str>, headers: &[(&str, &str)]| {
-        shape(Target { method: &Method::OPTIONS, raw: raw.as_bytes(), authority }, &head(headers), ShapeSet::NONE)
-            .map(|s| s.path)
+        shape(
+            Target { method: &Method::OPTIONS, raw: raw.as_bytes(), authority },
+            &head(headers),
+            ShapeSet::NONE,
+            OverrideSet::NONE,
+        )
+        .map(|s| s.path)
     };
     let host = [("host", "A.gw:8443")];
     assert_eq!(of("https://a.gw:8443/x?y", None, &host).unwrap(), "/x");
@@ -166,7 +201,11 @@ fn a_header_that_stands_once_stands_once() {
         headers.append(&name, HeaderValue::from_static("a.gw"));
         headers.append(&name, HeaderValue::from_static("a.gw"));
         let target = Target { method: &Method::GET, raw: b"/", authority: None };
-        assert_eq!(shape(target, &headers, ShapeSet::NONE), Err(Ambiguity::DuplicateHeader), "{name}");
+        assert_eq!(
+            shape(target, &headers, ShapeSet::NONE, OverrideSet::NONE),
+            Err(Ambiguity::DuplicateHeader),
+            "{name}"
+        );
     }
     assert!(with(&[("host", "a.gw"), ("cookie", "a=1"), ("cookie", "b=2"), ("accept", "a"), ("accept", "b")]).is_ok());
 }
@@ -212,8 +251,17 @@ fn nothing_secret_shows_in_debug() {
 
 fn any_shapes() -> impl Strategy<Value = Vec<Shape>> {
     use Shape as S;
-    let all = [S::EncodedSlash, S::Backslash, S::DoubleSlash, S::DoubleEncoding, S::EncodedSemicolon, S::InvalidUtf8];
-    proptest::sample::subsequence(all.to_vec(), 0..=6)
+    let all = [
+        S::EncodedSlash,
+        S::Backslash,
+        S::DoubleSlash,
+        S::DoubleEncoding,
+        S::EncodedSemicolon,
+        S::InvalidUtf8,
+        S::EncodedDelimiter,
+        S::TrimmedName,
+    ];
+    proptest::sample::subsequence(all.to_vec(), 0..=8)
 }
 
 proptest! {
@@ -228,8 +276,9 @@ proptest! {
             prop_assert!(!shaped.path.chars().any(char::is_control));
             if shapes.is_empty() {
                 // Read once more, nothing changes: no second reading exists.
-                let again = shaped.path.replace('%', "%25").replace('?', "%3f").replace('#', "%23").replace(' ', "%20");
-                prop_assert!(!shaped.path.contains('\\') && !shaped.path.contains(';'));
+                let again = shaped.path.replace('%', "%25").replace(' ', "%20");
+                prop_assert!(!shaped.path.contains(['\\', ';', '?', '#']));
+                prop_assert!(!shaped.path.split('/').any(|s| s.ends_with(['.', ' ']) || s.starts_with(' ')));
                 if !shaped.path.contains('%') {
                     prop_assert_eq!(of(again.as_bytes(), &[]).unwrap().path, shaped.path);
                 }

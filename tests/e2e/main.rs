@@ -21,7 +21,9 @@
 //! | `exchanges.rs` | upgrades, pipelining, interim answers and early ends on both sides |
 //! | `impostor.rs` | cookies, tickets and handles that are forged, swapped, replayed or planted; headers that claim somebody |
 //! | `certificates.rs` | client certificates no authority should sign; server names and hosts that don't fit |
-//! | `record.rs` | what is in the record, and what never is (promise 4) |
+//! | `bypass/` | targets, hosts and headers that mean one thing to the rules and another to nginx, Apache and Tomcat |
+//! | `record.rs` | what is in the record |
+//! | `secrets.rs` | secrets in every place where one can stand, and every place searched for them (promise 4) |
 //! | `durability.rs` | kill, full and read-only disks, floods (promise 1) |
 //! | `roster.rs` | files, leavers, locks, and the gate's own login history |
 //! | `time.rs` | midnight, daylight saving, idleness, tickets, a clock that leaps back |
@@ -37,6 +39,7 @@
 
 mod attack;
 mod browser;
+mod bypass;
 mod certificates;
 mod demo_tour;
 mod devices;
@@ -60,6 +63,7 @@ mod policy;
 mod record;
 mod roster;
 mod scim;
+mod secrets;
 mod sessions;
 mod shared_devices;
 mod sign_in;

@@ -31,17 +31,18 @@ pub(super) fn files(mut settings: identity::Settings, findings: &mut Findings<'_
 fn secret(oidc: &mut OidcSettings, path: &[PathStep], findings: &mut Findings<'_>) {
     let written: PathBuf = oidc.client_secret_file.clone();
     let file = findings.file(&written);
-    let mut wrong = |problem: String| {
-        findings.error(DocumentError::new(path.to_vec(), written.display().to_string(), problem));
-    };
+    // Nor what stands in the place of its name, which may be the secret itself.
+    let mut wrong = |problem: String| findings.error(DocumentError::new(path.to_vec(), "", problem));
     match std::fs::read_to_string(&file) {
-        Err(cause) => wrong(format!("can't be read: {cause}")),
+        Err(cause) => wrong(format!("names a file that can't be read: {cause}")),
         Ok(text) => {
             let text = text.trim_matches(['\r', '\n']);
             if text.is_empty() {
-                wrong("is empty; it has to hold the client secret".to_owned());
+                wrong("names an empty file; it has to hold the client secret".to_owned());
             } else if text.len() > LONGEST || text.contains(char::is_control) {
-                wrong("holds more than one line; it has to hold the client secret, and nothing else".to_owned());
+                wrong(
+                    "names a file of more than one line; it has to hold the client secret, and nothing else".to_owned(),
+                );
             }
             oidc.client_secret = ClientSecret::new(text);
             oidc.client_secret_file = file;

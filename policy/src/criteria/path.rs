@@ -69,9 +69,14 @@ impl Glob {
         }
     }
 
-    /// In a deny rule, ASCII letters match in either case.
+    /// In a deny rule, ASCII letters match in either case, and `/a/` is `/a`: many servers don't tell them apart.
     pub(crate) fn matches(&self, path: &str, effect: Effect) -> bool {
         let path = path.as_bytes();
+        let without_end = || path.strip_suffix(b"/").filter(|rest| effect == Effect::Deny && !rest.is_empty());
+        self.meets(path, effect) || without_end().is_some_and(|path| self.meets(path, effect))
+    }
+
+    fn meets(&self, path: &[u8], effect: Effect) -> bool {
         let (mut piece, mut at) = (0, 0);
         // Where to go on when a match fails: the piece behind the last wildcard, and how far the wildcard reached.
         // Earlier wildcards need no second chance: the last one can take whatever they would have.

@@ -133,11 +133,12 @@ fn everything(rule: &RuleDocument, request: &Request) -> Vec<Lacks> {
     } else {
         (request.method.to_uppercase(), request.path.to_lowercase())
     };
+    let without_end = path.strip_suffix('/').filter(|rest| !allows(rule) && !rest.is_empty()).unwrap_or(&path);
     if !rule.methods.is_empty() && !rule.methods.contains(&method) {
         lacks.push(Lacks::Method);
     }
     let meaning = |pattern: &String| PATHS.iter().find(|(p, _)| p == pattern).unwrap().1;
-    if !rule.paths.is_empty() && !rule.paths.iter().any(|p| meaning(p)(&path)) {
+    if !rule.paths.is_empty() && !rule.paths.iter().any(|p| meaning(p)(&path) || meaning(p)(without_end)) {
         lacks.push(Lacks::Path);
     }
     if !rule.allow.contains(&request.action) && !rule.deny.contains(&request.action) {

@@ -46,6 +46,7 @@ pub(crate) struct Exchange {
     pub(crate) destination: Destination,
     /// The host name asked for, lower case, without port; bounded.
     pub(crate) host: String,
+    /// The one that the SaaS executes, which a POST may name.
     pub(crate) method: http::Method,
     /// For matching: canonical, without query and path parameters.
     pub(crate) path: String,

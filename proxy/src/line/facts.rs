@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use apps::cookies;
 use cert_authority::{Device, DeviceStanding};
+use http::Method;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use identity::{Roster, Standing};
 use pingora_proxy::Session;
 use policy::{AppIndex, BuiltIn, DeviceFact, Facts, GroupSet, NetworkFact, PersonFact, Route};
-use saas::{Guess, Target, origin};
+use saas::{Guess, OverridePlace, Target, origin};
 use vocabulary::{Action, Date, GroupName, LocalTime, PersonId, Timestamp};
 
 use super::exchange::{Destination, Exchange};
@@ -28,15 +29,17 @@ pub(super) fn of_request(passage: &Passage, session: &Session, routed: Routed) -
     let (headers, method) = (&request.headers, &request.method);
     let app = destination.app();
     let target = Target { method, raw: request.raw_path(), authority: request.uri.authority().map(|a| a.as_str()) };
-    let tolerate = app.map(|app| app.tolerate).unwrap_or_default();
+    let (tolerate, overrides) = app.map(|app| (app.tolerate, app.overrides)).unwrap_or_default();
     let shaped = match has_two_lengths(session) {
         true => Err(saas::Ambiguity::Framing),
-        false => saas::shape(target, headers, tolerate),
+        false => saas::shape(target, headers, tolerate, overrides),
     };
-    let (path, masked, ambiguity) = match shaped {
-        Ok(shaped) => (shaped.path, shaped.masked, None),
-        Err(ambiguity) => ("/".to_owned(), saas::mask_target(request.raw_path()), Some(ambiguity)),
+    let (path, masked, overriding, ambiguity) = match shaped {
+        Ok(shaped) => (shaped.path, shaped.masked, shaped.overriding, None),
+        Err(ambiguity) => ("/".to_owned(), saas::mask_target(request.raw_path()), None, Some(ambiguity)),
     };
+    // What the SaaS executes is what is judged and recorded.
+    let executed = overriding.unwrap_or_else(|| method.clone());
     let cookie = match destination {
         Destination::Login => cookies::LOGIN,
         _ => cookies::APP,
@@ -55,12 +58,15 @@ pub(super) fn of_request(passage: &Passage, session: &Session, routed: Routed) -
     let guess = match app {
         Some(app) => {
             let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
-            app.actions.guess(method, &path, content_type, upgrade)
+            match *method == Method::POST && overrides.contains(OverridePlace::Body) {
+                true => app.actions.guess_by_body(&path, content_type),
+                false => app.actions.guess(&executed, &path, content_type, upgrade),
+            }
         }
         None => Guess { action: Action::View, guessed: true, name: None },
     };
     Arc::new(Exchange {
-        method: method.clone(),
+        method: executed,
         path,
         masked,
         ambiguity,

@@ -11,7 +11,7 @@ use config::Settings;
 use policy::Policy;
 use prometheus::{Histogram, IntCounter};
 use rustls::sign::CertifiedKey;
-use saas::{Actions, HostIndex, HostMap, ShapeSet};
+use saas::{Actions, HostIndex, HostMap, OverrideSet, ShapeSet};
 use vocabulary::{AppId, Reason, Timestamp, Zone};
 
 use super::exchange::Exchange;
@@ -89,6 +89,7 @@ pub(crate) struct App {
     pub(crate) map: HostMap,
     pub(crate) actions: Actions,
     pub(crate) tolerate: ShapeSet,
+    pub(crate) overrides: OverrideSet,
     upstreams: Vec<Upstream>,
 }
 
@@ -240,6 +241,7 @@ fn app(settings: &config::App) -> Result<App, GenerationError> {
         map: app.hosts.clone(),
         actions: app.actions.clone(),
         tolerate: app.tolerate,
+        overrides: app.overrides,
         upstreams,
     })
 }

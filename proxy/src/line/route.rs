@@ -59,9 +59,14 @@ fn host_of(request: &RequestHeader) -> String {
         .or_else(|| request.headers.get(http::header::HOST).map(|h| h.as_bytes()))
         .unwrap_or_default();
     let host = match authority.iter().position(|b| *b == b']') {
+        _ if authority.contains(&b'@') => authority,
         Some(end) => &authority[..=end],
         None => authority.split(|b| *b == b':').next().unwrap_or_default(),
     };
+    // What is no name may be a password in the wrong place (`user:password@host`), and is recorded.
+    if !host.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']')) {
+        return "-".to_owned();
+    }
     // Names are at most 253 bytes long; what is longer is nobody's and only its beginning is recorded.
     String::from_utf8_lossy(&host[..host.len().min(253)]).to_ascii_lowercase()
 }
