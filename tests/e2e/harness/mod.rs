@@ -6,6 +6,7 @@ mod raw_saas;
 mod saas;
 mod shim;
 mod sso;
+mod venv;
 
 use std::time::Duration;
 
@@ -13,9 +14,10 @@ use demo::client::{Browser, Response};
 
 pub(crate) use gate::{Gate, HOME, OUTSIDE};
 pub(crate) use raw_saas::{Answer, Heard, RawSaas, Then};
-pub(crate) use saas::{SAAS_HOST, Saas, certificate};
+pub(crate) use saas::{SAAS_HOST, Saas, certificate, pem};
 pub(crate) use shim::Shim;
 pub(crate) use sso::{IDP_PASSWORD, Sso, account, start_link};
+pub(crate) use venv::venv;
 
 /// Passwords long enough for the rules.
 pub(crate) const PASSWORD: &str = "himawari-no-hana";
