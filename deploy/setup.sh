@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what a set of tasks needs on Debian or Ubuntu, and only what is missing.
 #   deploy/setup.sh build          to compile: a C compiler and cmake (zlib-ng and ring are C)
-#   deploy/setup.sh build test     and to test: browsers and their drivers, certutil, openssl, curl, Python, Node.js, npm
+#   deploy/setup.sh build test     and to test: browsers and their drivers, certutil, openssl, curl, Python, Node.js, npm,
+#                                  nginx, PHP, DokuWiki
 #   deploy/setup.sh build bench    and to benchmark: nginx and HAProxy as peers
 set -eu
 
@@ -30,6 +31,10 @@ for task in "$@"; do
 		# For the identity provider that tests/e2e/oidc_foreign.rs installs; 18 or newer.
 		need node nodejs
 		need npm npm
+		# The wiki of tests/e2e/strangers and what serves it. PHP comes before it, lest apt brings Apache for it.
+		need nginx nginx-light
+		need php-cgi php-cgi
+		[ -e /usr/share/dokuwiki/doku.php ] || missing="$missing dokuwiki"
 		[ -n "$(find /usr/share/fonts -iname '*cjk*' -print -quit 2>/dev/null)" ] || missing="$missing fonts-noto-cjk"
 		;;
 	bench)

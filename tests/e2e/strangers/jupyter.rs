@@ -85,17 +85,22 @@ fn jupyterlab_works_as_without_the_gate() {
             home: "/lab",
             actions: r#"[
                 { path: /login, methods: [POST], action: login },
-                { path: "/api/kernels/*/channels", action: edit, name: カーネル },
+                { path: "/api/kernels/*/channels", action: edit },
                 { path: /api/events/subscribe, action: view } ]"#,
             without_cookies: &[],
+            full_addresses: &[],
         };
         let recorded = compare(start, setup, scenario).await;
-        assert_recorded(&recorded, "login", "POST", "/login?next=*");
-        for line in &recorded {
-            println!(
-                "{} {} {} {} {} {}",
-                line["action"], line["method"], line["path"], line["outcome"]["status"], line["person"], line["reason"]
-            );
+        for (action, method, path) in [
+            ("login", "POST", "/login?next=*"),
+            ("view", "GET", "/lab/tree/ward.ipynb"),
+            ("view", "GET", "/api/events/subscribe"),
+            ("edit", "PUT", "/api/contents/ward.ipynb?*"),
+        ] {
+            assert_recorded(&recorded, action, method, path);
         }
+        let kernel = recorded.iter().find(|r| r["path"].as_str().unwrap().ends_with("/channels?session_id=*"));
+        let kernel = kernel.expect("the kernel's WebSocket is not recorded");
+        assert_eq!((&kernel["action"], &kernel["outcome"]["status"]), (&"edit".into(), &101.into()), "{kernel}");
     });
 }

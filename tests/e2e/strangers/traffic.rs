@@ -13,8 +13,8 @@ pub(super) struct Traffic {
     pub(super) requests: usize,
     /// Of these, answered by the browser's own cache.
     pub(super) cached: usize,
-    /// WebSockets that were opened.
-    pub(super) sockets: usize,
+    /// WebSockets that were opened, and the subprotocol that was agreed on.
+    pub(super) sockets: BTreeSet<String>,
     /// Requests the page itself gave up, mostly because it was left.
     pub(super) cancelled: usize,
     /// Network errors and statuses from 400.
@@ -74,13 +74,19 @@ impl Traffic {
                 "Network.webSocketCreated" => {
                     let url = text(&of["url"]);
                     self.hosts.extend(authority(&url));
-                    asked.insert(id, format!("WebSocket {}", normal(&url)));
+                    asked.insert(id, normal(&url));
                 }
                 "Network.webSocketHandshakeResponseReceived" => {
-                    match of["response"]["status"].as_u64() {
-                        Some(101) => self.sockets += 1,
-                        status => self.fail(format!("{}: {status:?}", asked.get(&id).cloned().unwrap_or_default())),
-                    };
+                    let what = asked.get(&id).cloned().unwrap_or_default();
+                    let response = &of["response"];
+                    let protocol = response["headers"].as_object().and_then(|headers| {
+                        headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-protocol"))
+                    });
+                    let protocol = protocol.map(|(_, value)| text(value)).unwrap_or_default();
+                    match response["status"].as_u64() {
+                        Some(101) => _ = self.sockets.insert(format!("{what} {protocol}")),
+                        status => self.fail(format!("{what}: {status:?}")),
+                    }
                 }
                 "Network.webSocketFrameError" => {
                     let what = asked.get(&id).cloned().unwrap_or_default();
@@ -111,7 +117,7 @@ impl fmt::Display for Traffic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} requests ({:?}), {} of them from the cache, {} WebSockets, {} failed, {} given up by the page, {} console errors",
+            "{} requests ({:?}), {} of them from the cache, {:?}, {} failed, {} given up by the page, {} console errors",
             self.requests, self.by_host, self.cached, self.sockets, self.failures, self.cancelled, self.complaints
         )?;
         for line in self.failed.iter().chain(&self.errors) {
@@ -134,7 +140,7 @@ fn authority(url: &str) -> Option<String> {
 
 /// A message or an address, as it reads in every run: hosts are `HOST`, query values and whatever has a digit and is
 /// longer than a word are `*`.
-fn normal(message: &str) -> String {
+pub(super) fn normal(message: &str) -> String {
     let mut out = String::new();
     let mut word = String::new();
     for c in message.chars().chain(['\n']) {
