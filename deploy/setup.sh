@@ -2,9 +2,11 @@
 # Installs what a set of tasks needs on Debian or Ubuntu, and only what is missing.
 #   deploy/setup.sh build          to compile: a C compiler and cmake (zlib-ng and ring are C)
 #   deploy/setup.sh build test     and to test: browsers and their drivers, certutil, openssl, curl, Python, Node.js, npm,
-#                                  nginx, Apache and Tomcat
+#                                  nginx, Apache, Tomcat, PHP, DokuWiki, and programs that attack servers
 #   deploy/setup.sh build bench    and to benchmark: nginx and HAProxy as peers
 set -eu
+# Servers lie there, and people who are not root do not look there.
+PATH="$PATH:/usr/sbin:/sbin"
 
 missing=""
 # need COMMAND PACKAGE
@@ -37,13 +39,11 @@ for task in "$@"; do
 		need nginx nginx-light
 		need apache2 apache2-bin
 		need java default-jre-headless
-		if [ ! -e /usr/share/tomcat10/bin/bootstrap.jar ] && [ ! -e /usr/share/tomcat9/bin/bootstrap.jar ]; then
-			if [ -n "$(apt-cache search --names-only '^tomcat10-common$' 2>/dev/null)" ]; then
-				missing="$missing tomcat10-common"
-			else
-				missing="$missing tomcat9-common"
-			fi
-		fi
+		[ -e /usr/share/tomcat10/bin/bootstrap.jar ] || [ -e /usr/share/tomcat9/bin/bootstrap.jar ] ||
+			missing="$missing tomcat10-common|tomcat9-common"
+		# The wiki of tests/e2e/strangers and what serves it. PHP comes before it, lest apt brings Apache for it.
+		need php-cgi php-cgi
+		[ -e /usr/share/dokuwiki/doku.php ] || missing="$missing dokuwiki"
 		[ -n "$(find /usr/share/fonts -iname '*cjk*' -print -quit 2>/dev/null)" ] || missing="$missing fonts-noto-cjk"
 		;;
 	bench)
@@ -68,5 +68,11 @@ sudo=""
 echo "Installing:$missing"
 export DEBIAN_FRONTEND=noninteractive
 $sudo apt-get update -qq
+# `A|B`: whichever this release has.
+packages=""
+for package in $missing; do
+	first=${package%%|*}
+	if apt-cache show "$first" >/dev/null 2>&1; then packages="$packages $first"; else packages="$packages ${package##*|}"; fi
+done
 # shellcheck disable=SC2086 # a list of package names
-$sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
+$sudo apt-get install -y -qq --no-install-recommends $packages >/dev/null

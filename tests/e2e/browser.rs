@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Gate, PASSWORD, run};
 
@@ -16,7 +17,7 @@ use crate::harness::{Gate, PASSWORD, run};
 pub(crate) struct Chromium {
     pub(crate) client: Client,
     driver: Child,
-    _home: tempfile::TempDir,
+    pub(crate) home: tempfile::TempDir,
     shots: PathBuf,
 }
 
@@ -27,6 +28,15 @@ impl Chromium {
 
     /// With these roots among its trusted authorities.
     pub(crate) async fn start_trusting(roots: &[&Path], language: &str, width: u32, height: u32) -> Self {
+        Self::start_logging(&json!({ "browser": "ALL" }), roots, language, width, height).await
+    }
+
+    /// As [`Self::start_trusting`]; [`Self::log`] tells of every request as well (`performance`).
+    pub(crate) async fn start_watched(roots: &[&Path], language: &str, width: u32, height: u32) -> Self {
+        Self::start_logging(&json!({ "browser": "ALL", "performance": "ALL" }), roots, language, width, height).await
+    }
+
+    async fn start_logging(logs: &Value, roots: &[&Path], language: &str, width: u32, height: u32) -> Self {
         let home = tempfile::tempdir().unwrap();
         trust(home.path(), roots);
         // It takes a free port for IPv4 and wants the same for IPv6; where somebody has that one, it ends.
@@ -47,7 +57,7 @@ impl Chromium {
         ];
         let capabilities = json!({
             "goog:chromeOptions": { "args": arguments, "prefs": { "intl.accept_languages": language } },
-            "goog:loggingPrefs": { "browser": "ALL" },
+            "goog:loggingPrefs": logs,
         });
         let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
             .capabilities(capabilities.as_object().unwrap().clone())
@@ -56,7 +66,7 @@ impl Chromium {
             .expect("Chromium did not start");
         let shots = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screenshots");
         std::fs::create_dir_all(&shots).unwrap();
-        Self { client, driver, _home: home, shots }
+        Self { client, driver, home, shots }
     }
 
     pub(crate) async fn shot(&self, name: &str) {
@@ -81,6 +91,18 @@ impl Chromium {
 
     pub(crate) async fn press(&self, css: &str) {
         self.find(css).await.click().await.unwrap();
+    }
+
+    /// Presses as soon as nothing else lies above it: pages scroll and move while they load.
+    pub(crate) async fn press_when_possible(&self, css: &str) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(15);
+        while let Err(error) = self.find(css).await.click().await {
+            if std::time::Instant::now() > deadline {
+                self.shot("failure").await;
+                panic!("{css} can't be pressed on {}: {error}", self.url().await);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     pub(crate) async fn url(&self) -> String {
@@ -114,6 +136,50 @@ impl Chromium {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Waits until a script's answer is true.
+    pub(crate) async fn until_true(&self, script: &str) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(30);
+        while !matches!(self.client.execute(script, vec![]).await, Ok(Value::Bool(true))) {
+            if std::time::Instant::now() > deadline {
+                self.shot("failure").await;
+                panic!("`{script}` is never true on {}: {}", self.url().await, self.text().await);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// A command of the DevTools protocol.
+    pub(crate) async fn devtools(&self, command: &'static str, parameters: Value) -> Value {
+        #[derive(Debug)]
+        struct DevTools(Value);
+        impl WebDriverCompatibleCommand for DevTools {
+            fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+                base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+            }
+            fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+                (http::Method::POST, Some(self.0.to_string()))
+            }
+        }
+        self.client.issue_cmd(DevTools(json!({ "cmd": command, "params": parameters }))).await.unwrap()
+    }
+
+    /// What was logged since the last call: `browser`, the console; `performance`, the network
+    /// ([`Self::start_watched`]).
+    pub(crate) async fn log(&self, kind: &'static str) -> Vec<Value> {
+        #[derive(Debug)]
+        struct Log(&'static str);
+        impl WebDriverCompatibleCommand for Log {
+            fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+                base.join(&format!("session/{}/se/log", session.unwrap_or_default()))
+            }
+            fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+                (http::Method::POST, Some(json!({ "type": self.0 }).to_string()))
+            }
+        }
+        let log = self.client.issue_cmd(Log(kind)).await.unwrap();
+        log.as_array().cloned().unwrap_or_default()
     }
 
     /// Nothing is wider than the screen.

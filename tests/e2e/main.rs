@@ -30,6 +30,7 @@
 //! | `operation.rs` | start, stop, reload, metrics, the command line |
 //! | `scim.rs` | an identity provider pushes people and groups; an independent suite checks the protocol |
 //! | `browser.rs` | headless Chromium signs in, works, signs out |
+//! | `strangers/` | DokuWiki, Django's admin and JupyterLab, with and without the gate, in headless Chromium |
 //! | `factors.rs` | second factors: set up, used, lost, counted; passwords changed by their owners |
 //! | `passkeys.rs` | headless Chromium with a virtual authenticator: added, used, removed; without scripts |
 //! | `webkit.rs` | WebKit does the same |
@@ -67,6 +68,7 @@ mod secrets;
 mod sessions;
 mod shared_devices;
 mod sign_in;
+mod strangers;
 mod time;
 mod upstream;
 mod webkit;

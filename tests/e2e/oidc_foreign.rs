@@ -11,7 +11,7 @@ use rustls_pki_types::PrivateKeyDer;
 use serde_json::json;
 
 use crate::browser::Chromium;
-use crate::harness::{Gate, certificate, eventually, run};
+use crate::harness::{Gate, certificate, eventually, pem, run};
 
 const HOST: &str = "sso.localhost";
 const SECRET: &str = "a-secret-of-the-gate-and-the-foreign-provider";
@@ -85,13 +85,6 @@ fn prepare() -> Prepared {
         key: pem("PRIVATE KEY", key.secret_pkcs8_der()),
         folder,
     }
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    use base64::Engine as _;
-    let text = base64::engine::general_purpose::STANDARD.encode(der);
-    let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 impl Prepared {

@@ -54,19 +54,8 @@ impl Chromium {
 
     /// A phone's screen: windows are never that narrow, so the page is told another size.
     async fn phone(&self) {
-        #[derive(Debug)]
-        struct Screen;
-        impl WebDriverCompatibleCommand for Screen {
-            fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
-                base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
-            }
-            fn method_and_body(&self, _: &url::Url) -> (Method, Option<String>) {
-                let size = json!({ "width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": true });
-                let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": size });
-                (Method::POST, Some(command.to_string()))
-            }
-        }
-        self.client.issue_cmd(Screen).await.unwrap();
+        let size = json!({ "width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": true });
+        self.devtools("Emulation.setDeviceMetricsOverride", size).await;
     }
 
     async fn command(&self, command: Authenticator) -> Value {
@@ -88,18 +77,7 @@ impl Chromium {
 
     /// What the browser has complained about: a refused style or script would stand there.
     async fn complaints(&self) -> Vec<String> {
-        #[derive(Debug)]
-        struct Log;
-        impl WebDriverCompatibleCommand for Log {
-            fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
-                base.join(&format!("session/{}/se/log", session.unwrap_or_default()))
-            }
-            fn method_and_body(&self, _: &url::Url) -> (Method, Option<String>) {
-                (Method::POST, Some(json!({ "type": "browser" }).to_string()))
-            }
-        }
-        let log = self.client.issue_cmd(Log).await.unwrap();
-        let entries = log.as_array().cloned().unwrap_or_default();
+        let entries = self.log("browser").await;
         entries.iter().filter_map(|entry| entry["message"].as_str()).map(str::to_owned).collect()
     }
 }

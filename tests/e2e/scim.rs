@@ -1,6 +1,6 @@
 //! An identity provider pushes people and groups: SCIM 2.0 over real TLS, and what it does to who is signed in.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use serde_json::{Value, json};
 use vocabulary::{Clock, SystemClock, Timestamp, Zone};
 
-use crate::harness::{Gate, HOME, OUTSIDE, Shim, eventually, run};
+use crate::harness::{Gate, HOME, OUTSIDE, Shim, eventually, run, venv};
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
@@ -393,36 +393,15 @@ fn an_independent_suite_finds_nothing() {
         let gate = gate().await;
         let (_, secret) = token(&gate, "users,groups", "1d");
         let root = gate.data().join("ca/server-root.pem");
-        let (url, script) = (url(&gate, ""), Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/e2e/scim_tester.py"));
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/e2e");
+        let (url, script) = (url(&gate, ""), folder.join("scim_tester.py"));
         let tester = tokio::task::spawn_blocking(move || {
-            Command::new(python()).arg(script).arg(url).arg(root).env("SCIM_TOKEN", secret).output().unwrap()
+            let python = venv("scim-tester", &folder.join("scim_tester.txt"));
+            Command::new(python).arg(script).arg(url).arg(root).env("SCIM_TOKEN", secret).output().unwrap()
         });
         let output = tester.await.unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
         println!("{said}");
     });
-}
-
-/// Python with the pinned suite, in a folder below `target`; installed there if it isn't yet.
-fn python() -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/scim-tester");
-    let python = folder.join("bin/python");
-    let done = folder.join("installed");
-    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/e2e/scim_tester.txt");
-    let wanted = std::fs::read(&requirements).unwrap();
-    if std::fs::read(&done).is_ok_and(|there| there == wanted) {
-        return python;
-    }
-    let run = |program: &Path, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output().unwrap_or_else(|error| {
-            panic!("{} can't be run ({error}); deploy/setup.sh test installs it", program.display())
-        });
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    run(Path::new("python3"), &["-m", "venv", "--clear", folder.to_str().unwrap()]);
-    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-    run(&python, &[&install[..], &[requirements.to_str().unwrap()]].concat());
-    std::fs::write(done, wanted).unwrap();
-    python
 }

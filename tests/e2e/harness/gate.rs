@@ -52,6 +52,7 @@ pub(crate) struct GateBuilder {
     upstream_port: Option<u16>,
     upstream_root: String,
     app: String,
+    apps: String,
     listen: String,
     pem: bool,
     time_zone: String,
@@ -130,6 +131,12 @@ impl GateBuilder {
         self
     }
 
+    /// Further apps beside the usual one; entries of the list, indented by two spaces.
+    pub(crate) fn apps(mut self, yaml: &str) -> Self {
+        yaml.clone_into(&mut self.apps);
+        self
+    }
+
     /// Another address to listen on than IPv4's loopback.
     pub(crate) fn listen(mut self, address: &str) -> Self {
         address.clone_into(&mut self.listen);
@@ -182,7 +189,7 @@ apps:
       - {{ path: /login, methods: [POST], action: login }}
       - {{ path: /notices/ws, action: view }}
       - {{ path: "/residents/*/delete", methods: [POST], action: delete }}
-policy:
+{}policy:
 {}
 ca: {{ passphrase_file: passphrase }}
 {}
@@ -192,6 +199,7 @@ ca: {{ passphrase_file: passphrase }}
             data.display(),
             self.limits,
             self.app,
+            self.apps,
             self.policy,
             self.more,
         );
@@ -255,6 +263,7 @@ impl Gate {
             upstream_port: None,
             upstream_root: String::new(),
             app: String::new(),
+            apps: String::new(),
             listen: "127.0.0.1:0".to_owned(),
             pem: false,
             time_zone: "Asia/Tokyo".to_owned(),

@@ -8,6 +8,7 @@ mod relay;
 mod saas;
 mod shim;
 mod sso;
+mod venv;
 mod wire;
 
 use std::time::Duration;
@@ -17,9 +18,10 @@ use demo::client::{Browser, Response};
 pub(crate) use gate::{Gate, HOME, OUTSIDE};
 pub(crate) use raw_saas::{Answer, Heard, LOOKED_UP, RawSaas, Then};
 pub(crate) use relay::{Relay, Way};
-pub(crate) use saas::{SAAS_HOST, Saas, certificate};
+pub(crate) use saas::{SAAS_HOST, Saas, certificate, pem};
 pub(crate) use shim::Shim;
 pub(crate) use sso::{IDP_PASSWORD, Sso, account, start_link};
+pub(crate) use venv::venv;
 pub(crate) use wire::{Stream, Wire, frames};
 
 /// Passwords long enough for the rules.

@@ -47,3 +47,11 @@ pub(crate) fn certificate(hosts: &[&str]) -> (String, Vec<CertificateDer<'static
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     (root_certificate.pem(), vec![leaf.der().clone()], key)
 }
+
+/// One object in PEM (RFC 7468).
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}

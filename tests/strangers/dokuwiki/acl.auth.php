@@ -1,0 +1,3 @@
+# <?php exit()?>
+*	@ALL	0
+*	@user	8

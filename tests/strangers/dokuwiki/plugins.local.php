@@ -1,0 +1,2 @@
+<?php
+$plugins['testing'] = 0;
