@@ -21,9 +21,10 @@ bench: setup-bench
 	$(CARGO) build --release --workspace --bins
 	$(CARGO) run --release --bin run
 
-# Minutes-long forms of the crash and flood tests, which `make test` runs in short.
+# Minutes-long forms of the crash, flood and fault tests, which `make test` runs in short. One after the other, because they
+# print figures; half an hour in all.
 soak: setup-test
-	SEKISHO_SOAK=1 $(CARGO) test --package sekisho --test e2e --no-fail-fast -- --nocapture durability
+	SEKISHO_SOAK=1 $(CARGO) test --workspace --test e2e --no-fail-fast -- --nocapture --test-threads 1 durability faults floods
 
 setup-build:
 	@deploy/setup.sh build

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use demo::client::{Browser, Mode};
 use http::{HeaderMap, Method};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::harness::h2::{
@@ -228,6 +229,77 @@ fn whoever_opens_no_window_or_sends_no_body_is_ended() {
         .await;
         let after = held(&gate);
         assert!(after.resident_kb < before.resident_kb + 64 * 1_024, "{before:?}, {after:?}");
+    });
+}
+
+#[test]
+fn heads_that_are_too_long_are_refused_and_cost_little() {
+    run(async {
+        let gate = Gate::builder().limits("per_source_connections: 400, head: 4s").start().await;
+        gate.add_staff("sato", &["staff"]);
+        let mut sato = gate.signed_in("sato").await;
+        let long = "a".repeat(8_000);
+        let begin = format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n");
+        let say = async |bytes: String| {
+            let mut stream = gate.browser(OUTSIDE).raw(HOST, &[b"http/1.1"]).await.unwrap();
+            // The gate may hang up while it is still being sent.
+            let _ = stream.write_all(bytes.as_bytes()).await;
+            let mut answer = Vec::new();
+            let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await.unwrap();
+            String::from_utf8_lossy(&answer).lines().next().unwrap_or("closed").to_owned()
+        };
+        for (name, bytes) in [
+            ("a long line", format!("{begin}X-Long: {}\r\n\r\n", long.repeat(30))),
+            ("a long target", format!("GET /{} HTTP/1.1\r\nHost: {HOST}\r\n\r\n", long.repeat(30))),
+            ("many lines", format!("{begin}{}\r\n", format!("X-Long: {long}\r\n").repeat(30))),
+            ("a thousand lines", format!("{begin}{}\r\n", "X: y\r\n".repeat(1_000))),
+            ("blank lines", "\r\n".repeat(100_000)),
+        ] {
+            let answer = say(bytes).await;
+            println!("{name}: {answer}");
+            assert!(answer == "closed" || answer.starts_with("HTTP/1.1 4"), "{name}: {answer}");
+        }
+        assert!(gate.metric("sekisho_cut_total{reason=\"long-head\"}").await >= 3.0);
+        assert!(gate.metric("sekisho_refused_before_request_total").await >= 4.0);
+        // What people may have in a browser full of cookies still passes (RFC 6265, 6.1).
+        let fits = say(format!("{begin}Connection: close\r\n{}\r\n", format!("X-Long: {long}\r\n").repeat(12))).await;
+        assert!(fits.starts_with("HTTP/1.1 403"), "{fits}");
+
+        // HTTP/2: 431 up to four times the limit, and the end of the connection beyond.
+        for times in [9, 40] {
+            let mut h2 = H2::open(&gate.browser(OUTSIDE), HOST, &[]).await;
+            let mut fields = vec![(":method", "GET"), (":scheme", "https"), (":authority", HOST), (":path", "/flood")];
+            fields.extend(std::iter::repeat_n(("x-long", long.as_str()), times));
+            let whole = block(&fields);
+            let pieces: Vec<&[u8]> = whole.chunks(16_000).collect();
+            let mut bytes = frame(HEADERS, END_STREAM, 1, pieces[0]);
+            for (at, piece) in pieces.iter().enumerate().skip(1) {
+                bytes.extend(frame(CONTINUATION, if at + 1 == pieces.len() { END_HEADERS } else { 0 }, 1, piece));
+            }
+            h2.send(&bytes).await;
+            let answer = h2.answer(1).await;
+            println!("{times} fields of 8,000 bytes on HTTP/2: {answer:?}");
+            assert_ne!(answer, crate::harness::h2::Answered::Status(0x88));
+        }
+
+        // Three hundred heads that stop just before the limit, and are never ended.
+        let before = held(&gate);
+        let flood = async {
+            let mut open = Vec::new();
+            let bytes = format!("{begin}X-Long: {}", long.repeat(15));
+            for _ in 0..300 {
+                let mut stream = gate.browser(OUTSIDE).raw(HOST, &[b"http/1.1"]).await.unwrap();
+                let _ = stream.write_all(bytes.as_bytes()).await;
+                open.push(stream);
+            }
+            (held(&gate), open)
+        };
+        let ((most, open), longest) = while_somebody_works(&gate, &mut sato, flood).await;
+        println!("{before:?}, with 300 heads of 120 KB {most:?}, others waited {longest:?} at most");
+        assert!(most.resident_kb < before.resident_kb + 300 * 256, "{before:?}, {most:?}");
+        eventually("slow heads are ended", async || (gate.metric("sekisho_connections").await <= 2.0).then_some(()))
+            .await;
+        drop(open);
     });
 }
 

@@ -146,6 +146,8 @@ pub(crate) enum Cut {
     Idle,
     /// A request's head took too long.
     SlowHead,
+    /// A request's head is longer than any.
+    LongHead,
     /// A body, or the taking of an answer, made too little progress.
     Stalled,
     /// Frames that ask for nothing, or requests that are given up at once, in masses.
@@ -162,6 +164,7 @@ impl Cut {
         match self {
             Self::Refused | Self::Idle | Self::Stopping => None,
             Self::SlowHead => Some("slow-head"),
+            Self::LongHead => Some("long-head"),
             Self::Stalled => Some("stalled"),
             Self::Flood => Some("flood"),
             Self::Displaced => Some("displaced"),
@@ -194,6 +197,8 @@ pub(super) struct Progress {
     heads: AtomicU64,
     pub(super) receiving: AtomicU32,
     pub(super) bytes_in: AtomicU64,
+    /// What had come when the head that is being read began.
+    head_from: AtomicU64,
     pub(super) bytes_out: AtomicU64,
     pub(super) read_waiting: AtomicBool,
     pub(super) write_waiting: AtomicBool,
@@ -210,6 +215,7 @@ impl Progress {
             heads: AtomicU64::new(0),
             receiving: AtomicU32::new(0),
             bytes_in: AtomicU64::new(0),
+            head_from: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             read_waiting: AtomicBool::new(false),
             write_waiting: AtomicBool::new(false),
@@ -234,11 +240,18 @@ impl Progress {
         self.read_waiting.store(true, Relaxed);
     }
 
-    pub(super) fn read(&self, bytes: usize) {
+    /// Returns how much of a head has come by now, if one is being read.
+    pub(super) fn read(&self, bytes: usize) -> u64 {
         self.read_waiting.store(false, Relaxed);
-        self.bytes_in.fetch_add(bytes as u64, Relaxed);
-        if bytes > 0 && self.phase.load(Relaxed) == Phase::Idle as u8 {
-            self.enter(Phase::Head);
+        let before = self.bytes_in.fetch_add(bytes as u64, Relaxed);
+        match self.phase.load(Relaxed) {
+            phase if phase == Phase::Idle as u8 && bytes > 0 => {
+                self.head_from.store(before, Relaxed);
+                self.enter(Phase::Head);
+                bytes as u64
+            }
+            phase if phase == Phase::Head as u8 => (before + bytes as u64).saturating_sub(self.head_from.load(Relaxed)),
+            _ => 0,
         }
     }
 

@@ -22,10 +22,15 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::Connection;
+use super::connection::Cut;
 use super::frames::Frames;
 
 /// What is longer is not held back. Pingora's own streams hold back as much, so whatever it writes it also flushes.
 const HELD_BACK: usize = 1460;
+
+/// Of HTTP/1.1, what comes with it included: pingora would keep a megabyte of a head in memory for anybody. The heads of
+/// HTTP/2 are bounded by h2.
+const LONGEST_HEAD: u64 = 128 * 1024;
 
 pub(super) struct GateStream {
     tls: Box<TlsStream<TcpStream>>,
@@ -60,9 +65,14 @@ impl AsyncRead for GateStream {
             Poll::Ready(_) => {
                 let this = &mut *self;
                 let read = &buf.filled()[before..];
-                this.connection.progress.read(read.len());
-                if let Some(frames) = &mut this.frames {
-                    frames.read(read, &this.connection.frames);
+                let of_head = this.connection.progress.read(read.len());
+                match &mut this.frames {
+                    Some(frames) => frames.read(read, &this.connection.frames),
+                    None if of_head > LONGEST_HEAD => {
+                        this.connection.cut_because(Cut::LongHead);
+                        return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
+                    }
+                    None => {}
                 }
             }
         }
