@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; the others are parts of them, or longer.
-.PHONY: demo tour test lint bench soak setup-build setup-test setup-bench
+.PHONY: demo tour test lint bench soak fuzz setup-build setup-test setup-bench
 
 # One set of features and one profile for everything that is not a benchmark, so that nothing compiles twice.
 CARGO ?= cargo
@@ -25,6 +25,22 @@ bench: setup-bench
 # print figures; half an hour in all.
 soak: setup-test
 	SEKISHO_SOAK=1 $(CARGO) test --workspace --test e2e --no-fail-fast -- --nocapture --test-threads 1 durability faults floods
+
+# Looks for inputs that break a property of tests/properties, each target FUZZ_SECONDS long, from the kept inputs on. What
+# it finds lies in fuzz/artifacts; once mended, it is kept below fuzz/seeds, where `make test` holds it too. At first all
+# is compiled anew, with libFuzzer's instrumentation. Without a sanitizer: no code of ours is unsafe, so there is nothing
+# for one to find, and it is the sanitizer alone that would need a nightly toolchain (or RUSTC_BOOTSTRAP=1).
+FUZZ_SECONDS ?= 60
+FUZZ ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+fuzz: setup-build
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked --version 0.13.2
+	@# The same versions as in the gate.
+	cp Cargo.lock fuzz/Cargo.lock
+	@cd fuzz && $(CARGO) fuzz build --sanitizer none && for target in $(FUZZ); do \
+		mkdir -p corpus/$$target && echo "== $$target" && \
+		$(CARGO) fuzz run --sanitizer none $$target corpus/$$target seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) \
+			-max_len=8192 -timeout=10 $$([ ! -f dictionaries/$$target.dict ] || echo -dict=dictionaries/$$target.dict) || exit 1; \
+	done
 
 setup-build:
 	@deploy/setup.sh build

@@ -17,6 +17,8 @@ mod durable;
 mod error;
 mod follow;
 mod frame;
+#[doc(hidden)]
+pub mod inside;
 mod journal;
 mod json;
 mod queue;

@@ -118,6 +118,10 @@ impl Order<'_> {
         }
         if scan.damaged {
             self.quarantine(&path, &bytes)?;
+            if !scan.frames.iter().any(|frame| frame.kind.is_numbered()) {
+                self.found.truncated_bytes += scan.torn;
+                return self.remove(&path);
+            }
             let mut good = header.encode().to_vec();
             scan.frames.iter().for_each(|frame| good.extend_from_slice(&bytes[frame.span.clone()]));
             self.disk.replace(&path, &good).map_err(AuditError::io("could not rewrite", &path))?;

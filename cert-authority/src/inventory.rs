@@ -404,7 +404,8 @@ mod tests {
     fn a_device_is_published_in_this_shape() {
         let json = serde_json::to_value(device(1)).unwrap();
         let expected = serde_json::json!({
-            "id": "d-1", "serial": "00000000000000000000000000000001", "owner": "hanako",
+            "id": "d-1", "serial": "00000000000000000000000000000001",
+            "fingerprint": Fingerprint::of(&1u128.to_be_bytes()).to_string(), "owner": "hanako",
             "name": "花子のiPhone", "kind": "byod", "os": null, "not_before": 1_793_491_200_000_000i64,
             "not_after": 1_793_577_600_000_000i64, "status": {"state": "active"}, "last_seen": null,
         });

@@ -12,7 +12,9 @@ pub(crate) fn path(raw: &[u8], tolerate: ShapeSet) -> Result<String, Ambiguity> 
         // The usual path: nothing to decode.
         String::from_utf8_lossy(raw)
     } else {
-        utf8(decoded(raw, tolerate)?, tolerate)?
+        let bytes = decoded(raw, tolerate)?;
+        check_encoded_again(&bytes, tolerate)?;
+        utf8(bytes, tolerate)?
     };
     if !text.is_ascii() && text.chars().any(char::is_control) {
         return Err(Ambiguity::Control);
@@ -89,14 +91,6 @@ fn decoded(raw: &[u8], tolerate: ShapeSet) -> Result<Vec<u8>, Ambiguity> {
                     b'\\' => allowed(Shape::Backslash, Ambiguity::Backslash)?,
                     b';' => allowed(Shape::EncodedSemicolon, Ambiguity::EncodedSemicolon)?,
                     b'?' | b'#' => allowed(Shape::EncodedDelimiter, Ambiguity::EncodedDelimiter)?,
-                    b'%' => match hex_pair(rest) {
-                        None => {}
-                        // What a second decoding would turn into structure stays refused.
-                        Some(b'/' | b'\\' | b'.' | b';' | b'%' | b'?' | b'#' | 0..=0x1f | 0x7f) => {
-                            return Err(Ambiguity::DoubleEncoding);
-                        }
-                        Some(_) => allowed(Shape::DoubleEncoding, Ambiguity::DoubleEncoding)?,
-                    },
                     byte if byte.is_ascii_control() => return Err(Ambiguity::Control),
                     _ => {}
                 }
@@ -111,6 +105,22 @@ fn decoded(raw: &[u8], tolerate: ShapeSet) -> Result<Vec<u8>, Ambiguity> {
         }
     }
     Ok(out)
+}
+
+/// What is decoded must not be an encoding still, however it came about: `%2541`, but also `%25%34%31` and `%25%341`.
+fn check_encoded_again(decoded: &[u8], tolerate: ShapeSet) -> Result<(), Ambiguity> {
+    for at in memchr::memchr_iter(b'%', decoded) {
+        match hex_pair(&decoded[at + 1..]) {
+            None => {}
+            // What a second decoding would turn into structure stays refused.
+            Some(b'/' | b'\\' | b'.' | b';' | b'%' | b'?' | b'#' | 0..=0x1f | 0x7f) => {
+                return Err(Ambiguity::DoubleEncoding);
+            }
+            Some(_) if tolerate.contains(Shape::DoubleEncoding) => {}
+            Some(_) => return Err(Ambiguity::DoubleEncoding),
+        }
+    }
+    Ok(())
 }
 
 /// A parameter is passed on unread, so it must not hold what another server could read as structure.

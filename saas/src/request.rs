@@ -229,15 +229,18 @@ fn origin_form<'a>(target: Target<'a>, headers: &HeaderMap) -> Result<&'a [u8], 
 
 /// Whether this is one host with a port or without, and nothing else: no list, no user, no blank (RFC 9110, 7.2).
 fn is_one_host(authority: &[u8]) -> bool {
-    let end = match authority.iter().position(|b| *b == b']') {
-        Some(bracket) => bracket + 1,
-        None => authority.iter().position(|b| *b == b':').unwrap_or(authority.len()),
+    let address = authority.first() == Some(&b'[');
+    let end = match address {
+        true => authority.iter().position(|b| *b == b']').map_or(0, |bracket| bracket + 1),
+        false => authority.iter().position(|b| *b == b':').unwrap_or(authority.len()),
     };
     let (host, port) = authority.split_at(end);
-    let named = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'[' | b']' | b':');
-    !host.is_empty()
-        && host.iter().all(named)
-        && (port.is_empty() || port[0] == b':' && port[1..].iter().all(u8::is_ascii_digit))
+    let named = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    let is_host = match host {
+        [b'[', inner @ .., b']'] => inner.iter().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.')),
+        host => !address && host.iter().all(named),
+    };
+    is_host && !host.is_empty() && (port.is_empty() || port[0] == b':' && port[1..].iter().all(u8::is_ascii_digit))
 }
 
 /// The origin form that an absolute form stands for (RFC 9112, 3.2.2), if both it and Host name the one `host`.

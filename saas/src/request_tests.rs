@@ -93,6 +93,8 @@ fn what_reads_in_two_ways_is_refused() {
         ("/a%252fb", A::DoubleEncoding),
         ("/%252e%252e/a", A::DoubleEncoding),
         ("/%2541dmin", A::DoubleEncoding),
+        ("/%25%32%66admin", A::DoubleEncoding),
+        ("/%25%341dmin", A::DoubleEncoding),
         ("/a%3bx", A::EncodedSemicolon),
         ("/../a", A::DotSegment),
         ("/a/..", A::DotSegment),

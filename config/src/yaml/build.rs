@@ -23,7 +23,7 @@ pub(crate) fn parse(text: &str) -> (Option<Node>, Vec<Finding>) {
             Ok((event, span)) => builder.event(event, place(span.start)),
             Err(error) => {
                 let tab = if error.info().contains("tab") { "; indent with spaces" } else { "" };
-                builder.fault(place(*error.marker()), "", format!("is no YAML: {}{tab}", error.info()));
+                builder.fault(within(text, place(*error.marker())), "", format!("is no YAML: {}{tab}", error.info()));
                 Err(Stop)
             }
         };
@@ -41,6 +41,15 @@ const START: Place = Place { line: 1, column: 1 };
 
 fn place(marker: Marker) -> Place {
     Place { line: marker.line().max(1), column: marker.col() + 1 }
+}
+
+/// The parser counts a line after the last one where the text ends too early.
+fn within(text: &str, place: Place) -> Place {
+    let lines = text.lines().count() + usize::from(text.is_empty() || text.ends_with('\n'));
+    if place.line <= lines {
+        return place;
+    }
+    Place { line: lines, column: text.lines().last().unwrap_or_default().chars().count() + 1 }
 }
 
 /// Nothing after this can be understood.

@@ -137,7 +137,11 @@ impl fmt::Debug for SignIns {
 }
 
 impl SignIns {
-    pub(crate) fn new() -> Result<Self, IdentityError> {
+    /// None under way yet.
+    ///
+    /// # Errors
+    /// The operating system gave no random bytes.
+    pub fn new() -> Result<Self, IdentityError> {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &secret::random::<32>()?);
         Ok(Self { table: Arc::default(), key: Arc::new(key) })
     }

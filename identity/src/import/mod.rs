@@ -40,11 +40,11 @@ pub struct Problem {
 
 impl Problem {
     fn of_line(line: u64, problem: impl Into<String>) -> Self {
-        Self { line, column: None, value: None, problem: problem.into() }
+        Self { line, column: None, value: None, problem: shown(&problem.into()) }
     }
 
     fn of_cell(line: u64, column: &str, value: &str, problem: impl Into<String>) -> Self {
-        Self { line, column: Some(short(column)), value: Some(short(value)), problem: problem.into() }
+        Self { line, column: Some(short(column)), value: Some(short(value)), problem: shown(&problem.into()) }
     }
 }
 
@@ -62,9 +62,14 @@ impl fmt::Display for Problem {
     }
 }
 
+/// For a terminal: a file may hold what moves its cursor or changes its colours.
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 fn short(text: &str) -> String {
     const LONGEST: usize = 40;
-    let mut out: String = text.chars().take(LONGEST).collect();
+    let mut out: String = text.chars().take(LONGEST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if text.chars().nth(LONGEST).is_some() {
         out.push('…');
     }

@@ -111,10 +111,11 @@ fn some_request() -> impl Strategy<Value = Request> {
     let device = prop_oneof![
         4 => select(vec![Device::None, Device::Expired, Device::Shared, Device::SharedByOthers]),
         2 => select(PEOPLE.map(Device::Of).to_vec()),
-        1 => select(vec![Device::Revoked, Device::Unknown, Device::OfLeaver]),
+        1 => select(vec![Device::Revoked, Device::Unknown]),
+        1 => select(vec![Standing::NotOnRoster, Standing::NotYet, Standing::Retired, Standing::Locked]).prop_map(Device::OwnerOut),
     ];
     let rarely = || prop::bool::weighted(0.04);
-    let flags = (rarely(), rarely(), rarely(), rarely(), prop::bool::weighted(0.1), rarely());
+    let flags = (rarely(), rarely(), rarely(), rarely(), prop::bool::weighted(0.1), rarely(), rarely());
     let local = (1_i8..9, 0_u16..1440).prop_map(|(day, minute)| LocalTime { minute, ..at(day, 0, 0) });
     let paths = vec!["/", "/residents", "/residents/7", "/Residents/7", "/residents/7/notes", "/resources", "/RES"];
     let head = (select(vec!["GET", "POST", "post", "OPTIONS", "PUT"]), select(paths), select(Action::ALL.to_vec()));
@@ -126,6 +127,7 @@ fn some_request() -> impl Strategy<Value = Request> {
             cross_site: flags.3,
             preflight: flags.4,
             static_ok: flags.5,
+            stale: flags.6,
             to,
             address,
             device,

@@ -224,13 +224,13 @@ fn each_rung_decides_in_its_turn() {
         ),
         (
             "the device of somebody who left is out, though the network is right",
-            Request { device: Device::OfLeaver, ..request() },
+            Request { device: Device::OwnerOut(Standing::Retired), ..request() },
             Reason::StaffRetired,
             None,
         ),
         (
             "nor does it lead to a sign-in page outside",
-            Request { to: To::Login, address: OUTSIDE, device: Device::OfLeaver, ..stranger() },
+            Request { to: To::Login, address: OUTSIDE, device: Device::OwnerOut(Standing::Retired), ..stranger() },
             Reason::StaffRetired,
             None,
         ),

@@ -10,30 +10,44 @@ type PathMeaning = fn(&str) -> bool;
 type TimeMeaning = fn(LocalTime) -> bool;
 
 /// Patterns, and what they mean.
-pub(crate) const PATHS: [(&str, PathMeaning); 5] = [
+pub(crate) const PATHS: [(&str, PathMeaning); 7] = [
     ("/residents/**", |p| p == "/residents" || p.starts_with("/residents/")),
     ("/residents/*", |p| p.strip_prefix("/residents/").is_some_and(|rest| !rest.contains('/'))),
     ("/res*", |p| p.starts_with("/res") && !p[1..].contains('/')),
     ("/**", |_| true),
     ("/**/notes", |p| p.ends_with("/notes")),
+    ("/residents", |p| p == "/residents"),
+    ("/*/7", |p| p.strip_suffix("/7").is_some_and(|rest| rest.rfind('/') == Some(0))),
 ];
 
-/// Times as written, and what they mean.
-pub(crate) fn times() -> [(When, TimeMeaning); 4] {
-    let when = |days: Option<&str>, hours: Option<&str>, until: Option<&str>| When {
-        days: days.map(str::to_owned),
-        hours: hours.map(str::to_owned),
-        from_date: None,
-        until_date: until.map(str::to_owned),
+/// Times as written, and what they mean on the first days of November 2026; the 1st is a Sunday.
+pub(crate) fn times() -> [(When, TimeMeaning); 10] {
+    let when = |days: &str, hours: &str, from: &str, until: &str| {
+        let said = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        When { days: said(days), hours: said(hours), from_date: said(from), until_date: said(until) }
     };
     [
-        (when(None, Some("06:00-22:00"), None), |t| (360..1320).contains(&t.minute)),
-        (when(Some("sat-mon"), None, None), |t| [1, 2, 7, 8].contains(&t.date.day())),
-        // In November 2026, the 6th is the only Friday asked about.
-        (when(Some("fri"), Some("22:00-05:00"), None), |t| {
+        (when("", "06:00-22:00", "", ""), |t| (360..1320).contains(&t.minute)),
+        (when("sat-mon", "", "", ""), |t| [1, 2, 7, 8].contains(&t.date.day())),
+        (when("fri", "22:00-05:00", "", ""), |t| {
             (t.date.day() == 6 && t.minute >= 1320) || (t.date.day() == 7 && t.minute < 300)
         }),
-        (when(None, None, Some("2026-11-02")), |t| t.date.day() <= 2),
+        (when("", "", "", "2026-11-02"), |t| t.date.day() <= 2),
+        (when("", "22:00-05:00", "", ""), |t| t.minute >= 1320 || t.minute < 300),
+        (when("", "06:00-10:00,20:00-23:00", "", ""), |t| {
+            (360..600).contains(&t.minute) || (1200..1380).contains(&t.minute)
+        }),
+        (when("", "", "2026-11-05", "2026-11-06"), |t| [5, 6].contains(&t.date.day())),
+        // A night belongs to the day it begins on, the last one too.
+        (when("", "22:00-05:00", "", "2026-11-03"), |t| {
+            (t.date.day() <= 3 && t.minute >= 1320) || (t.date.day() <= 4 && t.minute < 300)
+        }),
+        (when("", "22:00-05:00", "2026-11-05", ""), |t| {
+            (t.date.day() >= 5 && t.minute >= 1320) || (t.date.day() >= 6 && t.minute < 300)
+        }),
+        (when("mon,wed,fri", "08:00-12:00", "", ""), |t| {
+            [2, 4, 6].contains(&t.date.day()) && (480..720).contains(&t.minute)
+        }),
     ]
 }
 
@@ -221,6 +235,9 @@ pub(crate) fn decide(rules: &[RuleDocument], request: &Request) -> Outcome {
     if request.cross_site && (on_app || matches!(request.to, To::Console)) {
         return deny(Reason::CrossSite);
     }
+    if request.stale {
+        return deny(Reason::NoRule);
+    }
     if matches!(request.to, To::Enroll | To::ProviderLogout) {
         return permit(Reason::BuiltIn);
     }
@@ -230,7 +247,10 @@ pub(crate) fn decide(rules: &[RuleDocument], request: &Request) -> Outcome {
     match request.device {
         Device::Revoked => return deny(Reason::DeviceRevoked),
         Device::Unknown => return deny(Reason::DeviceUnknown),
-        Device::OfLeaver => return deny(Reason::StaffRetired),
+        Device::OwnerOut(Standing::NotOnRoster) => return deny(Reason::NotOnRoster),
+        Device::OwnerOut(Standing::NotYet) => return deny(Reason::StaffNotYet),
+        Device::OwnerOut(Standing::Retired) => return deny(Reason::StaffRetired),
+        Device::OwnerOut(Standing::Locked) => return deny(Reason::StaffLocked),
         _ => {}
     }
     match request.to {
