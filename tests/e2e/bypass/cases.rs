@@ -1,6 +1,6 @@
 //! What people try in order to be taken for somebody who asks for something else.
 
-/// One request. In `host` and `target` HOST stands for the app's authority, PORT for its port.
+/// One request. In `host` and `target` AUTHORITY stands for the app's authority, PORT for its port.
 pub(crate) struct Case {
     pub(crate) method: &'static str,
     pub(crate) target: String,
@@ -13,7 +13,7 @@ impl Case {
     /// For the table.
     pub(crate) fn name(&self) -> String {
         let mut name = format!("{} {}", self.method, self.target.escape_debug());
-        if self.host != "HOST" {
+        if self.host != "AUTHORITY" {
             name.push_str(&format!(" at {}", self.host));
         }
         for (header, value) in &self.lines {
@@ -27,7 +27,7 @@ impl Case {
 }
 
 fn of(method: &'static str, target: &str) -> Case {
-    Case { method, target: target.to_owned(), host: "HOST".to_owned(), lines: Vec::new(), body: String::new() }
+    Case { method, target: target.to_owned(), host: "AUTHORITY".to_owned(), lines: Vec::new(), body: String::new() }
 }
 
 fn get(target: &str) -> Case {
@@ -188,11 +188,11 @@ pub(crate) fn spellings() -> Vec<Case> {
             format!("/{folder}/{name}/x"),
             format!("/{folder}/{name}.json"),
             format!("/{folder}/{name}*"),
-            format!("https://HOST/{folder}/{name}"),
-            format!("http://HOST/{folder}/{name}"),
-            format!("HTTPS://HOST//{folder}/{name}"),
-            format!("https://HOST/public/../{folder}/{name}"),
-            format!("https://HOST\\{folder}\\{name}"),
+            format!("https://AUTHORITY/{folder}/{name}"),
+            format!("http://AUTHORITY/{folder}/{name}"),
+            format!("HTTPS://AUTHORITY//{folder}/{name}"),
+            format!("https://AUTHORITY/public/../{folder}/{name}"),
+            format!("https://AUTHORITY\\{folder}\\{name}"),
             format!("{folder}/{name}"),
             format!("./{folder}/{name}"),
             format!("?/{folder}/{name}"),
@@ -250,26 +250,26 @@ pub(crate) fn hosts() -> Vec<Case> {
         "",
     ];
     let targets = [
-        "https://HOST/public/page",
+        "https://AUTHORITY/public/page",
         "https://HIDAMARI.GW.LOCALHOST:PORT/public/page",
         "https://hidamari.gw.localhost/public/page",
-        "https://x@HOST/public/page",
-        "https://x:y@HOST/public/page",
-        "https://HOST@evil.example/public/page",
+        "https://x@AUTHORITY/public/page",
+        "https://x:y@AUTHORITY/public/page",
+        "https://AUTHORITY@evil.example/public/page",
         "https://evil.example/public/page",
-        "https://evil.example#HOST/public/page",
-        "https://HOST.evil.example/public/page",
-        "https://HOST./public/page",
-        "https://HOST:443/public/page",
-        "https://HOST\\@evil.example/public/page",
+        "https://evil.example#AUTHORITY/public/page",
+        "https://AUTHORITY.evil.example/public/page",
+        "https://AUTHORITY./public/page",
+        "https://AUTHORITY:443/public/page",
+        "https://AUTHORITY\\@evil.example/public/page",
         "https:///public/page",
         "https:/public/page",
         "https:public/page",
-        "//HOST/public/page",
+        "//AUTHORITY/public/page",
         "//evil.example/public/page",
         "/\\evil.example/public/page",
-        "ftp://HOST/public/page",
-        "HOST",
+        "ftp://AUTHORITY/public/page",
+        "AUTHORITY",
         "*",
         "",
     ];
@@ -277,7 +277,7 @@ pub(crate) fn hosts() -> Vec<Case> {
         hosts.into_iter().map(|host| Case { host: host.to_owned(), ..get("/public/page") }).collect();
     cases.extend(targets.map(get));
     cases.push(with(get("/public/page"), "Host", "evil.example"));
-    cases.push(with(get("/public/page"), "Host", "HOST"));
+    cases.push(with(get("/public/page"), "Host", "AUTHORITY"));
     cases
 }
 
