@@ -63,6 +63,7 @@ struct Setup {
 
 /// The same scenario straight to the application and through the gate, and what has to hold of the two. Gives the
 /// record of the application's requests.
+#[allow(clippy::print_stdout, reason = "the counts are what people want to see of it")]
 async fn compare(
     start: impl AsyncFn() -> Stranger,
     setup: Setup,
