@@ -1,5 +1,7 @@
 //! Answers of our own: pages for people, JSON for scripts, and what is said when the SaaS fails.
 
+use std::io;
+
 use audit::{End, Position};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -67,19 +69,34 @@ pub(crate) fn refusal(
     }
 }
 
+/// The SaaS closed a WebSocket's connection without TLS's own farewell, as many do. A frame says whether a WebSocket came
+/// to its end (RFC 6455, 5.5.1), and the server closes first (7.1.1): so this is no failure.
+pub(crate) fn ends_a_websocket(session: &Session, error: &Error) -> bool {
+    session.response_written().is_some_and(|head| head.status == 101)
+        && *error.esource() == ErrorSource::Upstream
+        && error.root_cause().downcast_ref().is_some_and(|e: &io::Error| e.kind() == io::ErrorKind::UnexpectedEof)
+}
+
 /// The SaaS failed, or its response was refused: the page for it, unless an answer has begun already.
 pub(crate) async fn failure(passage: &mut Passage, session: &mut Session, error: &Error) -> FailToProxy {
     let reason = match passage.refused_response() {
         Some(refusal) => refusal.reason,
         None => Reason::UpstreamFailed,
     };
+    // On HTTP/2 a browser that leaves a page resets the streams of what it awaits no longer (`H2Error`).
     let gone = passage.refused_response().is_none()
         && *error.esource() == ErrorSource::Downstream
-        && matches!(error.etype(), ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed);
+        && matches!(
+            error.etype(),
+            ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed | ErrorType::H2Error
+        );
     let begun = session.response_written().is_some_and(|head| !head.status.is_informational() || head.status == 101);
     if gone || begun {
         if begun && !gone {
-            tracing::warn!(record = %passage.summary_for_log(), error = error.etype().as_str(), "a response broke off");
+            if !ends_a_websocket(session, error) {
+                let record = passage.summary_for_log();
+                tracing::warn!(%record, error = error.etype().as_str(), "a response broke off");
+            }
             // What was held back to leave with more: a browser that gets no head at all takes the connection for one
             // that had been idle too long, and sends the request again.
             // Pingora flushes at a failure if it is not the only task it was given.

@@ -9,6 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::harness::{Answer, Gate, HOME, Heard, PASSWORD, RawSaas, SAAS_HOST, Then, eventually, run, sign_in};
 
+/// Begins a WebSocket, for the one key that the tests send (RFC 6455, 1.3).
+const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
 /// What the SaaS of these tests does, by path.
 fn misbehave(heard: &Heard) -> Answer {
     match heard.target() {
@@ -37,12 +41,8 @@ fn misbehave(heard: &Heard) -> Answer {
             Then::Say("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nforged"),
         ),
         "/events" => Answer("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", Then::Wait),
-        "/notices/ws" => Answer(
-            // To the one key that the test sends (RFC 6455, 1.3).
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
-            Then::Wait,
-        ),
+        "/notices/ws" => Answer(SWITCHING, Then::Wait),
+        "/notices/ws?ends" => Answer(SWITCHING, Then::Vanish),
         "/no-http" => Answer("this is not HTTP\r\n\r\n", Then::GoOn),
         "/closes" => Answer("", Then::Close),
         _ => Answer::fine(),
@@ -56,8 +56,12 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::with(&["timeouts: { response: 1s, idle: 2s }"]).await
+    }
+
+    async fn with(app: &[&str]) -> Self {
         let saas = RawSaas::start(misbehave).await;
-        let gate = Gate::builder().upstream(&saas).app(&["timeouts: { response: 1s, idle: 2s }"]).start().await;
+        let gate = Gate::builder().upstream(&saas).app(app).start().await;
         gate.add_staff("sato", &["staff"]);
         Self { saas, gate }
     }
@@ -81,6 +85,29 @@ impl World {
             Some(newest["outcome"].clone()).filter(|o| o["end"].is_string() && o["end"] != "outcome-unknown")
         })
         .await
+    }
+
+    /// A WebSocket that begins, until its connection ends, said goodbye to or not.
+    async fn websocket(&self, path: &str) {
+        let sato = self.sato(false).await;
+        let mut socket = sato.raw("hidamari.gw.localhost", &[b"http/1.1"]).await.unwrap();
+        let host = format!("hidamari.gw.localhost:{}", self.gate.port);
+        let cookies = sato.cookies("hidamari.gw.localhost");
+        let ask = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: https://{host}\r\nCookie: {cookies}\r\n\
+             Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        socket.write_all(ask.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = socket.read_to_end(&mut answer).await;
+        assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
+    }
+
+    /// Nothing was logged for which operators are called, and no failure of the SaaS counted.
+    async fn nothing_failed(&self) {
+        assert!(!self.gate.log().contains(" WARN "), "{}", self.gate.log());
+        assert_eq!(self.gate.metric("sekisho_upstream_failures_total{app=\"hidamari\"}").await, 0.0);
     }
 
     /// The connection of the newest request for this path is given up, and the next answer is the next request's.
@@ -158,21 +185,43 @@ fn a_stream_on_which_the_saas_says_nothing_for_long_is_ended() {
             assert_eq!(outcome["end"], "upstream-failed");
             assert!(outcome["total_us"].as_u64().unwrap() >= 2_000_000, "{outcome}");
         }
-        let sato = world.sato(false).await;
-        let mut socket = sato.raw("hidamari.gw.localhost", &[b"http/1.1"]).await.unwrap();
-        let (host, cookies) =
-            (format!("hidamari.gw.localhost:{}", world.gate.port), sato.cookies("hidamari.gw.localhost"));
-        let ask = format!(
-            "GET /notices/ws HTTP/1.1\r\nHost: {host}\r\nOrigin: https://{host}\r\nCookie: {cookies}\r\n\
-             Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        );
-        socket.write_all(ask.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        // Ends with the connection, said goodbye to or not.
-        let _ = socket.read_to_end(&mut answer).await;
-        assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
+        world.websocket("/notices/ws").await;
         assert_eq!(world.outcome("/notices/ws").await["end"], "upstream-failed");
+    });
+}
+
+#[test]
+fn a_websocket_that_the_saas_ends_did_not_fail() {
+    run(async {
+        let world = World::new().await;
+        world.websocket("/notices/ws?ends").await;
+        let outcome = world.outcome("/notices/ws?*").await;
+        assert_eq!((&outcome["end"], &outcome["status"]), (&"ok".into(), &101.into()), "{outcome}");
+        world.nothing_failed().await;
+    });
+}
+
+/// Browsers do so whenever a page is left.
+#[test]
+fn a_request_that_is_given_up_is_no_failure_of_the_saas() {
+    run(async {
+        let world = World::with(&[]).await;
+        for http2 in [true, false] {
+            let mut sato = world.sato(http2).await;
+            let asked = world.saas.heard_of("/silent").len();
+            let waits = world.ask(&mut sato, Method::POST, "/silent");
+            let asked =
+                eventually("it was asked", async || (world.saas.heard_of("/silent").len() > asked).then_some(()));
+            tokio::select! {
+                answer = waits => panic!("{}", answer.status),
+                () = asked => {}
+            }
+            // A browser's page goes on; here the connection does, if it can.
+            assert_eq!(world.ask(&mut sato, Method::GET, "/fine").await.text(), "fine", "HTTP/2: {http2}");
+            let outcome = world.outcome("/silent").await;
+            assert_eq!((&outcome["end"], &outcome["status"]), (&"aborted".into(), &Value::Null), "HTTP/2: {http2}");
+        }
+        world.nothing_failed().await;
     });
 }
 

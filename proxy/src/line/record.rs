@@ -13,6 +13,7 @@ use super::exchange::{Destination, Exchange};
 use super::facts::Known;
 use super::generation::Generation;
 use super::judge::{Judged, Page, Refusal, Verdict};
+use crate::answer;
 use crate::gate::Gate;
 use crate::listener::Connection;
 
@@ -147,6 +148,7 @@ pub(super) fn outcome(passage: &mut Passage, session: &Session, error: Option<&E
     passage.status = status;
     let end = match error {
         None => End::Ok,
+        Some(error) if answer::ends_a_websocket(session, error) => End::Ok,
         Some(error) if *error.esource() == pingora_error::ErrorSource::Upstream => End::UpstreamFailed,
         Some(_) if passage.refused_response().is_some() => End::DeniedResponse,
         Some(_) => End::Aborted,

@@ -52,6 +52,8 @@ pub(crate) enum Then {
     /// Says nothing more and keeps the connection open.
     Wait,
     Close,
+    /// Ends the connection without TLS's farewell.
+    Vanish,
 }
 
 pub(crate) struct RawSaas {
@@ -144,6 +146,7 @@ impl Wire {
                     let _ = self.stream.shutdown().await;
                     return;
                 }
+                Then::Vanish => return,
             }
         }
     }

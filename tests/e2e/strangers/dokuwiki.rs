@@ -31,8 +31,8 @@ async fn start() -> Stranger {
     for kind in "attic cache index locks log media media_attic media_meta meta pages tmp".split(' ') {
         std::fs::create_dir_all(folder.join("data").join(kind)).unwrap();
     }
-    let hash = Command::new("openssl").args(["passwd", "-6", LOGIN_PASSWORD]).output().unwrap();
-    let hash = String::from_utf8(hash.stdout).unwrap();
+    let hash = Command::new("openssl").args(["passwd", "-6", LOGIN_PASSWORD]).output();
+    let hash = String::from_utf8(hash.expect("openssl is missing; `make test` installs it").stdout).unwrap();
     let users = format!("# <?php exit()?>\n{LOGIN}:{}:佐藤 花子:hanako@sakura-kai.example:user\n", hash.trim());
     std::fs::write(folder.join("conf/users.auth.php"), users).unwrap();
     wiki.run(

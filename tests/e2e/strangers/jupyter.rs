@@ -80,6 +80,8 @@ async fn save(visit: &Visit<'_>, output: &str) {
 
 #[test]
 fn jupyterlab_works_as_without_the_gate() {
+    // Before the test's time begins: the first time it takes a minute.
+    python();
     run(async {
         let setup = Setup {
             home: "/lab",

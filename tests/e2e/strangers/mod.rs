@@ -63,6 +63,7 @@ struct Setup {
 
 /// The same scenario straight to the application and through the gate, and what has to hold of the two. Gives the
 /// record of the application's requests.
+#[allow(clippy::print_stdout, reason = "the counts are what people want to see of it")]
 async fn compare(
     start: impl AsyncFn() -> Stranger,
     setup: Setup,
@@ -121,6 +122,10 @@ async fn compare(
     let at_the_door = gate.requests(&["--app", "login"]).len();
     assert!(recorded.len() + at_the_door >= gated.sent(), "{} + {at_the_door} of {gated}", recorded.len());
     keeps_no_secret(&gate, &secrets);
+    // Nothing went wrong, so nothing may wake anybody: pages are left and requests given up all day long.
+    let log = gate.log();
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains(" WARN ") || line.contains(" ERROR ")).collect();
+    assert_eq!(warnings, [""; 0], "the gate warns of what went well");
     recorded
 }
 
