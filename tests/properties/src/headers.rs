@@ -1,6 +1,6 @@
 use http::header::{CONNECTION, COOKIE, HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use saas::{HostIndex, HostMap, ShapeSet, Target, incoming, mask_target, outgoing, shape};
+use saas::{HostIndex, HostMap, OverrideSet, ShapeSet, Target, incoming, mask_target, outgoing, shape};
 
 use crate::source::Source;
 
@@ -183,7 +183,9 @@ pub fn target(data: &[u8]) {
     if let Ok(value) = HeaderValue::from_bytes(host) {
         headers.insert(HOST, value);
     }
-    let Ok(shaped) = shape(Target { method: &Method::GET, raw, authority }, &headers, ShapeSet::NONE) else {
+    let Ok(shaped) =
+        shape(Target { method: &Method::GET, raw, authority }, &headers, ShapeSet::NONE, OverrideSet::NONE)
+    else {
         mask_target(raw);
         return;
     };
@@ -232,6 +234,7 @@ pub fn target(data: &[u8]) {
             headers
         },
         ShapeSet::NONE,
+        OverrideSet::NONE,
     );
     // A path with a `;` in it does not occur, since an encoded one is refused.
     assert_eq!(twice.map(|shaped| shaped.path).as_deref(), Ok(path), "read twice");
@@ -311,9 +314,12 @@ pub fn mask(data: &[u8]) {
     assert!(!masked.contains(MARK), "{target:?} is recorded as {masked:?}");
     let mut headers = HeaderMap::new();
     headers.insert(HOST, HeaderValue::from_static("records.gw.example"));
-    if let Ok(shaped) =
-        shape(Target { method: &Method::GET, raw: target.as_bytes(), authority: None }, &headers, ShapeSet::NONE)
-    {
+    if let Ok(shaped) = shape(
+        Target { method: &Method::GET, raw: target.as_bytes(), authority: None },
+        &headers,
+        ShapeSet::NONE,
+        OverrideSet::NONE,
+    ) {
         assert!(!shaped.masked.contains(MARK), "{target:?} is recorded as {:?}", shaped.masked);
         assert!(!shaped.path.contains(MARK), "{target:?} is matched as {:?}", shaped.path);
     }
