@@ -2,11 +2,12 @@
 
 use std::process::Command;
 
+use fantoccini::key::Key;
+
 use crate::harness::run;
 
 use super::server::{Stranger, assets, python};
 use super::{LOGIN, LOGIN_PASSWORD, Setup, Visit, assert_recorded, compare};
-use fantoccini::key::Key;
 
 const SETTINGS: &str = "site_settings";
 const COLLEAGUES_PASSWORD: &str = "kaki-no-tane-88-tsubu";
@@ -91,9 +92,7 @@ async fn scenario(visit: &mut Visit<'_>) {
     visit.until_in("#result_list", "tanaka").await;
     visit.shot("found").await;
     visit.click("#result_list .action-select").await;
-    visit.click("select[name=action] option[value=delete_selected]").await;
-    let choose = "const s = document.querySelector('select[name=action]'); s.value = 'delete_selected'; return true";
-    visit.until(choose).await;
+    visit.chromium.press_when_possible("select[name=action] option[value=delete_selected]").await;
     visit.click("button[name=index]").await;
     visit.until_in("#content", "Are you sure").await;
     visit.shot("sure").await;
