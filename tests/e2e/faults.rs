@@ -334,7 +334,7 @@ fn crowds_and_reloads_under_load() {
         // No request may be refused for any of this.
         let idle = if long() { 10_000 } else { 300 };
         world.gate.rewrite(|text| {
-            text.replace("limits: {  }", "limits: { max_connections: 12000, per_source_connections: 12000, idle: 10m }")
+            text.replace("max_connections: 4000,", "max_connections: 12000, per_source_connections: 12000, idle: 10m")
         });
         assert!(world.gate.cli(&["reload"]).status.success());
         let mut crowd = Vec::new();

@@ -168,6 +168,11 @@ impl GateBuilder {
                 certificates = format!("\n  certificates: [ {} ]", certificates.trim_end_matches(", "));
             }
         }
+        // Fewer than by default, which machines with few descriptors would be warned of.
+        let limits = match self.limits.contains("max_connections") {
+            true => self.limits,
+            false => format!("max_connections: 4000, {}", self.limits),
+        };
         let upstream_port = self.upstream_port.unwrap_or_else(|| saas.port());
         let text = format!(
             r#"gateway:
@@ -197,7 +202,7 @@ ca: {{ passphrase_file: passphrase }}
             self.time_zone,
             self.listen,
             data.display(),
-            self.limits,
+            limits,
             self.app,
             self.apps,
             self.policy,
