@@ -33,6 +33,7 @@ mod mask;
 pub mod origin;
 mod outgoing;
 mod request;
+mod worker;
 
 pub use action::{Actions, Guess};
 pub use app::{App, CertificateFiles, Gateway, RESERVED_IDS, Timeouts, compile};
@@ -44,3 +45,4 @@ pub use incoming::incoming;
 pub use mask::mask_target;
 pub use outgoing::{outgoing, outgoing_preflight};
 pub use request::{Ambiguity, ShapeSet, Shaped, Target, shape, without_authority};
+pub use worker::keep_workers_away;

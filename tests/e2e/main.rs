@@ -17,6 +17,7 @@
 //! | `attack.rs` | bytes that two servers could take for different requests |
 //! | `impostor.rs` | cookies, tickets and handles that are forged, swapped, replayed or planted; headers that claim somebody |
 //! | `certificates.rs` | client certificates no authority should sign; server names and hosts that don't fit |
+//! | `neighbours.rs` | scripts of a SaaS, in Chromium: cookies for other apps, too many of them, a service worker |
 //! | `record.rs` | what is in the record, and what never is (promise 4) |
 //! | `durability.rs` | kill, full and read-only disks, floods (promise 1) |
 //! | `roster.rs` | files, leavers, locks, and the gate's own login history |
@@ -43,6 +44,7 @@ mod harness;
 mod held_forms;
 mod impostor;
 mod listener;
+mod neighbours;
 mod oidc;
 mod oidc_foreign;
 mod oidc_logout;
