@@ -39,7 +39,9 @@ pub fn parse_client_certificate(der: &[u8]) -> Result<ClientCertificate> {
     if der.len() > LONGEST {
         return Err(CertError::NotAClientCertificate("it is too long"));
     }
-    let certificate = parse(der).ok_or(CertError::NotAClientCertificate("it is not an X.509 certificate"))?;
+    // The parser takes any tag for the outermost one.
+    let certificate = Some(der).filter(|der| der.first() == Some(&0x30)).and_then(parse);
+    let certificate = certificate.ok_or(CertError::NotAClientCertificate("it is not an X.509 certificate"))?;
     let serial = Serial::from_bytes(certificate.raw_serial())
         .ok_or(CertError::NotAClientCertificate("its serial number is not one of ours"))?;
     let name = certificate.subject().iter_common_name().find_map(|cn| cn.as_str().ok()).unwrap_or_default();

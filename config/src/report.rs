@@ -54,7 +54,8 @@ impl Problem {
             file: file.to_owned(),
             line: place.line,
             column: place.column,
-            path: DisplayPath(&error.path).to_string(),
+            // A key may be anything that somebody wrote.
+            path: DisplayPath(&error.path).to_string().chars().map(visible).collect(),
             value,
             problem,
             suggestion,
@@ -82,8 +83,11 @@ fn may_be_secret(error: &DocumentError) -> bool {
     })
 }
 
+fn visible(c: char) -> char {
+    if c.is_control() { '\u{fffd}' } else { c }
+}
+
 fn shorten(value: &str) -> String {
-    let visible = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     let mut chars = value.chars().map(visible);
     let mut short: String = chars.by_ref().take(LONGEST_VALUE).collect();
     if chars.next().is_some() {

@@ -34,6 +34,7 @@ mod method;
 pub mod origin;
 mod outgoing;
 mod request;
+mod worker;
 
 pub use action::{Actions, Guess};
 pub use app::{App, CertificateFiles, Gateway, RESERVED_IDS, Timeouts, compile};
@@ -46,3 +47,4 @@ pub use mask::mask_target;
 pub use method::OverrideSet;
 pub use outgoing::{outgoing, outgoing_preflight};
 pub use request::{Ambiguity, ShapeSet, Shaped, Target, shape, without_authority};
+pub use worker::keep_workers_away;

@@ -211,6 +211,10 @@ pub(crate) fn decides(name: &str) -> bool {
 /// Path and query, after the one host that is named has been found to be one.
 fn origin_form<'a>(target: Target<'a>, headers: &HeaderMap) -> Result<&'a [u8], Ambiguity> {
     let host = headers.get(header::HOST).map(|v| v.as_bytes());
+    // A target alone names none: RFC 9112, 3.2, asks for Host beside it.
+    if host.is_none() && target.authority.is_none() {
+        return Err(Ambiguity::NoHost);
+    }
     let (absolute, rest) = match target.raw {
         [b'/', ..] => (None, target.raw),
         b"*" if *target.method == Method::OPTIONS => (None, target.raw),

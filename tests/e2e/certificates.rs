@@ -326,7 +326,8 @@ fn promise_7_no_certificate_but_an_enrolled_one_is_a_device() {
         for kind in ["rsa:1024", "rsa:2048", "ec:secp521r1", "ec:secp256k1", "ec:brainpoolP256r1", "ed25519"] {
             let answer = with_openssl(&gate, kind);
             println!("{kind:<44} {answer:?}");
-            assert_eq!(answer, None, "{kind}");
+            // OpenSSL sends no certificate at all where the gate verifies no signature of its kind.
+            assert!(matches!(answer, None | Some(403)), "{kind}: {answer:?}");
         }
         // Whatever came: the gate serves on, and nothing in it fell over.
         gate.signed_in("sato").await;
@@ -356,7 +357,7 @@ fn with_openssl(gate: &Gate, kind: &str) -> Option<u16> {
     let made = make.output().unwrap();
     assert!(made.status.success(), "{kind}: {}", String::from_utf8_lossy(&made.stderr));
     let request = format!("GET / HTTP/1.1\r\nHost: {APP}:{}\r\nConnection: close\r\n\r\n", gate.port);
-    openssl(gate, &["-servername", APP, "-cert", &certificate, "-key", &key], &request)
+    openssl(gate, &["-bind", "127.0.0.2:0", "-servername", APP, "-cert", &certificate, "-key", &key], &request)
 }
 
 /// What the gate answers to OpenSSL's client.

@@ -21,6 +21,7 @@
 //! | `exchanges.rs` | upgrades, pipelining, interim answers and early ends on both sides |
 //! | `impostor.rs` | cookies, tickets and handles that are forged, swapped, replayed or planted; headers that claim somebody |
 //! | `certificates.rs` | client certificates no authority should sign; server names and hosts that don't fit |
+//! | `neighbours.rs` | scripts of a SaaS, in Chromium: cookies for other apps, too many of them, a service worker |
 //! | `bypass/` | targets, hosts and headers that mean one thing to the rules and another to nginx, Apache and Tomcat |
 //! | `record.rs` | what is in the record |
 //! | `secrets.rs` | secrets in every place where one can stand, and every place searched for them (promise 4) |
@@ -55,6 +56,7 @@ mod harness;
 mod held_forms;
 mod impostor;
 mod listener;
+mod neighbours;
 mod oidc;
 mod oidc_foreign;
 mod oidc_logout;

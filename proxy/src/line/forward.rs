@@ -85,7 +85,9 @@ pub(super) fn incoming(passage: &mut Passage, session: &Session, response: &mut 
     }
     let edits = saas::incoming(response.status, &response.headers, &app.map, *host);
     apply_to_response(edits, response)?;
-    handover::incoming(passage, &exchange, session.req_header().uri.path(), response)
+    let path = session.req_header().uri.path();
+    apply_to_response(saas::keep_workers_away(path, apps::TICKET_PATH, &response.headers), response)?;
+    handover::incoming(passage, &exchange, path, response)
 }
 
 /// A WebSocket, and nothing else, where one was asked for.
