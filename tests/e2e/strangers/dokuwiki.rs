@@ -136,7 +136,7 @@ fn dokuwiki_works_as_without_the_gate() {
             (
                 "upload",
                 "POST",
-                "/lib/exe/ajax.php?tab_files=*&tab_details=*&do=*&ns=*&sectok=*&mediaid=*&call=*&qqfile=*&ow=*",
+                "/lib/exe/ajax.php?tab_files=*&tab_details=*&do=*&ns=*&sectok=*&*&call=*&qqfile=*&ow=*",
             ),
             ("download", "GET", "/lib/exe/fetch.php?media=*"),
         ] {
