@@ -20,6 +20,9 @@ const POLICY: &str = "  - name: at work\n    allow: [view, edit, upload, downloa
     - name: not for everybody\n    paths: [/admin/**, /staff/salary]\n    \
       deny: [view, edit, upload, download, delete, login, admin, unknown]\n";
 
+/// Short, because the gate waits for the rest of what it takes for the beginning of a request.
+const LIMITS: &str = "handshake: 20s, head: 2s, idle: 2s, body_stall: 1s";
+
 /// The areas of the servers, by the path that the record shows.
 fn area_of(path: &str) -> &'static str {
     let path = path.split(['?', ';']).next().unwrap_or_default();
@@ -176,8 +179,7 @@ fn the_policy_sees_what_nginx_apache_and_tomcat_serve() {
 /// The table of all cases, and what is wrong with them.
 async fn table(servers: &Servers) -> (String, Vec<String>) {
     let saas = RawSaas::start(|_| Answer::fine()).await;
-    let limits = "handshake: 20s, head: 2s, idle: 2s, body_stall: 1s";
-    let gate = Gate::builder().upstream(&saas).limits(limits).policy(POLICY).start().await;
+    let gate = Gate::builder().upstream(&saas).limits(LIMITS).policy(POLICY).start().await;
     gate.add_staff("sato", &["staff"]);
     let authority = format!("{SAAS_HOST}:{}", saas.port);
 
@@ -248,7 +250,7 @@ async fn table(servers: &Servers) -> (String, Vec<String>) {
 async fn a_method_named_elsewhere_is_judged_where_the_app_says_so(servers: &Servers) {
     let saas = RawSaas::start(|_| Answer::fine()).await;
     let honoured = "method_override: [x-http-method-override, query]";
-    let gate = Gate::builder().upstream(&saas).app(&[honoured]).start().await;
+    let gate = Gate::builder().upstream(&saas).limits(LIMITS).app(&[honoured]).start().await;
     gate.add_staff("sato", &["staff"]);
     let authority = format!("{SAAS_HOST}:{}", saas.port);
     let mut cases = cases::overrides();
@@ -283,7 +285,7 @@ async fn what_is_denied_stays_denied_whatever_is_tolerated(servers: &Servers) {
     let saas = RawSaas::start(|_| Answer::fine()).await;
     let tolerate = "tolerate: [encoded-slash, backslash, double-slash, double-encoding, encoded-semicolon, \
                         invalid-utf8, encoded-delimiter, trimmed-name]";
-    let gate = Gate::builder().upstream(&saas).app(&[tolerate]).policy(POLICY).start().await;
+    let gate = Gate::builder().upstream(&saas).limits(LIMITS).app(&[tolerate]).policy(POLICY).start().await;
     gate.add_staff("sato", &["staff"]);
     let cases: Vec<Case> = cases::traversals().into_iter().chain(cases::spellings()).collect();
     let mut through = Vec::new();
