@@ -27,7 +27,9 @@ pub(crate) fn path(raw: &[u8], tolerate: ShapeSet) -> Result<String, Ambiguity> 
     if !text.is_ascii() {
         check_alike(&text, tolerate)?;
     }
-    if !tolerate.contains(Shape::TrimmedName) && (text.split('/').any(is_trimmed) || text.contains("::$")) {
+    let tolerated = tolerate.contains(Shape::TrimmedName);
+    let trimmed = |segment: &str| is_trimmed(segment) && (!tolerated || leaves_folder(segment));
+    if text.split('/').any(trimmed) || (!tolerated && text.contains("::$")) {
         return Err(Ambiguity::TrimmedName);
     }
     if !text.contains("//") {
@@ -48,6 +50,11 @@ pub(crate) fn path(raw: &[u8], tolerate: ShapeSet) -> Result<String, Ambiguity> 
 /// Whether some servers cut something off this name: Windows dots and blanks at its end, others blanks.
 fn is_trimmed(segment: &str) -> bool {
     segment.ends_with('.') || segment.starts_with(char::is_whitespace) || segment.ends_with(char::is_whitespace)
+}
+
+/// `/files../x` leaves the folder where `location /files` stands for `/srv/files/` in nginx.
+fn leaves_folder(segment: &str) -> bool {
+    segment.ends_with("..") && !segment.ends_with("...")
 }
 
 /// Characters that turn into `.`, `/` or `\` where names are normalised (NFKC) or written in another code page: CP932 has no

@@ -163,6 +163,9 @@ fn a_tolerated_shape_passes_and_brings_no_other_along() {
     assert_eq!(path("/%83e", &[Shape::InvalidUtf8]).unwrap(), "/\u{fffd}e");
     assert_eq!(path("/what%3f", &[Shape::EncodedDelimiter]).unwrap(), "/what?");
     assert_eq!(path("/a./b%20", &[Shape::TrimmedName]).unwrap(), "/a./b ");
+    assert_eq!(path("/and so on...", &[Shape::TrimmedName]), Err(Ambiguity::Control));
+    assert_eq!(path("/and%20so%20on...", &[Shape::TrimmedName]).unwrap(), "/and so on...");
+    assert_eq!(path("/files../b", &[Shape::TrimmedName]), Err(Ambiguity::TrimmedName));
     assert_eq!(path("/a/%2e.", &[Shape::TrimmedName]), Err(Ambiguity::DotSegment));
     assert_eq!(path("/a¥b", &[Shape::Backslash]).unwrap(), "/a¥b");
     assert_eq!(path("/a¥..¥b", &[Shape::Backslash]), Err(Ambiguity::DotSegment));

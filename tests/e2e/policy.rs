@@ -73,6 +73,13 @@ fn explain_names_the_rule_and_why_every_other_did_not_match() {
         assert_eq!(json.status.code(), Some(1));
         let explained: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
         assert!(explained.to_string().contains("device-needed"), "{explained}");
+        // The path is read as that of a request is.
+        let of = |path: &str| {
+            let output = gate.cli(&[&base[..], &["--device", "enrolled", "--method", "POST", "--path", path]].concat());
+            String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+        };
+        assert!(of("/residents%2f7").contains("ambiguous: the path holds an encoded `/`"), "{}", of("/residents%2f7"));
+        assert!(of("/%72esidents/7/delete?x=y").contains("nobody deletes outside"), "{}", of("/residents/7/delete"));
     });
 }
 

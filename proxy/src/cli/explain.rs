@@ -7,10 +7,11 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use identity::Roster;
 use policy::{BuiltIn, DeviceFact, Facts, PersonFact, Route, Standing};
+use saas::{OverridePlace, Target};
 use store::Store;
 use vocabulary::{Action, AppId, Clock, GroupName, PersonId, Span, SystemClock, Timestamp};
 
-use super::{ConfigFile, NO, say, settings};
+use super::{ConfigFile, NO, complain, say, settings};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
@@ -78,11 +79,29 @@ pub(crate) fn run(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
         (_, None) => Route::UnknownHost,
     };
     let method: http::Method = args.method.parse().with_context(|| format!("`{}` is not a method", args.method))?;
-    let action = match (args.action, app) {
+    // Read as the line reads it: what it would refuse as ambiguous is not explained as something else.
+    let shaped = app.map(|app| {
+        let target =
+            Target { method: &method, raw: args.path.as_bytes(), authority: Some(app.saas.hosts.main().our_host()) };
+        saas::shape(target, &http::HeaderMap::new(), app.saas.tolerate, app.saas.overrides)
+    });
+    let (path, overriding, ambiguous) = match shaped {
+        Some(Ok(shaped)) => (shaped.path, shaped.overriding, false),
+        Some(Err(ambiguity)) => {
+            complain(format_args!("ambiguous: {ambiguity}"));
+            ("/".to_owned(), None, true)
+        }
+        None => (args.path.clone(), None, false),
+    };
+    let action = match (args.action, app.map(|app| &app.saas)) {
         (Some(action), _) => action,
-        (None, Some(app)) => app.saas.actions.guess(&method, &args.path, None, false).action,
+        (None, Some(app)) if method == http::Method::POST && app.overrides.contains(OverridePlace::Body) => {
+            app.actions.guess_by_body(&path, None).action
+        }
+        (None, Some(app)) => app.actions.guess(overriding.as_ref().unwrap_or(&method), &path, None, false).action,
         (None, None) => Action::View,
     };
+    let method = overriding.unwrap_or(method);
 
     let (groups, standing) = match &args.person {
         Some(person) => of_roster(&settings, person, &args.groups, local)?,
@@ -113,7 +132,7 @@ pub(crate) fn run(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
         record_ready: true,
         clock_ok: true,
         route,
-        ambiguous: false,
+        ambiguous,
         cross_site: false,
         preflight: false,
         network: policy.networks().lookup(args.from),
@@ -128,7 +147,7 @@ pub(crate) fn run(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
         }),
         local,
         method: method.as_str(),
-        path: &args.path,
+        path: &path,
         action,
         static_ok: false,
     };

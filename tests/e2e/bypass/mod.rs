@@ -7,6 +7,7 @@ pub(crate) mod wire;
 
 use std::collections::HashMap;
 
+use futures_util::future;
 use futures_util::stream::{self, StreamExt};
 
 use crate::harness::{Answer, Gate, HOME, Heard, PASSWORD, RawSaas, SAAS_HOST, run, sign_in};
@@ -18,6 +19,9 @@ use servers::{Served, Servers};
 const POLICY: &str = "  - name: at work\n    allow: [view, edit, upload, download]\n  \
     - name: not for everybody\n    paths: [/admin/**, /staff/salary]\n    \
       deny: [view, edit, upload, download, delete, login, admin, unknown]\n";
+
+/// Short, because the gate waits for the rest of what it takes for the beginning of a request.
+const LIMITS: &str = "handshake: 20s, head: 2s, idle: 2s, body_stall: 1s";
 
 /// The areas of the servers, by the path that the record shows.
 fn area_of(path: &str) -> &'static str {
@@ -159,106 +163,144 @@ async fn judge(servers: &Servers, authority: &str, case: &Case, tried: &Tried) -
     (wrong, served)
 }
 
+/// One test, because Tomcat takes seconds to start.
 #[test]
-fn what_the_policy_saw_is_what_nginx_apache_and_tomcat_serve() {
+fn the_policy_sees_what_nginx_apache_and_tomcat_serve() {
     run(async {
         let servers = Servers::start().await;
-        let saas = RawSaas::start(|_| Answer::fine()).await;
-        let limits = "handshake: 20s, head: 2s, idle: 2s, body_stall: 1s";
-        let gate = Gate::builder().upstream(&saas).limits(limits).policy(POLICY).start().await;
-        gate.add_staff("sato", &["staff"]);
-        let authority = format!("{SAAS_HOST}:{}", saas.port);
-
-        let controls = cases::controls();
-        let count = controls.len();
-        let cases: Vec<Case> =
-            [controls, cases::traversals(), cases::spellings(), cases::hosts(), cases::headers(), cases::overrides()]
-                .into_iter()
-                .flatten()
-                .collect();
-        let tried = try_all(&gate, &saas, "all", &cases).await;
-
-        let mut differences = Vec::new();
-        let mut totals: HashMap<String, usize> = HashMap::new();
-        for (number, (case, both)) in cases.iter().zip(&tried).enumerate() {
-            for tried in both {
-                let (wrong, served) = judge(&servers, &authority, case, tried).await;
-                *totals.entry(tried.decision.clone()).or_default() += 1;
-                let served: Vec<String> = served.iter().map(Served::to_string).collect();
-                println!(
-                    "{:<70} {} {:<8} {:<16} {:<8} {:<28} {}",
-                    case.name(),
-                    tried.http,
-                    tried.answer,
-                    tried.decision,
-                    tried.action,
-                    tried.path,
-                    served.join(" ")
-                );
-                differences.extend(wrong.into_iter().map(|wrong| format!("{} {}: {wrong}", case.name(), tried.http)));
-                let area = area_of(&tried.path);
-                let all = servers.ports.len();
-                if number < count
-                    && served.iter().filter(|s| s.starts_with(area)).count() < all - usize::from(area == "v2")
-                {
-                    differences.push(format!("{} {} did not pass: {served:?}", case.name(), tried.http));
-                }
-            }
-        }
-        println!("{} cases over two versions: {totals:?}", cases.len());
-
-        // Without a gate, and with rules that look at the target as it is written, many would get through: else the
-        // servers read nothing in a second way, and nothing was shown.
-        let mut through = vec![0; servers.ports.len()];
-        for case in cases.iter().filter(|case| case.host == "AUTHORITY" && case.target.starts_with('/')) {
-            let line = format!("{} {} HTTP/1.1\r\nHost: x\r\n\r\n", case.method, case.target);
-            for (count, served) in through.iter_mut().zip(servers.ask(line.as_bytes()).await) {
-                let secret = |area: &str| matches!(area, "admin" | "salary" | "delete");
-                if matches!(&served, Served::Area { area, .. } if secret(area) && area != area_of(&case.target)) {
-                    *count += 1;
-                }
-            }
-        }
-        let names = servers.ports.iter().map(|(name, _)| name);
-        println!("without a gate: {:?}", names.zip(&through).collect::<Vec<_>>());
-        assert!(through.iter().all(|count| *count >= 10), "the servers read nothing in a second way: {through:?}");
+        let (table, differences) = table(&servers).await;
+        println!("{table}");
         assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
+        a_method_named_elsewhere_is_judged_where_the_app_says_so(&servers).await;
+        what_is_denied_stays_denied_whatever_is_tolerated(&servers).await;
     });
 }
 
-#[test]
-fn a_method_named_elsewhere_is_judged_where_the_app_says_so() {
-    run(async {
-        let mut servers = Servers::start().await;
-        // The one that does as a POST says; who doesn't is not told so in the configuration.
-        servers.ports.retain(|(name, _)| *name == "tomcat");
-        let saas = RawSaas::start(|_| Answer::fine()).await;
-        let honoured = "method_override: [x-http-method-override, query]";
-        let gate = Gate::builder().upstream(&saas).app(&[honoured]).start().await;
-        gate.add_staff("sato", &["staff"]);
-        let authority = format!("{SAAS_HOST}:{}", saas.port);
-        let mut cases = cases::overrides();
-        let mut differences = Vec::new();
-        let mut deleted = 0;
-        for (case, both) in cases.iter().zip(try_all(&gate, &saas, "head", &cases).await) {
-            for tried in &both {
-                let (wrong, served) = judge(&servers, &authority, case, tried).await;
-                let executed = |served: &Served| matches!(served, Served::Area { method, .. } if method == "DELETE");
-                deleted += usize::from(tried.action == "delete" && served.iter().any(executed));
-                differences.extend(wrong.into_iter().map(|wrong| format!("{} {}: {wrong}", case.name(), tried.http)));
-            }
-        }
-        assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
-        assert!(deleted >= 10, "only {deleted} were executed as what they were judged");
+/// The table of all cases, and what is wrong with them.
+async fn table(servers: &Servers) -> (String, Vec<String>) {
+    let saas = RawSaas::start(|_| Answer::fine()).await;
+    let gate = Gate::builder().upstream(&saas).limits(LIMITS).policy(POLICY).start().await;
+    gate.add_staff("sato", &["staff"]);
+    let authority = format!("{SAAS_HOST}:{}", saas.port);
 
-        // A body may say yet another thing, so where bodies count, no POST is taken at its head's word.
-        gate.rewrite(|text| text.replace("[x-http-method-override, query]", "[x-http-method-override, query, body]"));
-        assert!(gate.cli(&["reload"]).status.success());
-        cases.extend(cases::bodies());
-        for (case, both) in cases.iter().zip(try_all(&gate, &saas, "body", &cases).await) {
-            for tried in both.iter().filter(|_| case.method == "POST") {
-                assert!(tried.heard.is_empty(), "{} passed as {}", case.name(), tried.action);
+    let controls = cases::controls();
+    let count = controls.len();
+    let cases: Vec<Case> =
+        [controls, cases::traversals(), cases::spellings(), cases::hosts(), cases::headers(), cases::overrides()]
+            .into_iter()
+            .flatten()
+            .collect();
+    let tried = try_all(&gate, &saas, "all", &cases).await;
+
+    let mut table = String::new();
+    let mut differences = Vec::new();
+    let mut totals: HashMap<String, usize> = HashMap::new();
+    for (number, (case, both)) in cases.iter().zip(&tried).enumerate() {
+        let [h1, h2] = both;
+        let judged = future::join(judge(servers, &authority, case, h1), judge(servers, &authority, case, h2)).await;
+        for (tried, (wrong, served)) in both.iter().zip([judged.0, judged.1]) {
+            *totals.entry(tried.decision.clone()).or_default() += 1;
+            let served: Vec<String> = served.iter().map(Served::to_string).collect();
+            table.push_str(&format!(
+                "{:<70} {} {:<8} {:<16} {:<8} {:<28} {}\n",
+                case.name(),
+                tried.http,
+                tried.answer,
+                tried.decision,
+                tried.action,
+                tried.path,
+                served.join(" ")
+            ));
+            differences.extend(wrong.into_iter().map(|wrong| format!("{} {}: {wrong}", case.name(), tried.http)));
+            let area = area_of(&tried.path);
+            let all = servers.ports.len();
+            if number < count && served.iter().filter(|s| s.starts_with(area)).count() < all - usize::from(area == "v2")
+            {
+                differences.push(format!("{} {} did not pass: {served:?}", case.name(), tried.http));
             }
         }
+    }
+    table.push_str(&format!("{} cases over two versions: {totals:?}\n", cases.len()));
+
+    // Without a gate, and with rules that look at the target as it is written, many would get through: else the
+    // servers read nothing in a second way, and nothing was shown.
+    let mut through = vec![0; servers.ports.len()];
+    let written = cases.iter().filter(|case| case.host == "AUTHORITY" && case.target.starts_with('/'));
+    let directly = written.map(async |case| {
+        let line = format!("{} {} HTTP/1.1\r\nHost: x\r\n\r\n", case.method, case.target);
+        (case, servers.ask(line.as_bytes()).await)
     });
+    let directly: Vec<(&Case, Vec<Served>)> = stream::iter(directly).buffered(8).collect().await;
+    let secret = |area: &str| matches!(area, "admin" | "salary" | "delete");
+    for (case, served) in directly {
+        for (count, served) in through.iter_mut().zip(served) {
+            if matches!(&served, Served::Area { area, .. } if secret(area) && area != area_of(&case.target)) {
+                *count += 1;
+            }
+        }
+    }
+    let names = servers.ports.iter().map(|(name, _)| name);
+    table.push_str(&format!("without a gate: {:?}\n", names.zip(&through).collect::<Vec<_>>()));
+    if through.iter().any(|count| *count < 10) {
+        differences.push(format!("a server reads nothing in a second way: {through:?}"));
+    }
+    (table, differences)
+}
+
+async fn a_method_named_elsewhere_is_judged_where_the_app_says_so(servers: &Servers) {
+    let saas = RawSaas::start(|_| Answer::fine()).await;
+    let honoured = "method_override: [x-http-method-override, query]";
+    let gate = Gate::builder().upstream(&saas).limits(LIMITS).app(&[honoured]).start().await;
+    gate.add_staff("sato", &["staff"]);
+    let authority = format!("{SAAS_HOST}:{}", saas.port);
+    let mut cases = cases::overrides();
+    let mut differences = Vec::new();
+    let mut deleted = 0;
+    for (case, both) in cases.iter().zip(try_all(&gate, &saas, "head", &cases).await) {
+        for tried in &both {
+            let (mut wrong, served) = judge(servers, &authority, case, tried).await;
+            // Tomcat's application does as a POST says. Who doesn't is not told so in a configuration.
+            wrong.retain(|wrong| !wrong.starts_with("nginx") && !wrong.starts_with("apache"));
+            let executed = |served: &Served| matches!(served, Served::Area { method, .. } if method == "DELETE");
+            deleted += usize::from(tried.action == "delete" && served.iter().any(executed));
+            differences.extend(wrong.into_iter().map(|wrong| format!("{} {}: {wrong}", case.name(), tried.http)));
+        }
+    }
+    assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
+    assert!(deleted >= 10, "only {deleted} were executed as what they were judged");
+
+    // A body may say yet another thing, so where bodies count, no POST is taken at its head's word.
+    gate.rewrite(|text| text.replace("[x-http-method-override, query]", "[x-http-method-override, query, body]"));
+    assert!(gate.cli(&["reload"]).status.success());
+    cases.extend(cases::bodies());
+    for (case, both) in cases.iter().zip(try_all(&gate, &saas, "body", &cases).await) {
+        for tried in both.iter().filter(|_| case.method == "POST") {
+            assert!(tried.heard.is_empty(), "{} passed as {}", case.name(), tried.action);
+        }
+    }
+}
+
+/// Whoever tolerates a shape widens what may be tried; what is denied stays denied on these servers all the same.
+async fn what_is_denied_stays_denied_whatever_is_tolerated(servers: &Servers) {
+    let saas = RawSaas::start(|_| Answer::fine()).await;
+    let tolerate = "tolerate: [encoded-slash, backslash, double-slash, double-encoding, encoded-semicolon, \
+                        invalid-utf8, encoded-delimiter, trimmed-name]";
+    let gate = Gate::builder().upstream(&saas).limits(LIMITS).app(&[tolerate]).policy(POLICY).start().await;
+    gate.add_staff("sato", &["staff"]);
+    let cases: Vec<Case> = cases::traversals().into_iter().chain(cases::spellings()).collect();
+    let mut through = Vec::new();
+    let mut passed = 0;
+    for (case, both) in cases.iter().zip(try_all(&gate, &saas, "tolerant", &cases).await) {
+        for tried in both.iter().filter(|tried| !tried.heard.is_empty()) {
+            passed += 1;
+            for ((name, _), served) in servers.ports.iter().zip(servers.ask(&bytes_of(&tried.heard[0])).await) {
+                let Served::Area { area, .. } = served else { continue };
+                if matches!(area.as_str(), "admin" | "salary") || (area == "delete" && tried.action != "delete") {
+                    through.push(format!("{} {}: {name} served {area}, as {}", case.name(), tried.http, tried.path));
+                }
+            }
+        }
+    }
+    assert!(passed > 200, "only {passed} passed");
+    assert!(through.is_empty(), "{} got through:\n{}", through.len(), through.join("\n"));
 }
