@@ -57,7 +57,8 @@ impl Problem {
             // A key may be anything that somebody wrote.
             path: DisplayPath(&error.path).to_string().chars().map(visible).collect(),
             value,
-            problem,
+            // It may repeat what somebody wrote.
+            problem: problem.chars().map(visible).collect(),
             suggestion,
         }
     }

@@ -18,12 +18,13 @@ const MOST_ALIASED: usize = 100_000;
 /// there is no tree.
 pub(crate) fn parse(text: &str) -> (Option<Node>, Vec<Finding>) {
     let mut builder = Builder::default();
+    let lines = Lines::of(text);
     for event in Parser::new_from_str(text.trim_start_matches('\u{feff}')) {
         let kept_on = match event {
-            Ok((event, span)) => builder.event(event, place(span.start)),
+            Ok((event, span)) => builder.event(event, lines.within(span.start)),
             Err(error) => {
                 let tab = if error.info().contains("tab") { "; indent with spaces" } else { "" };
-                builder.fault(within(text, place(*error.marker())), "", format!("is no YAML: {}{tab}", error.info()));
+                builder.fault(lines.within(*error.marker()), "", format!("is no YAML: {}{tab}", error.info()));
                 Err(Stop)
             }
         };
@@ -39,17 +40,29 @@ pub(crate) fn parse(text: &str) -> (Option<Node>, Vec<Finding>) {
 
 const START: Place = Place { line: 1, column: 1 };
 
-fn place(marker: Marker) -> Place {
-    Place { line: marker.line().max(1), column: marker.col() + 1 }
-}
+/// How many characters each line has.
+struct Lines(Vec<usize>);
 
-/// The parser counts a line after the last one where the text ends too early.
-fn within(text: &str, place: Place) -> Place {
-    let lines = text.lines().count() + usize::from(text.is_empty() || text.ends_with('\n'));
-    if place.line <= lines {
-        return place;
+impl Lines {
+    fn of(text: &str) -> Self {
+        let plain = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
+        let mut widths: Vec<usize> = plain.lines().map(|line| line.chars().count()).collect();
+        if plain.is_empty() || plain.ends_with('\n') {
+            widths.push(0);
+        }
+        Self(widths)
     }
-    Place { line: lines, column: text.lines().last().unwrap_or_default().chars().count() + 1 }
+
+    /// The parser counts a line after the last one where the text ends too early, and goes on counting columns after a
+    /// line that a carriage return alone has ended.
+    fn within(&self, marker: Marker) -> Place {
+        let last = self.0.len().max(1);
+        let width = |line: usize| self.0.get(line - 1).copied().unwrap_or_default();
+        match marker.line().max(1) {
+            line if line <= last => Place { line, column: (marker.col() + 1).min(width(line) + 1) },
+            _ => Place { line: last, column: width(last) + 1 },
+        }
+    }
 }
 
 /// Nothing after this can be understood.

@@ -133,11 +133,7 @@ fn dokuwiki_works_as_without_the_gate() {
         for (action, method, path) in [
             ("view", "GET", "/doku.php?id=*"),
             ("edit", "POST", "/doku.php?id=*&do=*"),
-            (
-                "upload",
-                "POST",
-                "/lib/exe/ajax.php?tab_files=*&tab_details=*&do=*&ns=*&sectok=*&*&call=*&qqfile=*&ow=*",
-            ),
+            ("upload", "POST", "/lib/exe/ajax.php?tab_files=*&tab_details=*&do=*&ns=*&sectok=*&*&call=*&qqfile=*&ow=*"),
             ("download", "GET", "/lib/exe/fetch.php?media=*"),
         ] {
             assert_recorded(&recorded, action, method, path);

@@ -171,7 +171,7 @@ pub fn forwarded(data: &[u8]) {
 }
 
 /// First line: the target. Second: Host. Third: `:authority`, where there is one.
-pub fn target(data: &[u8]) {
+pub fn request_target(data: &[u8]) {
     let mut parts = data.splitn(3, |b| *b == b'\n');
     let raw = parts.next().unwrap_or_default();
     let host = parts.next().unwrap_or(b"records.gw.example");

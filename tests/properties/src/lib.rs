@@ -9,7 +9,7 @@
 //! | [`set_cookie`] | Set-Cookie lines of a SaaS | none has a name of ours or a Domain beyond the app |
 //! | [`tickets`] | handles, tickets, binders | a ticket is good once, for the host, certificate and browser it was made for |
 //! | [`forwarded`] | header lines | no header that claims somebody, nor one that Connection names, reaches the SaaS |
-//! | [`target`] | target, Host, `:authority` | one reading: the same decoded once or twice, cut before or after, with dots resolved |
+//! | [`request_target`] | target, Host, `:authority` | one reading: the same decoded once or twice, cut before or after, with dots resolved |
 //! | [`mask`] | query values, path parameters | none of them is recorded |
 //! | [`configuration`] | YAML | every error has a place within the text, and no secret stands in one |
 //! | [`policy`] | rules | what is read means the same written down again; without an allow rule nothing is permitted by one |
@@ -42,7 +42,7 @@ mod naive;
 mod world;
 
 pub use documents::{configuration, roster, scim_filter};
-pub use headers::{cookies, forwarded, mask, set_cookie, target};
+pub use headers::{cookies, forwarded, mask, request_target, set_cookie};
 pub use identities::{certificate, tickets};
 pub use journal::{frames, recovery};
 pub use rules::{ladder, policy};
@@ -56,7 +56,7 @@ pub const ALL: [(&str, Property); 14] = [
     ("set_cookie", set_cookie),
     ("tickets", tickets),
     ("forwarded", forwarded),
-    ("target", target),
+    ("request_target", request_target),
     ("mask", mask),
     ("configuration", configuration),
     ("policy", policy),

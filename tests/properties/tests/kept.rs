@@ -143,7 +143,7 @@ properties!(
     set_cookie,
     tickets,
     forwarded,
-    target,
+    request_target,
     mask,
     configuration,
     policy,
