@@ -167,7 +167,8 @@ pub fn certificate(data: &[u8]) {
         let (_, tbs, _) = element(certificate)?;
         let (tag, first, mut rest) = element(tbs)?;
         let mut serial = first;
-        if tag == 0xa0 {
+        // The parser takes a primitive tag for it too; the handshake, which comes first, does not.
+        if tag == 0xa0 || tag == 0x80 {
             (_, serial, rest) = element(rest)?;
         }
         let (_, _, rest) = element(rest)?;
