@@ -41,10 +41,11 @@ fn is_elsewhere(value: &[u8]) -> bool {
     }
 }
 
-/// All types that browsers run as script say so in their name (MIME Sniffing, 4.6).
+/// All types that browsers run as script say so in their name (MIME Sniffing, 4.6). Of several lines the last that is a
+/// type counts (Fetch, 2.2.2, extract a MIME type), so each is looked at.
 fn is_script(response: &HeaderMap) -> bool {
-    let kind = response.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
-    kind.windows(6).any(|word| word.eq_ignore_ascii_case(b"script"))
+    let names_script = |kind: &[u8]| kind.windows(6).any(|word| word.eq_ignore_ascii_case(b"script"));
+    response.get_all(CONTENT_TYPE).iter().any(|kind| names_script(kind.as_bytes()))
 }
 
 #[cfg(test)]
@@ -99,5 +100,11 @@ mod tests {
             assert_eq!(allowed("/k/sw.js", JS, &[wide]), nowhere, "{wide}");
         }
         assert_eq!(allowed("/k/sw.js", JS, &["/k/", "/"]), nowhere);
+        // Two types: browsers take the last.
+        let mut two = HeaderMap::new();
+        two.append(CONTENT_TYPE, "text/plain".parse().unwrap());
+        two.append(CONTENT_TYPE, JS.parse().unwrap());
+        keep_workers_away("/sw.js", "/.sekisho/ticket", &two).apply(&mut two);
+        assert_eq!(two.get(ALLOWED), Some(&NOWHERE));
     }
 }

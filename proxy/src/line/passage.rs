@@ -98,8 +98,9 @@ impl Passage {
         // A body that nobody will read is drained for a moment only, so that the answer is not lost to a reset.
         session.set_total_drain_timeout(Some(Duration::from_secs(2)));
         if connection.http2 {
-            // The watchdog sees bytes of the connection; whether one stream's window is ever opened, it can't see.
-            session.set_write_timeout(Some(self.generation.patience.stall));
+            // The watchdog sees bytes of the connection; whether one stream's window is ever opened, it can't see. Pingora
+            // times a whole piece (64 KB at most), and slow phones load several at once: hence four times as long.
+            session.set_write_timeout(Some(self.generation.patience.stall * 4));
         }
         Ok(connection)
     }

@@ -46,14 +46,16 @@ pub(super) async fn refuse(
     let headers = &session.req_header().headers;
     let help = help(passage, exchange, refusal.reason);
     let helped = help.is_some();
-    let keeps = help == Some(Help::SignIn) && exchange.method == Method::POST;
+    // What was sent, not what the SaaS would have made of it: that is what a browser can or can't send again.
+    let sent = session.req_header().method.clone();
+    let keeps = help == Some(Help::SignIn) && sent == Method::POST;
     // How recent the sign-in must be, where the rule asks for a recent one.
     let stale = refusal.rule.as_ref().filter(|_| refusal.reason == Reason::SignInStale);
     let within = stale.and_then(|rule| passage.generation.policy.signed_in_within(rule)).map(i64::from);
     let begun = match &exchange.destination {
         Destination::App { .. } if helped && exchange.wants_page => {
             // A form can't be sent again by a redirect: it waits on a page of its own, or its page is opened anew.
-            let target = match exchange.method {
+            let target = match sent {
                 Method::GET | Method::HEAD => target_of(session),
                 _ if keeps => held::page_address(),
                 _ => exchange.path.clone(),
@@ -64,7 +66,7 @@ pub(super) async fn refuse(
     };
     let set_up = help == Some(Help::SetUp);
     let page = match begun {
-        Some((url, cookie)) if help == Some(Help::SignIn) && matches!(exchange.method, Method::GET | Method::HEAD) => {
+        Some((url, cookie)) if help == Some(Help::SignIn) && matches!(sent, Method::GET | Method::HEAD) => {
             apps::Page::redirect(url, [cookie])
         }
         Some((url, cookie)) if keeps => held::keep(passage, session, exchange, &url).await?.with_cookies([cookie]),
@@ -175,7 +177,7 @@ async fn ticket(passage: &mut Passage, session: &Session, exchange: &Exchange) -
     let lang = apps::Lang::from_accept_language(headers);
     let code = answer::code(passage.position());
     let expired = || apps::link_expired_page(lang, "/", code.as_deref());
-    if exchange.method != Method::GET || !is_top_level(headers) {
+    if session.req_header().method != Method::GET || !is_top_level(headers) {
         return expired();
     }
     let Some(connection) = passage.connection.clone() else { return expired() };

@@ -102,7 +102,9 @@ async fn connection<A: ServerApp + Send + Sync + 'static>(
         }
         Ok(Ok(tls)) => tls,
     };
-    place.established();
+    if !place.established() {
+        return gate.ended(Ended::Displaced);
+    }
     gate.ended(Ended::Established);
     let handshake = {
         let session = tls.get_ref().1;

@@ -229,6 +229,8 @@ impl Progress {
 
     pub(super) fn phase(&self) -> (Phase, Duration) {
         let phase = match self.phase.load(Relaxed) {
+            // Requests of HTTP/2 begin and end on several threads: what is written last need not be what is so.
+            _ if self.active.load(Relaxed) > 0 => Phase::Busy,
             0 => Phase::Idle,
             1 => Phase::Head,
             _ => Phase::Busy,

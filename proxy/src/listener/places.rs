@@ -46,11 +46,12 @@ impl Place {
         self.displaced.notified().await;
     }
 
-    /// The handshake is over.
-    pub(super) fn established(&self) {
-        if let Some(places) = self.places.upgrade() {
-            places.lock().no_handshake(self);
-        }
+    /// The handshake is over. Whether the place still stands: somebody may have taken it at the last moment.
+    pub(super) fn established(&self) -> bool {
+        let Some(places) = self.places.upgrade() else { return false };
+        let mut book = places.lock();
+        book.no_handshake(self);
+        !self.given_back.load(Relaxed)
     }
 }
 
@@ -226,7 +227,7 @@ mod tests {
 
     fn established(places: &Arc<Places>, source: IpAddr, limits: Limits) -> Option<Arc<Place>> {
         let place = places.admit(source, limits)?;
-        place.established();
+        assert!(place.established());
         Some(place)
     }
 
@@ -252,6 +253,7 @@ mod tests {
         let newer = places.admit(THERE, limits).unwrap();
         let newest = places.admit(THERE, limits).unwrap();
         oldest.displaced().await;
+        assert!(!oldest.established(), "it shook hands at the last moment and kept a place that is another's");
         drop(oldest);
         assert_eq!(places.lock().total, 3, "a place was given back twice");
         let _again = places.admit(THERE, limits).unwrap();
