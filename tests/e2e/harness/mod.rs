@@ -31,8 +31,8 @@ pub(crate) const PASSWORD: &str = "himawari-no-hana";
 pub(crate) fn run(test: impl Future<Output = ()>) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    // Long forms last minutes by intent.
-    let most = if std::env::var_os("SEKISHO_SOAK").is_some() { 1_800 } else { 300 };
+    // Some install first what they need; long forms last minutes by intent.
+    let most = if std::env::var_os("SEKISHO_SOAK").is_some() { 1_800 } else { 600 };
     runtime.block_on(async {
         tokio::time::timeout(Duration::from_secs(most), test).await.expect("the test took too long");
     });
