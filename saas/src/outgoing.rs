@@ -130,8 +130,8 @@ fn fate(name: &str) -> Head {
 }
 
 /// Whether `X-` and this claims where a request comes from, who sent it, or what was really asked for: names that
-/// nginx, Apache, IIS, Envoy, load balancers, application servers and sign-in proxies set for what stands behind them. Tokens that a
-/// SaaS's own scripts send (`X-Auth-Token`, `X-CSRF-Token`, `X-User-Id`) are not among them.
+/// nginx, Apache, IIS, Envoy, load balancers, application servers and sign-in proxies set for what stands behind them.
+/// Tokens that a SaaS's own scripts send (`X-Auth-Token`, `X-CSRF-Token`, `X-User-Id`) are not among them.
 fn claims(name: &str) -> bool {
     const NAMES: &[&str] = &[
         "real-ip",

@@ -28,7 +28,7 @@ pub(super) async fn intent(
     let generation = passage.generation.clone();
     let Some(connection) = passage.connection.clone() else { return unavailable(exchange) };
     if !known.is_stranger() {
-        connection.is_known();
+        connection.becomes_known();
     }
     if reason == Reason::Preflight && is_flood(passage, &known, &connection) {
         generation.count(exchange, Decision::Deny, Reason::TooMany);

@@ -67,8 +67,8 @@ impl Connection {
         self.cut.notified().await;
     }
 
-    /// Somebody we know uses it.
-    pub(crate) fn is_known(&self) {
+    /// Somebody we know uses it: it never gives way to others from now on.
+    pub(crate) fn becomes_known(&self) {
         // Reading a line that others read too is cheap, writing it each time is not.
         if !self.known.load(Relaxed) {
             self.known.store(true, Relaxed);
