@@ -268,7 +268,7 @@ mod tests {
     use vocabulary::{Action, AppId, DeviceId, NetworkName, PersonId, Reason, RuleName, SessionId};
 
     use super::*;
-    use crate::reader::{read_outcome, read_record};
+    use crate::journal::reader::{read_outcome, read_record};
     use crate::{Decision, End, Request};
 
     const HERE: Position = Position { boot: 3, seq: 9 };

@@ -13,46 +13,24 @@
 //! proxy's business.
 
 mod document;
-mod durable;
 mod error;
-mod follow;
-mod frame;
-#[doc(hidden)]
-pub mod inside;
 mod journal;
 mod json;
-mod queue;
-mod reader;
 mod record;
-mod recovery;
-mod runs;
-mod segments;
-mod stats;
 mod strangers;
-mod watch;
-mod writer;
-
-#[cfg(test)]
-mod failures;
-#[cfg(test)]
-mod histories;
-#[cfg(test)]
-mod on_disk;
-#[cfg(test)]
-mod sample;
-#[cfg(test)]
-mod simulated;
 
 pub use document::{AuditDocument, Durability, Size, SizeError, StrangersDocument};
 pub use error::{AuditError, Unavailable};
-pub use follow::Follow;
+pub use journal::follow::Follow;
+#[doc(hidden)]
+pub use journal::inside;
+pub use journal::queue::Position;
+pub use journal::reader::{Entry, Filter, read};
+pub use journal::recovery::Recovery;
+pub use journal::stats::{Histogram, Stats};
 pub use journal::{Journal, Options};
-pub use queue::Position;
-pub use reader::{Entry, Filter, read};
 pub use record::{
     Aggregate, Change, ClockAccepted, Decision, End, Outcome, Record, Recovered, Reload, Request, RequestIntent,
     SignIn, SignInResult, SignOut, Start, Stop,
 };
-pub use recovery::Recovery;
-pub use stats::{Histogram, Stats};
 pub use strangers::{Admit, StrangerLimits, Strangers};

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Map;
 use vocabulary::Timestamp;
 
-use crate::durable::Disk;
-use crate::frame::{self, Frame, FrameKind, HeaderProblem, SegmentHeader};
-use crate::runs::Runs;
-use crate::segments::{name, parse_name};
+use crate::journal::durable::Disk;
+use crate::journal::frame::{self, Frame, FrameKind, HeaderProblem, SegmentHeader};
+use crate::journal::runs::Runs;
+use crate::journal::segments::{name, parse_name};
 use crate::{AuditError, Recovered};
 
 /// What opening the journal found.

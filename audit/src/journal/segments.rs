@@ -10,9 +10,9 @@ use std::time::Duration;
 use ring::rand::{SecureRandom, SystemRandom};
 use vocabulary::{Clock as _, SystemClock};
 
-use crate::durable::{Disk, SegmentFile};
-use crate::frame::{SEGMENT_HEADER, SegmentHeader};
-use crate::queue::Shared;
+use crate::journal::durable::{Disk, SegmentFile};
+use crate::journal::frame::{SEGMENT_HEADER, SegmentHeader};
+use crate::journal::queue::Shared;
 
 /// How often free space is looked at, and a file that could not be made is tried again.
 const TICK: Duration = Duration::from_millis(250);

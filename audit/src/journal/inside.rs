@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use vocabulary::Timestamp;
 
-use crate::durable::{Disk, Lock, SegmentFile};
-use crate::frame::{self, FrameKind, SegmentHeader};
+use crate::journal::durable::{Disk, Lock, SegmentFile};
+use crate::journal::frame::{self, FrameKind, SegmentHeader};
 use crate::{AuditError, Recovery};
 
 /// A frame as it stands in a segment.
@@ -61,7 +61,7 @@ pub fn write(boot: u32, salt: u32, (kind, seq, place): (u8, u64, u32), payload: 
 
 /// A segment's file name.
 pub fn name(boot: u32, number: u32) -> String {
-    crate::segments::name(boot, number)
+    crate::journal::segments::name(boot, number)
 }
 
 /// Brings the files of a journal's folder in order, as opening it does; they are changed in place.
@@ -70,7 +70,7 @@ pub fn name(boot: u32, number: u32) -> String {
 /// As [`Journal::open`](crate::Journal::open).
 pub fn recover(files: &mut BTreeMap<String, Vec<u8>>) -> Result<Recovery, AuditError> {
     let memory = Memory(Mutex::new(std::mem::take(files)));
-    let recovery = crate::recovery::recover(&memory, Path::new("journal"));
+    let recovery = crate::journal::recovery::recover(&memory, Path::new("journal"));
     *files = memory.0.into_inner().unwrap_or_else(PoisonError::into_inner);
     recovery
 }

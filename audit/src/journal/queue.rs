@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use vocabulary::Timestamp;
 
-use crate::frame::{self, FrameKind, MAX_PAYLOAD};
-use crate::stats::Counters;
+use crate::journal::frame::{self, FrameKind, MAX_PAYLOAD};
+use crate::journal::stats::Counters;
 use crate::{Options, Unavailable};
 
 /// More than this waiting for the disk: outcomes are dropped (they become `outcome-unknown`), records refused.

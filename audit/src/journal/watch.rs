@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::queue::Shared;
+use crate::journal::queue::Shared;
 use crate::{Durability, Unavailable};
 
 /// Outcomes that nobody waits for are written after one to two of these when nothing else is.

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::frame::{self, FrameKind};
-use crate::queue::{self, Batch, Reply, Shared, Verdict};
-use crate::segments::{Segment, Segments};
+use crate::journal::frame::{self, FrameKind};
+use crate::journal::queue::{self, Batch, Reply, Shared, Verdict};
+use crate::journal::segments::{Segment, Segments};
 use crate::{Durability, Unavailable};
 
 /// Two records at once within this time make a crowd: it pays to wait for company.

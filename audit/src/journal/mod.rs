@@ -1,4 +1,35 @@
-//! The journal as the gate uses it.
+//! The journal: records on disk before anything happens, in segment files that are sealed later.
+//!
+//! ```text
+//! request ─→ json.rs ─→ queue.rs ─→ writer.rs ─→ segment files ─→ reader.rs, follow.rs
+//!                       one buffer   one thread,  frame.rs
+//!                       for all      one fsync    durable.rs
+//!                                    per batch    recovery.rs (when opened)
+//! ```
+
+pub(crate) mod durable;
+pub(crate) mod follow;
+pub(crate) mod frame;
+pub mod inside;
+pub(crate) mod queue;
+pub(crate) mod reader;
+pub(crate) mod recovery;
+pub(crate) mod runs;
+pub(crate) mod segments;
+pub(crate) mod stats;
+mod watch;
+mod writer;
+
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod histories;
+#[cfg(test)]
+mod on_disk;
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod simulated;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -12,14 +43,11 @@ use serde_json::Map;
 use tokio::sync::oneshot;
 use vocabulary::{Clock as _, SystemClock, Timestamp};
 
-use crate::durable::{Disk, FileSystem, Lock};
-use crate::frame::FrameKind;
-use crate::queue::{Position, Reply, Shared, Told, Urgency, Verdict};
-use crate::segments::Segments;
-use crate::{
-    AuditError, Durability, End, Outcome, Record, Recovery, RequestIntent, Stats, Unavailable, json, recovery, watch,
-    writer,
-};
+use crate::journal::durable::{Disk, FileSystem, Lock};
+use crate::journal::frame::FrameKind;
+use crate::journal::queue::{Position, Reply, Shared, Told, Urgency, Verdict};
+use crate::journal::segments::Segments;
+use crate::{AuditError, Durability, End, Outcome, Record, Recovery, RequestIntent, Stats, Unavailable, json};
 
 /// How the journal is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

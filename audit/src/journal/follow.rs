@@ -7,9 +7,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::frame::{self, Frame, FrameKind, HeaderProblem, SEGMENT_HEADER, SegmentHeader};
-use crate::reader::{read_outcome, read_record, segments};
-use crate::runs::Runs;
+use crate::journal::frame::{self, Frame, FrameKind, HeaderProblem, SEGMENT_HEADER, SegmentHeader};
+use crate::journal::reader::{read_outcome, read_record, segments};
+use crate::journal::runs::Runs;
 use crate::{AuditError, Entry, Filter, Position, Record};
 
 /// How long a request is held back for its outcome, which is written up to a second later.

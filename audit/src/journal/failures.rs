@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use crate::sample::{NOON, all, change, request, stranger};
-use crate::simulated::{Failing, Simulated};
+use crate::journal::sample::{NOON, all, change, request, stranger};
+use crate::journal::simulated::{Failing, Simulated};
 use crate::{Durability, End, Filter, Journal, Options, Outcome, Record, Recovery, Unavailable};
 
 fn open_with(disk: &Simulated, options: Options) -> (Journal, Recovery) {
@@ -207,7 +207,7 @@ fn files_follow_one_another_without_a_gap() {
     let expected: Vec<_> = (0..400).map(|_| journal.note(&request(&long)).unwrap()).collect();
     journal.close().unwrap();
     let folder = disk.to_folder();
-    assert!(crate::reader::segments(folder.path()).unwrap().len() > 3);
+    assert!(crate::journal::reader::segments(folder.path()).unwrap().len() > 3);
     let read: Vec<_> = all(folder.path()).into_iter().map(|entry| entry.position).collect();
     assert_eq!(read, expected);
 }

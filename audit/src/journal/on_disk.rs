@@ -5,8 +5,8 @@ use std::path::Path;
 
 use vocabulary::PersonId;
 
-use crate::frame::{FRAME_HEADER, SEGMENT_HEADER};
-use crate::sample::{NOON, all, change, request, stranger};
+use crate::journal::frame::{FRAME_HEADER, SEGMENT_HEADER};
+use crate::journal::sample::{NOON, all, change, request, stranger};
 use crate::{AuditError, Decision, End, Filter, Follow, Journal, Options, Outcome, Position, Record};
 
 fn open(dir: &Path) -> (Journal, crate::Recovery) {
@@ -14,7 +14,7 @@ fn open(dir: &Path) -> (Journal, crate::Recovery) {
 }
 
 fn segment(dir: &Path) -> std::path::PathBuf {
-    crate::reader::segments(dir).unwrap().first().unwrap().1.clone()
+    crate::journal::reader::segments(dir).unwrap().first().unwrap().1.clone()
 }
 
 /// Three changes, each in a batch of its own; the files as a killed process leaves them.
@@ -29,7 +29,7 @@ fn killed(dir: &Path) -> Vec<usize> {
     let mut ends = vec![SEGMENT_HEADER + FRAME_HEADER + 8];
     for _ in 0..3 {
         let last = ends[ends.len() - 1];
-        ends.push(last + crate::frame::total_length(&copy[last..]));
+        ends.push(last + crate::journal::frame::total_length(&copy[last..]));
     }
     ends
 }
@@ -231,7 +231,7 @@ fn a_deleted_file_is_noticed() {
     let (journal, _) = open(dir.path());
     journal.append_blocking(NOON, &change("gone with the file")).unwrap();
     // The one being written and the one written ahead.
-    for (_, path) in crate::reader::segments(dir.path()).unwrap() {
+    for (_, path) in crate::journal::reader::segments(dir.path()).unwrap() {
         fs::remove_file(path).unwrap();
     }
     let kept = journal.append_blocking(NOON, &change("kept")).unwrap();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use crate::AuditError;
-use crate::durable::{Disk, Lock, SegmentFile};
+use crate::journal::durable::{Disk, Lock, SegmentFile};
 
 /// What happens to a step that is told to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::sample::{NOON, all, change, request};
-use crate::simulated::{Failing, Simulated};
+use crate::journal::sample::{NOON, all, change, request};
+use crate::journal::simulated::{Failing, Simulated};
 use crate::{Durability, End, Journal, Options, Outcome, Position, Record};
 
 #[derive(Clone, Debug)]

@@ -10,10 +10,10 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use vocabulary::{AppId, PersonId, Timestamp};
 
-use crate::frame::{self, Frame, FrameKind, HeaderProblem, SegmentHeader};
+use crate::journal::frame::{self, Frame, FrameKind, HeaderProblem, SegmentHeader};
+use crate::journal::runs::Runs;
+use crate::journal::segments::parse_name;
 use crate::record::VERSION;
-use crate::runs::Runs;
-use crate::segments::parse_name;
 use crate::{AuditError, Decision, End, Outcome, Position, Record};
 
 /// A record with what became of it.
