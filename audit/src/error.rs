@@ -14,6 +14,8 @@ pub enum AuditError {
     Newer { path: PathBuf, version: u16 },
     #[error("a record of the journal can't be read at {boot}/{seq}: {problem}")]
     Record { boot: u32, seq: u64, problem: String },
+    #[error("{} does not fit the log: {problem}", path.display())]
+    Log { path: PathBuf, problem: String },
     #[error("the journal could not start a thread: {0}")]
     Thread(io::Error),
     #[error(transparent)]
@@ -21,6 +23,10 @@ pub enum AuditError {
 }
 
 impl AuditError {
+    pub(crate) fn log(path: &Path, problem: impl std::fmt::Display) -> Self {
+        Self::Log { path: path.to_owned(), problem: problem.to_string() }
+    }
+
     pub(crate) fn io<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> Self + 'p {
         move |cause| Self::Io { doing, path: path.to_owned(), cause }
     }

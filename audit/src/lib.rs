@@ -16,6 +16,7 @@ mod document;
 mod error;
 mod journal;
 mod json;
+mod log;
 mod record;
 mod strangers;
 
@@ -29,6 +30,9 @@ pub use journal::reader::{Entry, Filter, read};
 pub use journal::recovery::Recovery;
 pub use journal::stats::{Histogram, Stats};
 pub use journal::{Journal, Options};
+pub use log::note::{Checkpoint, NoteError, SigningKey, VerifierKey};
+pub use log::tiles::{Bundle, LogFolder, TileHashes};
+pub use log::tree::{Hash, TILE_WIDTH};
 pub use record::{
     Aggregate, Change, ClockAccepted, Decision, End, Outcome, Record, Recovered, Reload, Request, RequestIntent,
     SignIn, SignInResult, SignOut, Start, Stop,
