@@ -30,11 +30,13 @@ pub use journal::reader::{Entry, Filter, read};
 pub use journal::recovery::Recovery;
 pub use journal::stats::{Histogram, Stats};
 pub use journal::{Journal, Options};
+pub use log::key::{read_key, read_or_make_key};
 pub use log::note::{Checkpoint, NoteError, SigningKey, VerifierKey};
+pub use log::sealer::{SealOptions, SealStats, Sealer, sealed_boot};
 pub use log::tiles::{Bundle, LogFolder, TileHashes};
 pub use log::tree::{Hash, TILE_WIDTH};
 pub use record::{
-    Aggregate, Change, ClockAccepted, Decision, End, Outcome, Record, Recovered, Reload, Request, RequestIntent,
-    SignIn, SignInResult, SignOut, Start, Stop,
+    Aggregate, Change, ClockAccepted, Decision, End, Heartbeat, Outcome, Record, Recovered, Reload, Request,
+    RequestIntent, Retention, SignIn, SignInResult, SignOut, Start, Stop,
 };
 pub use strangers::{Admit, StrangerLimits, Strangers};
