@@ -4,6 +4,7 @@
 use std::io::Write as _;
 
 use ring::digest::{SHA256, digest};
+use vocabulary::Timestamp;
 
 use super::plan::End;
 use super::tiles::LONGEST_LEAF;
@@ -137,22 +138,38 @@ fn contains(record: &[u8], wanted: &[u8]) -> bool {
     record.windows(wanted.len()).any(|window| window == wanted)
 }
 
-/// Position and the number of the merged outcome of a leaf, from its head.
-pub(crate) fn head(leaf: &[u8]) -> Option<(Position, Option<u64>)> {
+/// What stands at the head of a leaf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) position: Position,
+    pub(crate) outcome_seq: Option<u64>,
+    pub(crate) at: Timestamp,
+}
+
+/// None: it is not a leaf.
+pub(crate) fn head(leaf: &[u8]) -> Option<Head> {
     let (_, rest) = split_version(leaf)?;
     let (boot, rest) = number(rest.strip_prefix(b"\"boot\":")?)?;
     let (seq, rest) = number(rest.strip_prefix(b",\"seq\":")?)?;
-    let outcome = match rest.strip_prefix(b",\"outcome_seq\":") {
-        Some(rest) => Some(parse(number(rest)?.0)?),
-        None => None,
+    let (outcome_seq, rest) = match rest.strip_prefix(b",\"outcome_seq\":") {
+        Some(rest) => number(rest).map(|(digits, rest)| Some((Some(parse(digits)?), rest)))??,
+        None => (None, rest),
     };
-    Some((Position { boot: u32::try_from(parse(boot)?).ok()?, seq: parse(seq)? }, outcome))
+    let rest = rest.strip_prefix(b",\"kind\":\"")?;
+    let rest = rest.get(rest.iter().position(|byte| *byte == b'"')?..)?;
+    let (at, _) = number(rest.strip_prefix(b"\",\"at\":")?)?;
+    let at = Timestamp(std::str::from_utf8(at).ok()?.parse().ok()?);
+    let position = Position { boot: u32::try_from(parse(boot)?).ok()?, seq: parse(seq)? };
+    Some(Head { position, outcome_seq, at })
+}
+
+/// When a leaf's record was made.
+pub(crate) fn at(leaf: &[u8]) -> Option<Timestamp> {
+    head(leaf).map(|head| head.at)
 }
 
 #[cfg(test)]
 mod tests {
-    use vocabulary::Timestamp;
-
     use super::*;
     use crate::journal::sample::{NOON, request};
     use crate::{End, json};
@@ -184,7 +201,7 @@ mod tests {
             "{leaf}"
         );
         assert!(leaf.ends_with("\"navigation\":true,\"outcome\":{\"at\":1793500000000005,\"end\":\"ok\",\"status\":200,\"bytes_in\":0,\"bytes_out\":0,\"total_us\":0}}\n"), "{leaf}");
-        assert_eq!(head(leaf.as_bytes()), Some((AT, Some(21))));
+        assert_eq!(head(leaf.as_bytes()), Some(Head { position: AT, outcome_seq: Some(21), at: NOON }));
         let value: serde_json::Value = serde_json::from_str(&leaf).unwrap();
         assert_eq!(serde_json::to_string(&value["outcome"]["status"]).unwrap(), "200");
 
@@ -194,7 +211,7 @@ mod tests {
             String::from_utf8(record.clone()).unwrap().replacen("{\"v\":1,", "{\"v\":1,\"boot\":3,\"seq\":17,", 1)
                 + "\n"
         );
-        assert_eq!(head(open.as_bytes()), Some((AT, None)));
+        assert_eq!(head(open.as_bytes()), Some(Head { position: AT, outcome_seq: None, at: NOON }));
         let unknown = composed(&record, Ending::Unknown);
         assert!(unknown.ends_with(",\"outcome\":{\"end\":\"outcome-unknown\"}}\n"), "{unknown}");
         assert!(is_permitted_request(&record) && is_request(&record) && !is_request(&outcome));

@@ -21,9 +21,10 @@ use vocabulary::{Clock as _, SystemClock, Timestamp, Zone};
 use super::files::{Files, OnDisk};
 use super::note::{Checkpoint, SigningKey};
 use super::plan::{Plan, VERSION};
+use super::retention::{self, Due, Recorded};
 use super::source::{Item, Source};
+use super::tiles::LogFolder;
 use super::writer::Writer;
-use crate::journal::reader::segments;
 use crate::{AuditError, Heartbeat, Journal, Position, Record};
 
 /// How records are sealed.
@@ -37,6 +38,8 @@ pub struct SealOptions {
     pub heartbeat: Duration,
     /// At most so many records under one checkpoint. Default 16,384.
     pub batch: usize,
+    /// So many whole months are kept, besides the one that runs. Default 60.
+    pub keep_months: u32,
 }
 
 impl Default for SealOptions {
@@ -46,6 +49,7 @@ impl Default for SealOptions {
             patience: Duration::from_secs(10),
             heartbeat: Duration::from_secs(3_600),
             batch: 16_384,
+            keep_months: 60,
         }
     }
 }
@@ -90,7 +94,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct Sealer {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Where the parts lie below the folder of the audit.
@@ -144,7 +148,7 @@ impl Sealer {
             .name("audit-sealer".to_owned())
             .spawn(move || run(work, &journal))
             .map_err(AuditError::Thread)?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
     pub fn stats(&self) -> SealStats {
@@ -164,23 +168,11 @@ impl Sealer {
     }
 
     /// Waits until everything that the journal has is sealed, or could not be. The journal must be closed before.
-    pub fn finish(mut self) {
-        self.join();
-    }
-
-    fn join(&mut self) {
-        if let Some(thread) = self.thread.take() {
+    pub fn finish(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
             thread.thread().unpark();
             drop(thread.join());
-        }
-    }
-}
-
-impl Drop for Sealer {
-    fn drop(&mut self) {
-        // Whoever did not close the journal does not wait for it either.
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
         }
     }
 }
@@ -312,6 +304,21 @@ impl Work {
         }
     }
 
+    /// What has been kept long enough.
+    pub(super) fn due(&self, now: Timestamp) -> Result<Option<Due>, AuditError> {
+        let log = LogFolder::new(&log_dir(&self.parts.audit));
+        retention::finish(&*self.parts.files, &log)?;
+        retention::due(&log, &self.parts.zone, self.parts.options.keep_months, now)
+    }
+
+    /// Drops it.
+    pub(super) fn drop_due(&mut self, due: &Due) -> Result<(), AuditError> {
+        let log = LogFolder::new(&log_dir(&self.parts.audit));
+        retention::drop_due(&mut self.writer, &*self.parts.files, &log, due)?;
+        tracing::info!(records = due.record.dropped_to, before = %due.record.before, "records whose time is over were dropped");
+        Ok(())
+    }
+
     fn tell(&self) {
         let shared = &self.parts.shared;
         shared.size.store(self.writer.size(), Relaxed);
@@ -376,6 +383,7 @@ fn run(work: Work, journal: &Journal) {
     let mut failed_in_a_row = 0;
     let mut heart = Heart { seen: journal.durable(), since: Instant::now() };
     let mut last = Instant::now();
+    let mut retaining = Retaining::default();
     loop {
         // Asked before it is read: what comes after that is not missed.
         let closed = journal.is_closed();
@@ -410,6 +418,12 @@ fn run(work: Work, journal: &Journal) {
             }
         }
         if !closed {
+            if let Some(work) = &mut work
+                && let Err(error) = retaining.turn(work, journal)
+            {
+                shared.failures.fetch_add(1, Relaxed);
+                tracing::error!(%error, "records whose time is over could not be dropped; it is tried again tomorrow");
+            }
             heart.beat(journal, parts.options.heartbeat);
             thread::park_timeout(TICK.min(parts.options.every));
         }
@@ -451,8 +465,41 @@ impl Heart {
     }
 }
 
+/// How often it is looked whether a month is over.
+const DAILY: Duration = Duration::from_secs(86_400);
+
+/// Drops what has been kept long enough: first it is recorded, then the record is sealed, then it goes.
+#[derive(Debug, Default)]
+struct Retaining {
+    looked: Option<Instant>,
+    recorded: Option<Recorded>,
+}
+
+impl Retaining {
+    fn turn(&mut self, work: &mut Work, journal: &Journal) -> Result<(), AuditError> {
+        if let Some(Recorded { at, .. }) = &self.recorded {
+            let after = &work.plan.after;
+            let sealed = (at.boot, at.seq) < (after.boot, after.next_seq);
+            return match self.recorded.take_if(|_| sealed) {
+                Some(recorded) => work.drop_due(&recorded.due),
+                None => Ok(()),
+            };
+        }
+        if self.looked.is_some_and(|looked| looked.elapsed() < DAILY) {
+            return Ok(());
+        }
+        self.looked = Some(Instant::now());
+        let now = SystemClock.now();
+        if let Some(due) = work.due(now)? {
+            let at = journal.append_blocking(now, &Record::Retention(due.record.clone()))?;
+            self.recorded = Some(Recorded { due, at });
+        }
+        Ok(())
+    }
+}
+
 /// Whether the journal holds files, for the tests.
 #[cfg(test)]
 pub(super) fn journal_files(audit: &Path) -> usize {
-    segments(&journal_dir(audit)).map_or(0, |files| files.len())
+    crate::journal::reader::segments(&journal_dir(audit)).map_or(0, |files| files.len())
 }

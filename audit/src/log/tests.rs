@@ -145,7 +145,7 @@ fn assert_no_gap(leaves: &[Vec<u8>]) {
     let mut numbers: BTreeMap<u32, BTreeSet<u64>> = BTreeMap::new();
     let mut last = Position { boot: 0, seq: 0 };
     for leaf in leaves {
-        let (position, outcome) = leaf::head(leaf).unwrap();
+        let leaf::Head { position, outcome_seq: outcome, .. } = leaf::head(leaf).unwrap();
         assert!(last < position, "{last} before {position}");
         last = position;
         let numbers = numbers.entry(position.boot).or_default();
@@ -392,4 +392,32 @@ proptest! {
             prop_assert_eq!(seen.root, naive_root(&all[..usize::try_from(seen.size).unwrap()]));
         }
     }
+}
+
+/// What is over goes in whole bundles, after the record of it; the tree can still be computed from what stays.
+#[test]
+fn months_that_are_over_are_dropped_and_the_tree_stays() {
+    let dir = two_boots(900);
+    seal_all(dir.path(), &on_disk(), 500, |error| panic!("{error}"));
+    let log = LogFolder::new(&log_dir(dir.path()));
+    let checkpoint = log.checkpoint().unwrap().unwrap();
+    let work = |keep_months| {
+        let options = SealOptions { keep_months, ..options(500) };
+        Work::open(Parts::new(dir.path(), on_disk(), keys(), options), ALL).unwrap()
+    };
+    // All is of November 2026.
+    let december = NOON.plus_secs(31 * 86_400);
+    assert_eq!(work(1).due(december).unwrap(), None);
+    let mut january = work(1);
+    let due = january.due(december.plus_secs(31 * 86_400)).unwrap().unwrap();
+    let full = checkpoint.size / TILE_WIDTH * TILE_WIDTH;
+    assert_eq!((due.record.dropped_to, due.record.before.to_string().as_str()), (full, "2026-12-01T00:00:00.000000Z"));
+    assert_eq!(due.record.root, log.hashes(checkpoint.size).root_at(full).unwrap().to_string());
+    january.drop_due(&due).unwrap();
+
+    assert_eq!(log.minimum_index().unwrap(), full);
+    assert!(log.bundle(0, checkpoint.size).is_err() && log.tile(0, 0, checkpoint.size).is_err());
+    assert!(!log.bundle(full / TILE_WIDTH, checkpoint.size).unwrap().is_empty());
+    assert_eq!(log.hashes(checkpoint.size).root_at(checkpoint.size).unwrap(), checkpoint.root);
+    assert_eq!(january.due(december.plus_secs(62 * 86_400)).unwrap(), None, "what is left is not a whole bundle");
 }
