@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::DocumentError;
 
+use crate::kept::CheckpointsDocument;
 use crate::{Options, StrangerLimits};
 
 /// How records are kept. Everything has a default; a document that says nothing is a good one.
@@ -22,6 +23,8 @@ pub struct AuditDocument {
     /// Length of a journal file, written ahead as a whole. `1MiB` to `1GiB`, default `8MiB`.
     pub segment: Option<Size>,
     pub strangers: StrangersDocument,
+    /// Checkpoints of the log, kept elsewhere.
+    pub checkpoints: CheckpointsDocument,
 }
 
 /// Which requests of strangers get a record of their own; the others are counted by source and minute.
