@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::DocumentError;
 
+use crate::kept::CheckpointsDocument;
 use crate::{LogDocument, Options, StrangerLimits};
 
 /// How records are kept. Everything has a default; a document that says nothing is a good one.
@@ -23,6 +24,8 @@ pub struct AuditDocument {
     pub segment: Option<Size>,
     pub strangers: StrangersDocument,
     pub log: LogDocument,
+    /// Checkpoints of the log, kept elsewhere.
+    pub checkpoints: CheckpointsDocument,
 }
 
 /// Which requests of strangers get a record of their own; the others are counted by source and minute.

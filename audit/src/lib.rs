@@ -9,13 +9,14 @@
 //!
 //! What lives here: the written form of records ([`Record`], [`RequestIntent`], [`Outcome`]), the durable
 //! journal they go to ([`Journal`]), the counting of strangers ([`Strangers`]) and the reader ([`read`],
-//! [`Follow`]). What a decision means lives in `policy`; the clock, and which requests are recorded, is the
+//! [`Follow`]), and what it takes to keep checkpoints elsewhere ([`kept`]). What a decision means lives in `policy`; the clock, and which requests are recorded, is the
 //! proxy's business.
 
 mod document;
 mod error;
 mod journal;
 mod json;
+pub mod kept;
 mod log;
 mod record;
 mod strangers;
