@@ -34,7 +34,9 @@ pub enum TimestampError {
     Signature,
     #[error("it is signed in a way that is not known here")]
     Algorithm,
-    #[error("its certificate does not lead to a root of `timestamp_ca`, is not for time stamping, or was not valid then: {0}")]
+    #[error(
+        "its certificate does not lead to a root of `timestamp_ca`, is not for time stamping, or was not valid then: {0}"
+    )]
     Chain(String),
     #[error("a root of `timestamp_ca` can't be used: {0}")]
     Root(String),
