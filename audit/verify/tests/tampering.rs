@@ -96,7 +96,8 @@ fn tiles_of_a_large_log() {
     let mut leaves = heartbeats(2, 66_000);
     let log = Log::of(&leaves);
     log.verify().unwrap();
-    for (file, byte, leaf) in [("tile/1/000", 32 * 9, 9 * 256), ("tile/1/001.p/1", 0, 65_536), ("tile/2/000.p/1", 3, 0)] {
+    for (file, byte, leaf) in [("tile/1/000", 32 * 9, 9 * 256), ("tile/1/001.p/1", 0, 65_536), ("tile/2/000.p/1", 3, 0)]
+    {
         log.flip(file, byte);
         let found = assert_found(log.verify(), What::TileDamaged, Some(leaf));
         assert_eq!(found.place.file.as_deref(), Some(file));
@@ -120,7 +121,11 @@ fn tiles_of_a_large_log() {
         fs::copy(forged.path(tile), log.path(tile)).unwrap();
     }
     let found = finding(log.verify());
-    assert_eq!((found.what, found.place.leaf, found.place.before_leaf), (What::Changed, Some(0), Some(65_536)), "{found}");
+    assert_eq!(
+        (found.what, found.place.leaf, found.place.before_leaf),
+        (What::Changed, Some(0), Some(65_536)),
+        "{found}"
+    );
 }
 
 #[test]
@@ -418,7 +423,8 @@ fn sealed_wrongly() {
         }
     };
     of(&recovery(",\"of_boot\":1,\"lost\":[[301,302]],\"unconfirmed\":[[303,304],[900,950]]")).unwrap();
-    let part = assert_found(of(&recovery(",\"of_boot\":1,\"lost\":[[301,301],[303,304]]")), What::SequenceGap, Some(300));
+    let part =
+        assert_found(of(&recovery(",\"of_boot\":1,\"lost\":[[301,301],[303,304]]")), What::SequenceGap, Some(300));
     assert_eq!(part.place.record.map(|record| record.seq), Some(302));
     assert_found(of(&recovery(",\"of_boot\":2,\"lost\":[[301,304]]")), What::SequenceGap, Some(300));
     assert_found(of(&recovery(",\"of_boot\":1,\"lost\":[[300,304]]")), What::NotInForm, Some(301));
@@ -506,7 +512,12 @@ fn dropped_with_and_without_a_record() {
     // A record that gives another root.
     let mut gate = Gate::new(8);
     (0..600).for_each(|_| gate.heartbeat());
-    gate.leaf(601, None, "retention", &format!(",\"before\":1,\"dropped_to\":256,\"root\":\"{}\"", "A".repeat(43) + "="));
+    gate.leaf(
+        601,
+        None,
+        "retention",
+        &format!(",\"before\":1,\"dropped_to\":256,\"root\":\"{}\"", "A".repeat(43) + "="),
+    );
     assert_found(Log::of(&gate.leaves).verify(), What::NotInForm, Some(600));
 }
 
