@@ -2,6 +2,7 @@
 //! verifier.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic: that is how it fails")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
