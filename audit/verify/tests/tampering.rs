@@ -1,5 +1,7 @@
 //! Each kind of tampering, and the word for it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
+
 mod support;
 
 use std::fs;
