@@ -1,5 +1,7 @@
 //! The program as an auditor runs it: exit codes, and what it prints.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic: that is how it fails")]
+
 mod support;
 
 use std::process::{Command, Output};

@@ -1,5 +1,7 @@
 //! Random histories, random tampering, against the tree by RFC 6962's recursion; and any bytes into every parser.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic: that is how it fails")]
+
 mod support;
 
 use audit_verify::hash::{Hash, leaf_hash, root_over};

@@ -1,5 +1,7 @@
 //! The golden vectors, which another program wrote from the same page.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic: that is how it fails")]
+
 mod support;
 
 use std::path::{Path, PathBuf};
