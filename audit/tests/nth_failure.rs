@@ -26,7 +26,7 @@ fn work(audit: &Path, many: usize) -> Result<(), audit::AuditError> {
     let options = Options {
         segment_bytes: 128 << 10,
         commit_timeout: Duration::from_secs(10),
-        sealed_boot: audit::sealed_boot(audit)?,
+        sealed: audit::sealed_to(audit)?,
         ..Options::default()
     };
     let (journal, _) = Journal::open(&audit.join("journal"), options)?;

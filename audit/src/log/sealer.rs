@@ -110,13 +110,14 @@ fn plan_path(audit: &Path) -> PathBuf {
     audit.join("sealing.json")
 }
 
-/// The boot up to which the log holds records; 0: none. The next boot's number must be higher, whatever the journal's
-/// folder says.
+/// The place up to which the log holds records, itself not included. The next boot's number must be higher than this
+/// one's, whatever the journal's folder says.
 ///
 /// # Errors
 /// The file can't be read.
-pub fn sealed_boot(audit: &Path) -> Result<u32, AuditError> {
-    Ok(read_plan(&OnDisk, audit)?.map_or(0, |plan| plan.after.boot))
+pub fn sealed_to(audit: &Path) -> Result<Position, AuditError> {
+    let sealed = read_plan(&OnDisk, audit)?.map(|plan| plan.after).unwrap_or_default();
+    Ok(Position { boot: sealed.boot, seq: sealed.next_seq })
 }
 
 impl Sealer {
@@ -249,7 +250,16 @@ impl Work {
     /// many records were sealed.
     pub(super) fn seal(&mut self, live: Position, closed: bool, now: Timestamp) -> Result<usize, AuditError> {
         self.read_on(live, closed)?;
-        let items = self.source.take(self.parts.options.batch);
+        let mut items = self.source.take(self.parts.options.batch);
+        while self.source.in_gap() {
+            self.source.read_on(live)?;
+            let more = self.source.take(self.parts.options.batch);
+            if more.is_empty() {
+                let problem = "records are missing in it, and nothing in it says that they were lost";
+                return Err(AuditError::log(&journal_dir(&self.parts.audit), problem));
+            }
+            items.extend(more);
+        }
         if items.is_empty() {
             self.let_go();
             return Ok(0);
