@@ -52,8 +52,13 @@ pub(crate) fn socket_path(data: &Path) -> PathBuf {
     data.join("control.sock")
 }
 
+/// Journal, log and index.
+pub(crate) fn audit_path(data: &Path) -> PathBuf {
+    data.join("audit")
+}
+
 pub(crate) fn journal_path(data: &Path) -> PathBuf {
-    data.join("audit").join("journal")
+    audit_path(data).join("journal")
 }
 
 pub(crate) fn authority_path(data: &Path) -> PathBuf {
@@ -66,7 +71,7 @@ impl Core {
         let data = &settings.gateway.data;
         create_private(data)?;
         let lock = lock(data)?;
-        create_private(&data.join("audit"))?;
+        create_private(&audit_path(data))?;
         let store = Store::open(&data.join("state.db"))?;
         let identity = Identity::open(store.clone(), &settings.identity)?;
         let inventory = Inventory::open(&store)?;
