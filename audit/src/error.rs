@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rusqlite::{ErrorCode, ffi};
+
 /// A journal could not be opened, closed or read.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
@@ -16,6 +18,11 @@ pub enum AuditError {
     Record { boot: u32, seq: u64, problem: String },
     #[error("{} does not fit the log: {problem}", path.display())]
     Log { path: PathBuf, problem: String },
+    /// `damaged`: the file itself is wrong, as opposed to the disk or the moment.
+    #[error("the index file {} can't be used: {problem}", path.display())]
+    Index { path: PathBuf, problem: String, damaged: bool },
+    #[error("more than {0} records fit; narrow the period or the filter, or sort by time")]
+    TooMany(usize),
     #[error("the journal could not start a thread: {0}")]
     Thread(io::Error),
     #[error(transparent)]
@@ -25,6 +32,24 @@ pub enum AuditError {
 impl AuditError {
     pub(crate) fn log(path: &Path, problem: impl std::fmt::Display) -> Self {
         Self::Log { path: path.to_owned(), problem: problem.to_string() }
+    }
+
+    pub(crate) fn index(path: &Path) -> impl FnOnce(rusqlite::Error) -> Self + '_ {
+        move |cause| {
+            let damaged = match &cause {
+                rusqlite::Error::SqliteFailure(failure, _) => {
+                    matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
+                        || failure.extended_code == ffi::SQLITE_IOERR_SHORT_READ
+                }
+                // A table, column or row is not what it should be.
+                _ => true,
+            };
+            Self::Index { path: path.to_owned(), problem: cause.to_string(), damaged }
+        }
+    }
+
+    pub(crate) fn unfit_index(path: &Path, problem: &str) -> Self {
+        Self::Index { path: path.to_owned(), problem: problem.to_owned(), damaged: true }
     }
 
     pub(crate) fn io<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(io::Error) -> Self + 'p {

@@ -14,6 +14,8 @@
 
 mod document;
 mod error;
+mod history;
+mod index;
 mod journal;
 mod json;
 pub mod kept;
@@ -23,11 +25,14 @@ mod strangers;
 
 pub use document::{AuditDocument, Durability, Size, SizeError, StrangersDocument};
 pub use error::{AuditError, Unavailable};
+pub use history::filter::{Filter, PathPattern};
+pub use history::{Entries, History, Query, Sort};
+pub use index::Index;
 pub use journal::follow::Follow;
 #[doc(hidden)]
 pub use journal::inside;
 pub use journal::queue::Position;
-pub use journal::reader::{Entry, Filter, read};
+pub use journal::reader::Entry;
 pub use journal::recovery::Recovery;
 pub use journal::stats::{Histogram, Stats};
 pub use journal::{Journal, Options};

@@ -17,5 +17,6 @@ pub mod peers;
 pub mod pki;
 pub mod plan;
 pub mod process;
+pub mod records;
 pub mod report;
 pub mod sekisho;

@@ -50,8 +50,8 @@ fn load(
 pub(crate) fn nothing_is_missing(gate: &Gate) -> usize {
     // Before the record is read: people may be at work.
     let seen = gate.saas.handle.seen();
-    let recorded: HashSet<String> = audit::read(&gate.data().join("audit/journal"), &audit::Filter::default())
-        .unwrap()
+    let recorded: HashSet<String> = gate
+        .entries(&[])
         .filter_map(|entry| match entry.record {
             audit::Record::Request(request) if request.decision == audit::Decision::Permit => Some(request.path),
             _ => None,
@@ -277,9 +277,8 @@ fn promise_1_a_flood_of_strangers_neither_fills_the_disk_nor_hinders_known_peopl
         assert!(single <= 3 * 30, "{single} records for one stranger");
         gate.signal("TERM");
         let counted = eventually("the count is recorded", async || {
-            let filter = audit::Filter { kind: Some("aggregate".to_owned()), ..audit::Filter::default() };
-            let counts: u64 = audit::read(&gate.data().join("audit/journal"), &filter)
-                .unwrap()
+            let counts: u64 = gate
+                .entries(&["aggregate"])
                 .map(|entry| match entry.record {
                     audit::Record::Aggregate(aggregate) => aggregate.count,
                     _ => 0,

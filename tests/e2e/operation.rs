@@ -18,10 +18,7 @@ fn it_stops_quickly_and_cleanly_on_sigterm() {
         let status = gate.wait();
         assert!(status.success(), "{status}");
         assert!(at.elapsed() < Duration::from_secs(8), "an idle connection and a WebSocket held it up");
-        let kinds: Vec<_> = audit::read(&gate.data().join("audit/journal"), &audit::Filter::default())
-            .unwrap()
-            .map(|entry| entry.record.kind().to_owned())
-            .collect();
+        let kinds: Vec<_> = gate.entries(&[]).map(|entry| entry.record.kind().to_owned()).collect();
         // Before the start stand the certificates that were made for it.
         assert_eq!(kinds.iter().find(|kind| *kind != "change").map(String::as_str), Some("start"));
         assert_eq!(kinds.last().map(String::as_str), Some("stop"));
@@ -100,7 +97,7 @@ fn promise_7_making_the_authority_is_recorded_before_it_is_made() {
         let root = gate.path("roots.age");
         let init = ["ca", "init", "--organisation", "あおい会", "--root-out", root.to_str().unwrap()];
         let recorded = |gate: &Gate| {
-            let journal = audit::read(&gate.data().join("audit/journal"), &audit::Filter::default()).unwrap();
+            let journal = gate.entries(&[]);
             journal
                 .filter(
                     |entry| matches!(&entry.record, audit::Record::Change(change) if change.what == "authority-made"),

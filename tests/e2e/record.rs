@@ -144,12 +144,7 @@ fn changes_are_recorded_before_they_take_effect_with_who_made_them() {
         let (id, _) = gate.issue_device("suzuki");
         gate.cli(&["device", "revoke", &id, "--cause", "stolen"]);
         gate.cli(&["staff", "lock", "suzuki"]);
-        let entries: Vec<_> = audit::read(
-            &gate.data().join("audit/journal"),
-            &audit::Filter { kind: Some("change".to_owned()), ..audit::Filter::default() },
-        )
-        .unwrap()
-        .collect();
+        let entries: Vec<_> = gate.entries(&["change"]).collect();
         let changes: Vec<_> = entries
             .iter()
             .filter_map(|entry| match &entry.record {
@@ -176,10 +171,8 @@ fn sign_ins_are_recorded_with_their_result() {
         let mut sato = gate.browser(HOME);
         sign_in(&mut sato, &gate.url("/"), "sato", "not-the-password").await;
         gate.signed_in("sato").await;
-        let journal = gate.data().join("audit/journal");
-        let filter = audit::Filter { kind: Some("sign-in".to_owned()), ..audit::Filter::default() };
-        let results: Vec<_> = audit::read(&journal, &filter)
-            .unwrap()
+        let results: Vec<_> = gate
+            .entries(&["sign-in"])
             .filter_map(|entry| match entry.record {
                 audit::Record::SignIn(sign_in) => Some((sign_in.result, sign_in.person.map(|p| p.to_string()))),
                 _ => None,

@@ -29,8 +29,7 @@ fn people(gate: &Gate) -> Vec<Value> {
 }
 
 fn changes(gate: &Gate, what: &str) -> Vec<audit::Change> {
-    audit::read(&gate.data().join("audit/journal"), &audit::Filter::default())
-        .unwrap()
+    gate.entries(&[])
         .filter_map(|entry| match entry.record {
             audit::Record::Change(change) if change.what == what => Some(change),
             _ => None,

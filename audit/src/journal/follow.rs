@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::journal::frame::{self, Frame, FrameKind, HeaderProblem, SEGMENT_HEADER, SegmentHeader};
 use crate::journal::reader::{read_outcome, read_record, segments};
 use crate::journal::runs::Runs;
-use crate::{AuditError, Entry, Filter, Position, Record};
+use crate::{AuditError, Entry, Filter, History, Position, Query, Record};
 
 /// How long a request is held back for its outcome, which is written up to a second later.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -18,29 +18,43 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const CHUNK: usize = 256 << 10;
 
 /// Follows the journal from where it stood when this was made.
+///
+/// Files that have been sealed are removed. Who falls so far behind that some of them went unread reads on in the log.
 #[derive(Debug)]
 pub struct Follow {
     dir: PathBuf,
+    history: History,
     filter: Filter,
     /// The segment being read and where in it; None: none is there yet.
     place: Option<(PathBuf, usize)>,
     /// Of the boot being read.
     seen: Runs,
     seen_of: u32,
-    pending: BTreeMap<Position, (Entry, Instant)>,
+    /// The last one seen, of any boot.
+    last: Position,
+    pending: Pending,
     chunk: Vec<u8>,
 }
 
 impl Follow {
-    /// Begins at the present end of the journal. The filter's `limit` has no meaning here.
+    /// Begins at the present end of the journal in the audit folder.
     ///
     /// # Errors
     /// The folder or a file can't be read, or is of a later version.
-    pub fn from_end(dir: &Path, filter: Filter) -> Result<Self, AuditError> {
-        let (seen, seen_of, pending) = (Runs::default(), 0, BTreeMap::new());
-        let mut follow = Self { dir: dir.to_owned(), filter, place: None, seen, seen_of, pending, chunk: Vec::new() };
+    pub fn from_end(audit: &Path, filter: Filter) -> Result<Self, AuditError> {
+        let mut follow = Self {
+            dir: audit.join("journal"),
+            history: History::new(audit),
+            filter,
+            place: None,
+            seen: Runs::default(),
+            seen_of: 0,
+            last: Position::default(),
+            pending: BTreeMap::new(),
+            chunk: Vec::new(),
+        };
         // The files before the last two can hold nothing new: the newest may be one written ahead.
-        let all = segments(dir)?;
+        let all = segments(&follow.dir)?;
         follow.place = all.get(all.len().saturating_sub(2)).map(|(_, path)| (path.clone(), SEGMENT_HEADER));
         follow.advance(|_, _, _, _| Ok(()))?;
         Ok(follow)
@@ -53,7 +67,6 @@ impl Follow {
     /// As [`Follow::from_end`].
     pub fn poll(&mut self) -> Result<Vec<Entry>, AuditError> {
         let now = Instant::now();
-        let filter = self.filter.clone();
         self.advance(|pending, kind, position, payload| {
             if kind == FrameKind::Outcome {
                 let wanted = |of: &Position| pending.contains_key(of);
@@ -63,10 +76,7 @@ impl Follow {
                     entry.outcome = Some(outcome);
                 }
             } else {
-                let entry = read_record(payload, position)?;
-                if filter.takes_position(position) && filter.takes(&entry) {
-                    pending.insert(position, (entry, now));
-                }
+                pending.insert(position, (read_record(payload, position)?, now));
             }
             Ok(())
         })?;
@@ -79,7 +89,7 @@ impl Follow {
                 break;
             }
             let (entry, _) = first.remove();
-            out.extend(Some(entry).filter(|entry| self.filter.takes_decision(entry)));
+            out.extend(Some(entry).filter(|entry| self.filter.takes(entry)));
         }
         Ok(out)
     }
@@ -93,30 +103,46 @@ impl Follow {
             let next = self.next_segment()?;
             // The writer never returns to a segment after it has begun the next one; so when there is a next one,
             // what is read now of this one is all of it.
-            self.read_on(&mut take)?;
-            let Some(next) = next else { return Ok(()) };
+            let was_there = self.read_on(&mut take)?;
+            let Some((next, begins)) = next else { return Ok(()) };
+            if !was_there && self.place.is_some() {
+                self.catch_up(begins)?;
+            }
             self.place = Some((next, SEGMENT_HEADER));
         }
     }
 
-    /// The next segment that has been begun.
-    fn next_segment(&self) -> Result<Option<PathBuf>, AuditError> {
+    /// Reads in the log what stood in files that have gone.
+    fn catch_up(&mut self, before: Position) -> Result<(), AuditError> {
+        let query = Query { after: Some(self.last), before: Some(before), ..Query::default() };
+        let now = Instant::now();
+        for entry in self.history.read(query)? {
+            let entry = entry?;
+            self.last = self.last.max(entry.position);
+            self.pending.insert(entry.position, (entry, now));
+        }
+        Ok(())
+    }
+
+    /// The next segment that has been begun, and where it begins.
+    fn next_segment(&self) -> Result<Option<(PathBuf, Position)>, AuditError> {
         for (_, path) in segments(&self.dir)? {
             if self.place.as_ref().is_none_or(|(current, _)| path > *current)
-                && Reading::open(&path)?.is_some_and(|r| r.begun())
+                && let Some(begins) = Reading::open(&path)?.and_then(|reading| reading.begins())
             {
-                return Ok(Some(path));
+                return Ok(Some((path, begins)));
             }
         }
         Ok(None)
     }
 
+    /// False: the file has gone, or there is none.
     fn read_on(
         &mut self,
         take: &mut impl FnMut(&mut Pending, FrameKind, Position, &[u8]) -> Result<(), AuditError>,
-    ) -> Result<(), AuditError> {
-        let Some((path, at)) = &mut self.place else { return Ok(()) };
-        let Some(reading) = Reading::open(path)? else { return Ok(()) };
+    ) -> Result<bool, AuditError> {
+        let Some((path, at)) = &mut self.place else { return Ok(false) };
+        let Some(reading) = Reading::open(path)? else { return Ok(false) };
         if std::mem::replace(&mut self.seen_of, reading.header.boot) != reading.header.boot {
             self.seen = Runs::default();
         }
@@ -127,12 +153,13 @@ impl Follow {
                 used = frame.span.end;
                 let position = Position { boot: reading.header.boot, seq: frame.seq };
                 if frame.kind.is_numbered() && self.seen.insert(frame.seq) {
+                    self.last = self.last.max(position);
                     take(&mut self.pending, frame.kind, position, frame.payload(&self.chunk))?;
                 }
             }
             *at += used;
             if used == 0 {
-                return Ok(());
+                return Ok(true);
             }
         }
     }
@@ -162,10 +189,12 @@ impl Reading {
         }
     }
 
-    fn begun(&self) -> bool {
+    /// Where its first frame stands, if it has one.
+    fn begins(&self) -> Option<Position> {
         let mut bytes = Vec::new();
         let read = self.chunk(&mut bytes, SEGMENT_HEADER).unwrap_or(0);
-        matches!(frame::read(&bytes[..read], &self.header, 0), Some(Frame { .. }))
+        let Frame { seq, .. } = frame::read(&bytes[..read], &self.header, 0)?;
+        Some(Position { boot: self.header.boot, seq })
     }
 
     fn chunk(&self, into: &mut Vec<u8>, at: usize) -> io::Result<usize> {

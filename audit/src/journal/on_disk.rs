@@ -7,7 +7,7 @@ use vocabulary::PersonId;
 
 use crate::journal::frame::{FRAME_HEADER, SEGMENT_HEADER};
 use crate::journal::sample::{NOON, all, change, request, stranger};
-use crate::{AuditError, Decision, End, Filter, Follow, Journal, Options, Outcome, Position, Record};
+use crate::{AuditError, Decision, End, Filter, Follow, History, Journal, Options, Outcome, Position, Query, Record};
 
 fn open(dir: &Path) -> (Journal, crate::Recovery) {
     Journal::open(dir, Options { segment_bytes: 128 << 10, ..Options::default() }).unwrap()
@@ -133,7 +133,7 @@ fn a_later_format_stops_the_start() {
     bytes[32..36].copy_from_slice(&crc.to_le_bytes());
     fs::write(segment(dir.path()), &bytes).unwrap();
     assert!(matches!(Journal::open(dir.path(), Options::default()), Err(AuditError::Newer { version: 9, .. })));
-    assert!(matches!(crate::read(dir.path(), &Filter::default()).err(), Some(AuditError::Newer { .. })));
+    assert!(matches!(crate::journal::reader::tail(dir.path(), None), Err(AuditError::Newer { .. })));
 }
 
 /// Two requests, one of them finished, a refusal and a change.
@@ -150,27 +150,32 @@ fn various(journal: &Journal) -> [Position; 4] {
 #[test]
 fn filters_take_what_fits() {
     let dir = tempfile::tempdir().unwrap();
-    let (journal, _) = open(dir.path());
+    let path = dir.path().join("journal");
+    let (journal, _) = open(&path);
     let [first, second, third, fourth] = various(&journal);
-    let read = |filter: Filter| -> Vec<Position> {
-        crate::read(dir.path(), &filter).unwrap().map(|entry| entry.position).collect()
-    };
+    let history = History::new(dir.path());
+    let read =
+        |query: Query| -> Vec<Position> { history.read(query).unwrap().map(|entry| entry.unwrap().position).collect() };
     let any = Filter::default;
-    assert_eq!(read(any()), [first, second, third, fourth]);
+    let fitting = |filter: Filter| read(Query { filter, ..Query::default() });
+    assert_eq!(fitting(any()), [first, second, third, fourth]);
     let person = Some(PersonId::new("佐藤.花子").unwrap());
-    assert_eq!(read(Filter { person, ..any() }), [first, second]);
-    assert_eq!(read(Filter { person: Some(PersonId::new("phone").unwrap()), ..any() }), [fourth]);
-    assert_eq!(read(Filter { app: Some("kaipoke".parse().unwrap()), ..any() }), [first, second]);
-    assert_eq!(read(Filter { from: Some(NOON.plus_secs(60)), ..any() }), [second]);
-    assert_eq!(read(Filter { to: Some(NOON.plus_secs(60)), ..any() }), [first, third, fourth]);
-    assert_eq!(read(Filter { decision: Some(Decision::Deny), ..any() }), [first, third]);
-    assert_eq!(read(Filter { decision: Some(Decision::Permit), limit: Some(1), ..any() }), [second]);
-    assert_eq!(read(Filter { kind: Some("change".to_owned()), ..any() }), [fourth]);
-    assert_eq!(read(Filter { position: Some(third), ..any() }), [third]);
-    assert_eq!(read(Filter { limit: Some(2), ..any() }), [third, fourth]);
+    assert_eq!(fitting(Filter { person, ..any() }), [first, second]);
+    assert_eq!(fitting(Filter { person: Some(PersonId::new("phone").unwrap()), ..any() }), [fourth]);
+    assert_eq!(fitting(Filter { app: Some("kaipoke".parse().unwrap()), ..any() }), [first, second]);
+    assert_eq!(fitting(Filter { from: Some(NOON.plus_secs(60)), ..any() }), [second]);
+    assert_eq!(fitting(Filter { to: Some(NOON.plus_secs(60)), ..any() }), [first, third, fourth]);
+    assert_eq!(fitting(Filter { decision: Some(Decision::Deny), ..any() }), [first, third]);
+    assert_eq!(fitting(Filter { decision: Some(Decision::Permit), ..any() }), [second]);
+    assert_eq!(fitting(Filter { kinds: vec!["change".to_owned()], ..any() }), [fourth]);
+    assert_eq!(fitting(Filter { position: Some(third), ..any() }), [third]);
+    let newest = Query { newest_first: true, limit: Some(2), ..Query::default() };
+    assert_eq!(read(newest.clone()), [fourth, third]);
+    assert_eq!(read(Query { before: Some(third), ..newest }), [second, first]);
+    assert_eq!(read(Query { after: Some(third), ..Query::default() }), [fourth]);
 
     // The boot goes on, so the second request may too.
-    let outcome = |at: usize| all(dir.path())[at].outcome.as_ref().map(|o| o.end);
+    let outcome = |at: usize| all(&path)[at].outcome.as_ref().map(|o| o.end);
     assert_eq!((outcome(0), outcome(1), outcome(2)), (Some(End::DeniedResponse), None, None));
     journal.close().unwrap();
     assert_eq!((outcome(1), outcome(2)), (Some(End::OutcomeUnknown), None));
@@ -192,7 +197,7 @@ fn an_entry_is_one_flat_object() {
 #[test]
 fn a_follower_sees_what_comes_and_only_that() {
     let dir = tempfile::tempdir().unwrap();
-    let (journal, _) = open(dir.path());
+    let (journal, _) = open(&dir.path().join("journal"));
     journal.append_blocking(NOON, &change("before")).unwrap();
     let mut follow = Follow::from_end(dir.path(), Filter::default()).unwrap();
     assert_eq!(follow.poll().unwrap(), []);

@@ -23,7 +23,7 @@ const QUEUE_BYTES: usize = 16 << 20;
 const FLUSH_BYTES: usize = 256 << 10;
 
 /// Where a record stands. Numbers of one boot begin at 1 and have no gap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
     /// How many times the journal had been opened, this time included.
     pub boot: u32,

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::ser::{Error as _, SerializeMap as _};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
-use vocabulary::{AppId, PersonId, Timestamp};
+use vocabulary::Timestamp;
 
 use crate::journal::frame::{self, Frame, FrameKind, HeaderProblem, SegmentHeader};
 use crate::journal::runs::Runs;
@@ -51,70 +51,52 @@ impl Serialize for Entry {
     }
 }
 
-/// Which records to read. Everything that is given must fit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Who did it, or to whom it was done.
-    pub person: Option<PersonId>,
-    pub app: Option<AppId>,
-    /// At this time or later.
-    pub from: Option<Timestamp>,
-    /// Before this time.
-    pub to: Option<Timestamp>,
-    /// A request whose response was denied counts as denied.
-    pub decision: Option<Decision>,
-    /// By the word in `"kind"`, such as `request` or `sign-in`.
-    pub kind: Option<String>,
-    /// By several such words; none: all.
-    pub kinds: Vec<String>,
-    /// The record at this place only.
-    pub position: Option<Position>,
-    /// Only so many, the newest ones.
-    pub limit: Option<usize>,
+/// What of the journal is not sealed yet.
+#[derive(Debug, Default)]
+pub(crate) struct Tail {
+    pub(crate) entries: BTreeMap<Position, Entry>,
+    /// Of requests that are sealed already.
+    pub(crate) outcomes: BTreeMap<Position, Outcome>,
+    /// Boots up to this one have ended: no outcome of theirs will come any more.
+    pub(crate) ended: u32,
 }
 
-impl Filter {
-    /// Whether a record fits, as far as can be told before its outcome is known.
-    pub(crate) fn takes(&self, entry: &Entry) -> bool {
-        let request = match &entry.record {
-            Record::Request(request) => Some(request),
-            _ => None,
-        };
-        self.from.is_none_or(|from| entry.at >= from)
-            && self.to.is_none_or(|to| entry.at < to)
-            && self.kind.as_ref().is_none_or(|kind| kind == entry.record.kind())
-            && (self.kinds.is_empty() || self.kinds.iter().any(|kind| kind == entry.record.kind()))
-            && self.app.as_ref().is_none_or(|app| request.is_some_and(|r| r.app.as_ref() == Some(app)))
-            && self.person.as_ref().is_none_or(|person| entry.record.concerns(person))
-            && (self.decision.is_none() || request.is_some())
-    }
-
-    pub(crate) fn takes_decision(&self, entry: &Entry) -> bool {
-        let Some(wanted) = self.decision else { return true };
-        let Record::Request(request) = &entry.record else { return false };
-        let denied_later = entry.outcome.as_ref().is_some_and(|outcome| outcome.end == End::DeniedResponse);
-        wanted == if denied_later { Decision::Deny } else { request.decision }
-    }
-
-    pub(crate) fn takes_position(&self, position: Position) -> bool {
-        self.position.is_none_or(|wanted| wanted == position)
+impl Tail {
+    /// Its records, oldest first; those whose outcome will never come say so.
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = Entry> {
+        self.entries.into_values().map(move |mut entry| {
+            if entry.position.boot <= self.ended {
+                entry.lose_track();
+            }
+            entry
+        })
     }
 }
 
-/// Reads the records of the journal in `dir` that pass the filter, oldest first, requests with their outcomes. What
-/// passes is held in memory, because an outcome may stand far behind its request; without a limit that can be a lot.
+/// Reads what stands in the journal in `dir` behind the position that the log reaches to. A folder that isn't there holds
+/// nothing.
 ///
-/// The gateway may be writing meanwhile: reading ends before what is not wholly written.
+/// The gateway may be writing meanwhile: reading ends before what is not wholly written. A file that is removed meanwhile
+/// has been sealed.
 ///
 /// # Errors
 /// The folder or a file can't be read, or is of a later version.
-pub fn read(dir: &Path, filter: &Filter) -> Result<impl Iterator<Item = Entry> + Send + use<>, AuditError> {
-    let mut entries: BTreeMap<Position, Entry> = BTreeMap::new();
+pub(crate) fn tail(dir: &Path, sealed: Option<Position>) -> Result<Tail, AuditError> {
+    let mut tail = Tail::default();
     let (mut seen, mut seen_of) = (Runs::default(), 0);
-    let mut ended = 0;
-    for (boot, path) in segments(dir)? {
+    let segments = match segments(dir) {
+        Err(AuditError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => Vec::new(),
+        segments => segments?,
+    };
+    // The boot that goes on always has a file: without one, it ended and all of it was sealed.
+    if let Some(sealed) = sealed
+        && segments.last().is_none_or(|(boot, _)| *boot < sealed.boot)
+    {
+        tail.ended = sealed.boot;
+    }
+    for (boot, path) in segments {
         // A boot has ended when another one has begun.
-        ended = ended.max(boot.saturating_sub(1));
+        tail.ended = tail.ended.max(boot.saturating_sub(1));
         let Some(segment) = load(&path)? else { continue };
         if std::mem::replace(&mut seen_of, boot) != boot {
             seen = Runs::default();
@@ -122,46 +104,30 @@ pub fn read(dir: &Path, filter: &Filter) -> Result<impl Iterator<Item = Entry> +
         for frame in frames(&segment.bytes, &segment.header) {
             let position = Position { boot, seq: frame.seq };
             if frame.kind == FrameKind::End {
-                ended = boot;
+                tail.ended = tail.ended.max(boot);
             }
             // After a failed write the unconfirmed frames stand in the next file once more; of the failed file any
             // of them may be there, and the order of what is left tells nothing.
-            if !frame.kind.is_numbered() || !seen.insert(frame.seq) {
+            if !frame.kind.is_numbered() || sealed.is_some_and(|sealed| position <= sealed) || !seen.insert(frame.seq) {
                 continue;
             }
             let payload = frame.payload(&segment.bytes);
-            if frame.kind == FrameKind::Outcome {
-                let wanted = |of: &Position| entries.contains_key(of);
-                if let Some((of, outcome)) = read_outcome(payload, position, wanted)?
-                    && let Some(entry) = entries.get_mut(&of)
-                {
-                    entry.outcome = Some(outcome);
-                }
-            } else if filter.takes_position(position) {
-                let entry = read_record(payload, position)?;
-                if filter.takes(&entry) {
-                    entries.insert(position, entry);
-                }
-                // A decision is only known for good at the end, so then nothing can be let go before.
-                if filter.decision.is_none() && filter.limit.is_some_and(|limit| entries.len() > limit) {
-                    entries.pop_first();
+            if frame.kind == FrameKind::Record {
+                tail.entries.insert(position, read_record(payload, position)?);
+            } else if let Some((of, outcome)) = read_outcome(payload, position, |_| true)? {
+                match tail.entries.get_mut(&of) {
+                    Some(entry) => entry.outcome = Some(outcome),
+                    None => drop(tail.outcomes.insert(of, outcome)),
                 }
             }
         }
     }
-    for entry in entries.values_mut().filter(|entry| entry.position.boot <= ended) {
-        entry.lose_track();
-    }
-    entries.retain(|_, entry| filter.takes_decision(entry));
-    while filter.limit.is_some_and(|limit| entries.len() > limit) {
-        entries.pop_first();
-    }
-    Ok(entries.into_values())
+    Ok(tail)
 }
 
 impl Entry {
     /// Its outcome will never come.
-    fn lose_track(&mut self) {
+    pub(crate) fn lose_track(&mut self) {
         if let Record::Request(request) = &self.record
             && request.decision == Decision::Permit
             && self.outcome.is_none()
@@ -243,6 +209,12 @@ pub(crate) fn read_outcome(
 pub(crate) fn read_record(payload: &[u8], position: Position) -> Result<Entry, AuditError> {
     let mut fields: Map<String, Value> =
         serde_json::from_slice(payload).map_err(|error| unreadable(position, &error))?;
+    Ok(entry(&mut fields, position))
+}
+
+/// A record of its fields, which are taken.
+pub(crate) fn entry(fields: &mut Map<String, Value>, position: Position) -> Entry {
+    let mut fields = std::mem::take(fields);
     let known = fields.remove("v").is_some_and(|v| v == VERSION);
     let mut text = |key| match fields.remove(key) {
         Some(Value::String(text)) => text,
@@ -252,7 +224,7 @@ pub(crate) fn read_record(payload: &[u8], position: Position) -> Result<Entry, A
     let at = Timestamp(fields.remove("at").and_then(|at| at.as_i64()).unwrap_or_default());
     let record = if known { Record::from_fields(&kind, &fields) } else { None };
     let record = record.unwrap_or(Record::Other { kind, fields });
-    Ok(Entry { position, at, salt, record, outcome: None })
+    Entry { position, at, salt, record, outcome: None }
 }
 
 fn unreadable(position: Position, error: &serde_json::Error) -> AuditError {
@@ -300,18 +272,6 @@ impl Record {
         match value {
             Value::Object(fields) => Ok(fields),
             _ => Ok(Map::new()),
-        }
-    }
-
-    /// The person did it, or it was done to them.
-    fn concerns(&self, person: &PersonId) -> bool {
-        match self {
-            Self::Request(request) => request.person.as_ref() == Some(person),
-            Self::SignIn(sign_in) => sign_in.person.as_ref() == Some(person),
-            Self::SignOut(sign_out) => sign_out.person == *person,
-            Self::Change(change) => change.by == person.as_str() || change.subject == person.as_str(),
-            Self::ClockAccepted(accepted) => accepted.by == person.as_str(),
-            _ => false,
         }
     }
 }

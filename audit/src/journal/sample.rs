@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde_json::Map;
 use vocabulary::{Action, AppId, PersonId, Reason, Timestamp};
 
-use crate::{Change, Decision, Entry, Filter, Record, RequestIntent};
+use crate::{Change, Decision, Entry, Record, RequestIntent};
 
 pub(crate) const NOON: Timestamp = Timestamp::from_secs(1_793_500_000);
 
@@ -56,5 +56,6 @@ pub(crate) fn change(subject: &str) -> Record {
 }
 
 pub(crate) fn all(dir: &Path) -> Vec<Entry> {
-    crate::read(dir, &Filter::default()).unwrap().collect()
+    let tail = crate::journal::reader::tail(dir, None).unwrap();
+    tail.into_entries().collect()
 }

@@ -4,13 +4,13 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use audit::{Entry, Filter, Follow, Position, Record};
+use audit::{Entry, Filter, Follow, History, Position, Query, Record};
 use clap::{Args, Subcommand};
 use vocabulary::{AppId, PersonId, Timestamp, Zone};
 
 use super::sign_ins::SignIns;
 use super::{ConfigFile, say, settings, table};
-use crate::core::journal_path;
+use crate::core::audit_path;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
@@ -75,8 +75,7 @@ fn requests(args: &Requests) -> anyhow::Result<ExitCode> {
     let time = |text: &Option<String>| text.as_deref().map(|t| Timestamp::parse(t, zone)).transpose();
     let wanted = args.code.as_deref().map(apps::code::decode).transpose()?;
     let filter = Filter {
-        kind: Some("request".to_owned()),
-        kinds: Vec::new(),
+        kinds: vec!["request".to_owned()],
         person: args.person.clone(),
         app: args.app.clone(),
         from: time(&args.from)?,
@@ -87,9 +86,13 @@ fn requests(args: &Requests) -> anyhow::Result<ExitCode> {
             _ => None,
         },
         position: wanted.map(|(boot, seq)| Position { boot, seq }),
-        limit: args.limit,
+        ..Filter::default()
     };
-    let entries = audit::read(&journal_path(&settings.gateway.data), &filter)?;
+    let query = Query { filter, newest_first: args.limit.is_some(), limit: args.limit, ..Query::default() };
+    let mut entries = History::new(&audit_path(&settings.gateway.data)).read(query)?.collect::<Result<Vec<_>, _>>()?;
+    if args.limit.is_some() {
+        entries.reverse();
+    }
     let mut rows = Vec::new();
     for entry in entries {
         if args.json {
@@ -114,21 +117,15 @@ fn row(entry: &Entry, zone: &Zone) -> Vec<String> {
     let or_dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
     let Record::Request(request) = &entry.record else { return Vec::new() };
     let outcome = entry.outcome.as_ref();
-    let reason = outcome.and_then(|o| o.reason).unwrap_or(request.reason);
-    let action = outcome.and_then(|o| o.action).unwrap_or(request.action);
+    let action = entry.action(request);
     let source: IpAddr = request.source;
-    // Judged twice: a download that was refused on the response's head was refused.
-    let decision = match outcome.map(|o| o.end) {
-        Some(audit::End::DeniedResponse) => audit::Decision::Deny.as_str(),
-        _ => request.decision.as_str(),
-    };
     vec![
         zone.display(entry.at),
         or_dash(request.person.as_ref().map(PersonId::as_str)),
         or_dash(request.app.as_ref().map(AppId::as_str)),
         if request.guessed { format!("{action}?") } else { action.to_string() },
-        decision.to_owned(),
-        reason.to_string(),
+        entry.decision(request).as_str().to_owned(),
+        entry.reason(request).to_string(),
         outcome.and_then(|o| o.status).map_or_else(|| "-".to_owned(), |s| s.to_string()),
         source.to_string(),
         or_dash(request.device.as_ref().map(vocabulary::DeviceId::as_str)),
@@ -138,7 +135,7 @@ fn row(entry: &Entry, zone: &Zone) -> Vec<String> {
 
 fn tail(args: &Tail) -> anyhow::Result<ExitCode> {
     let settings = settings(&args.file.config)?.settings;
-    let mut follow = Follow::from_end(&journal_path(&settings.gateway.data), Filter::default())?;
+    let mut follow = Follow::from_end(&audit_path(&settings.gateway.data), Filter::default())?;
     loop {
         for entry in follow.poll()? {
             match args.json {

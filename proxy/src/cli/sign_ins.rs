@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use apps::{Lang, words};
-use audit::{Change, Entry, Filter, Record, SignIn, SignOut};
+use audit::{Change, Entry, Filter, History, Query, Record, SignIn, SignOut};
 use cert_authority::Inventory;
 use clap::Args;
 use identity::Roster;
@@ -17,7 +17,7 @@ use store::Store;
 use vocabulary::{DeviceId, PersonId, Timestamp, Zone};
 
 use super::{ConfigFile, complain, say, settings, table};
-use crate::core::journal_path;
+use crate::core::audit_path;
 
 #[derive(Debug, Args)]
 pub(crate) struct SignIns {
@@ -92,7 +92,9 @@ pub(crate) fn run(args: &SignIns) -> anyhow::Result<ExitCode> {
     let kinds = ["sign-in", "sign-out", "change"].map(str::to_owned).to_vec();
     let filter = Filter { kinds, ..Filter::default() };
     let names = Names::open(&settings.gateway.data);
-    let lines = history(audit::read(&journal_path(&settings.gateway.data), &filter)?, zone, &names);
+    let query = Query { filter, ..Query::default() };
+    let entries = History::new(&audit_path(&settings.gateway.data)).read(query)?.collect::<Result<Vec<_>, _>>()?;
+    let lines = history(entries.into_iter(), zone, &names);
     let is = |wanted: &Option<String>, value: &Option<String>| wanted.is_none() || wanted == value;
     let lines: Vec<_> = lines
         .into_iter()

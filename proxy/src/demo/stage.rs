@@ -164,8 +164,9 @@ impl Stage {
         }
     }
 
-    pub(super) fn journal(&self) -> std::path::PathBuf {
-        crate::core::journal_path(&self.folder.path().join("data"))
+    /// The record so far.
+    pub(super) fn history(&self) -> audit::History {
+        audit::History::new(&crate::core::audit_path(&self.folder.path().join("data")))
     }
 
     pub(super) async fn until_told_to_stop(self) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use audit::{Filter, Record};
+use audit::{Filter, Query, Record};
 use bytes::Bytes;
 use demo::client::{Browser, Mode, Response};
 use futures_util::{SinkExt, StreamExt};
@@ -158,11 +158,12 @@ async fn saas_login(browser: &mut Browser, stage: &Stage, id: &str, password: &s
 
 /// The request log that results, and whether it says what happened.
 async fn show_the_record(stage: &Stage, tour: &mut Tour) -> anyhow::Result<()> {
-    let filter = Filter { kind: Some("request".to_owned()), ..Filter::default() };
+    let filter = Filter { kinds: vec!["request".to_owned()], ..Filter::default() };
     let mut entries = Vec::new();
     // Refusals of strangers reach the disk within a second; nobody waits for them, and here we do.
     for _ in 0..50 {
-        entries = audit::read(&stage.journal(), &filter)?.collect::<Vec<_>>();
+        let query = Query { filter: filter.clone(), ..Query::default() };
+        entries = stage.history().read(query)?.collect::<Result<Vec<_>, _>>()?;
         let there = entries
             .iter()
             .any(|entry| matches!(&entry.record, Record::Request(r) if r.reason == vocabulary::Reason::DeviceRevoked));

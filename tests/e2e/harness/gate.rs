@@ -486,6 +486,14 @@ impl Gate {
         browser
     }
 
+    /// Records of these kinds (none: of all), oldest first, as they lie in the data folder.
+    pub(crate) fn entries(&self, kinds: &[&str]) -> impl Iterator<Item = audit::Entry> + use<> {
+        let filter =
+            audit::Filter { kinds: kinds.iter().map(ToString::to_string).collect(), ..audit::Filter::default() };
+        let query = audit::Query { filter, ..audit::Query::default() };
+        audit::History::new(&self.data.join("audit")).read(query).unwrap().map(Result::unwrap)
+    }
+
     /// The record of requests, oldest first.
     pub(crate) fn requests(&self, filter: &[&str]) -> Vec<Value> {
         let mut arguments = vec!["audit", "requests", "--json"];

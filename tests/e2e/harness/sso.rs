@@ -141,8 +141,7 @@ pub(crate) fn start_link(page: &Response) -> Option<String> {
 impl Gate {
     /// What was recorded of sign-ins, oldest first: result, cause, person, provider.
     pub(crate) fn sign_ins(&self) -> Vec<audit::SignIn> {
-        let filter = audit::Filter { kind: Some("sign-in".to_owned()), ..audit::Filter::default() };
-        let entries = audit::read(&self.data().join("audit/journal"), &filter).unwrap();
+        let entries = self.entries(&["sign-in"]);
         let sign_in = |entry: audit::Entry| match entry.record {
             audit::Record::SignIn(sign_in) => Some(*sign_in),
             _ => None,
@@ -152,8 +151,7 @@ impl Gate {
 
     /// The causes for which sessions ended, oldest first.
     pub(crate) fn sign_outs(&self) -> Vec<String> {
-        let filter = audit::Filter { kind: Some("sign-out".to_owned()), ..audit::Filter::default() };
-        let entries = audit::read(&self.data().join("audit/journal"), &filter).unwrap();
+        let entries = self.entries(&["sign-out"]);
         let cause = |entry: audit::Entry| match entry.record {
             audit::Record::SignOut(sign_out) => Some(sign_out.cause),
             _ => None,
