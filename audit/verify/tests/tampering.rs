@@ -645,6 +645,22 @@ fn resumed() {
     assert!(matches!(verify(&range), Err(Failure::CouldNotRun(_))));
 }
 
+/// A log may begin in the middle of things (rule 5): what came before is not judged, and that is said.
+#[test]
+fn begun_late() {
+    let of = |request: u64| {
+        let mut gate = Gate::new(5);
+        gate.boot = 4;
+        gate.seq = 100;
+        (0..300).for_each(|_| gate.heartbeat());
+        let seq = gate.take();
+        gate.leaf(seq, None, "outcome", &format!(",\"of\":[4,{request}],\"end\":\"ok\""));
+        Log::of(&gate.leaves).verify()
+    };
+    assert_eq!(of(99).unwrap().tally.unjudged, 1);
+    assert_found(of(100), What::NotInForm, Some(300));
+}
+
 /// The gap is only there if the state was really taken along.
 #[test]
 fn resumed_within_a_gap() {
