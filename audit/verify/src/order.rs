@@ -200,6 +200,7 @@ impl Order {
         self.judged = index == 0;
         if self.judged {
             self.boots.insert(boot, (seq, 0));
+            self.forgotten = Some((boot, seq - 1));
         } else {
             self.forgotten = Some((boot, seq));
         }
