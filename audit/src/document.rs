@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vocabulary::DocumentError;
 
-use crate::{Options, StrangerLimits};
+use crate::kept::CheckpointsDocument;
+use crate::{LogDocument, Options, StrangerLimits};
 
 /// How records are kept. Everything has a default; a document that says nothing is a good one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +23,9 @@ pub struct AuditDocument {
     /// Length of a journal file, written ahead as a whole. `1MiB` to `1GiB`, default `8MiB`.
     pub segment: Option<Size>,
     pub strangers: StrangersDocument,
+    pub log: LogDocument,
+    /// Checkpoints of the log, kept elsewhere.
+    pub checkpoints: CheckpointsDocument,
 }
 
 /// Which requests of strangers get a record of their own; the others are counted by source and minute.

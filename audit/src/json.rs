@@ -98,6 +98,8 @@ pub(crate) fn record(out: &mut Vec<u8>, at: Timestamp, record: &Record) -> Resul
         Record::Recovery(fields) => body(out, fields),
         Record::Reload(fields) => body(out, fields),
         Record::ClockAccepted(fields) => body(out, fields),
+        Record::Heartbeat(fields) => body(out, fields),
+        Record::Retention(fields) => body(out, fields),
         Record::Other { fields, .. } => body(out, fields),
     }
 }

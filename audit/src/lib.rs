@@ -9,7 +9,7 @@
 //!
 //! What lives here: the written form of records ([`Record`], [`RequestIntent`], [`Outcome`]), the durable
 //! journal they go to ([`Journal`]), the counting of strangers ([`Strangers`]) and the reader ([`read`],
-//! [`Follow`]). What a decision means lives in `policy`; the clock, and which requests are recorded, is the
+//! [`Follow`]), and what it takes to keep checkpoints elsewhere ([`kept`]). What a decision means lives in `policy`; the clock, and which requests are recorded, is the
 //! proxy's business.
 
 mod document;
@@ -18,6 +18,7 @@ mod history;
 mod index;
 mod journal;
 mod json;
+pub mod kept;
 mod log;
 mod record;
 mod strangers;
@@ -35,11 +36,15 @@ pub use journal::reader::Entry;
 pub use journal::recovery::Recovery;
 pub use journal::stats::{Histogram, Stats};
 pub use journal::{Journal, Options};
+pub use log::document::{LogDocument, LogSettings};
+pub use log::key::{read_key, read_or_make_key};
 pub use log::note::{Checkpoint, NoteError, SigningKey, VerifierKey};
+pub use log::proof;
+pub use log::sealer::{SealOptions, SealStats, Sealer, sealed_boot};
 pub use log::tiles::{Bundle, LogFolder, TileHashes};
 pub use log::tree::{Hash, TILE_WIDTH};
 pub use record::{
-    Aggregate, Change, ClockAccepted, Decision, End, Outcome, Record, Recovered, Reload, Request, RequestIntent,
-    SignIn, SignInResult, SignOut, Start, Stop,
+    Aggregate, Change, ClockAccepted, Decision, End, Heartbeat, Outcome, Record, Recovered, Reload, Request,
+    RequestIntent, Retention, SignIn, SignInResult, SignOut, Start, Stop,
 };
 pub use strangers::{Admit, StrangerLimits, Strangers};

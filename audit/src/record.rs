@@ -416,6 +416,9 @@ pub struct Recovered {
     /// Numbers of records lost to the damage, as far as they can be told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<(u64, u64)>,
+    /// Numbers that are missing as well, and were never confirmed to anybody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unconfirmed: Vec<(u64, u64)>,
     #[serde(flatten)]
     pub more: Map<String, Value>,
 }
@@ -441,6 +444,26 @@ pub struct ClockAccepted {
     pub more: Map<String, Value>,
 }
 
+/// Nothing else was recorded for an hour.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// Sealed records were dropped because their time was over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// What lay before this time went.
+    pub before: Timestamp,
+    /// Leaves below this index are gone.
+    pub dropped_to: u64,
+    /// Root hash of the tree of so many leaves, base64.
+    pub root: String,
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
 /// What a record says, by its kind.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Record {
@@ -454,6 +477,8 @@ pub enum Record {
     Recovery(Recovered),
     Reload(Reload),
     ClockAccepted(ClockAccepted),
+    Heartbeat(Heartbeat),
+    Retention(Retention),
     /// A kind of a later version.
     Other {
         kind: String,
@@ -475,6 +500,8 @@ impl Record {
             Self::Recovery(_) => "recovery",
             Self::Reload(_) => "reload",
             Self::ClockAccepted(_) => "clock-accepted",
+            Self::Heartbeat(_) => "heartbeat",
+            Self::Retention(_) => "retention",
             Self::Other { kind, .. } => kind,
         }
     }

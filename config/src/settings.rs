@@ -91,6 +91,7 @@ pub struct App {
 pub struct Audit {
     pub options: audit::Options,
     pub strangers: audit::StrangerLimits,
+    pub log: audit::LogSettings,
 }
 
 /// A server certificate read from PEM files; chain and key fit together.

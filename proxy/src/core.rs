@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
-use audit::{Admit, Journal, Record, Recovery, Strangers};
+use audit::{Admit, Journal, Record, Recovery, Sealer, Strangers};
 use cert_authority::{CertAuthority, Inventory, Passphrase};
 use config::Settings;
 use identity::{EndCause, Ended, Identity, IdentityError, Session};
@@ -52,13 +52,17 @@ pub(crate) fn socket_path(data: &Path) -> PathBuf {
     data.join("control.sock")
 }
 
-/// Journal, log and index.
+/// Journal, log and index lie below it.
 pub(crate) fn audit_path(data: &Path) -> PathBuf {
     data.join("audit")
 }
 
 pub(crate) fn journal_path(data: &Path) -> PathBuf {
     audit_path(data).join("journal")
+}
+
+pub(crate) fn log_path(data: &Path) -> PathBuf {
+    audit_path(data).join("log")
 }
 
 pub(crate) fn authority_path(data: &Path) -> PathBuf {
@@ -76,7 +80,8 @@ impl Core {
         let identity = Identity::open(store.clone(), &settings.identity)?;
         let inventory = Inventory::open(&store)?;
         let authority = open_authority(settings)?;
-        let (journal, recovery) = Journal::open(&journal_path(data), settings.audit.options)
+        let options = audit::Options { sealed_boot: audit::sealed_boot(&audit_path(data))?, ..settings.audit.options };
+        let (journal, recovery) = Journal::open(&journal_path(data), options)
             .with_context(|| format!("the journal in {} can't be opened", journal_path(data).display()))?;
         Ok(Self {
             clock: Arc::new(SystemClock),
@@ -193,6 +198,18 @@ fn open_authority(settings: &Settings) -> anyhow::Result<Option<CertAuthority>> 
     let authority = CertAuthority::open(&dir, &passphrase(settings)?)
         .with_context(|| format!("the certificate authority in {} can't be opened", dir.display()))?;
     Ok(Some(authority))
+}
+
+/// Begins to seal what the journal holds. Blocks while the log is opened and what was broken off is finished.
+pub(crate) fn start_sealing(settings: &Settings, core: &Core) -> anyhow::Result<Sealer> {
+    let (data, log) = (&settings.gateway.data, &settings.audit.log);
+    let own = log.key_file.clone().unwrap_or_else(|| audit_path(data).join("log.key"));
+    let mut keys = vec![audit::read_or_make_key(&own, &log.origin)?];
+    if let Some(second) = &log.second_key_file {
+        keys.push(audit::read_key(second)?);
+    }
+    Sealer::start(&audit_path(data), &core.journal, keys, &core.zone, log.seal)
+        .with_context(|| format!("the log in {} can't be added to", log_path(data).display()))
 }
 
 /// The passphrase of the authority's keys: a file or a systemd credential, as configured.

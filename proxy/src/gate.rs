@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
+use audit::Sealer;
 
 use crate::core::Core;
 use crate::forward::Resolver;
@@ -14,6 +15,7 @@ use crate::metrics::Metrics;
 /// Shared by every request, the control socket and the background tasks.
 pub(crate) struct Gate {
     pub(crate) core: Arc<Core>,
+    pub(crate) sealer: Sealer,
     pub(crate) registry: Arc<Registry>,
     pub(crate) metrics: Metrics,
     pub(crate) resolver: Resolver,
@@ -29,12 +31,13 @@ impl std::fmt::Debug for Gate {
 impl Gate {
     pub(crate) fn new(
         core: Arc<Core>,
+        sealer: Sealer,
         registry: Arc<Registry>,
         metrics: Metrics,
         resolver: Resolver,
         first: Generation,
     ) -> Self {
-        Self { core, registry, metrics, resolver, generation: ArcSwap::from_pointee(first) }
+        Self { core, sealer, registry, metrics, resolver, generation: ArcSwap::from_pointee(first) }
     }
 
     /// The configuration in force, to be held for the length of one request.
@@ -72,6 +75,12 @@ impl Gate {
         catch_up(&self.metrics.lost_outcomes, stats.lost_outcomes);
         catch_up(&self.metrics.refused_before_request, self.registry.refused_before_request());
         self.metrics.journal_free.set(stats.free_bytes.map_or(-1, |free| i64::try_from(free).unwrap_or(i64::MAX)));
+        let sealing = self.sealer.stats();
+        catch_up(&self.metrics.seal_failures, sealing.failures);
+        self.metrics.log_size.set(i64::try_from(sealing.size).unwrap_or(i64::MAX));
+        self.metrics.seal_waiting.set(i64::try_from(sealing.waiting).unwrap_or(i64::MAX));
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double exactly")]
+        self.metrics.log_signed.set(sealing.signed.map_or(0.0, |at| at.secs() as f64));
         self.metrics.connections.set(count(self.registry.len()));
         self.metrics.sessions.set(count(self.core.identity.sessions().len()));
         self.metrics.journal_ready.set(i64::from(self.core.journal.ready()));

@@ -19,6 +19,10 @@ pub(crate) struct Metrics {
     pub(crate) journal_failures: IntCounter,
     pub(crate) journal_free: IntGauge,
     pub(crate) lost_outcomes: IntCounter,
+    pub(crate) log_size: IntGauge,
+    pub(crate) log_signed: Gauge,
+    pub(crate) seal_waiting: IntGauge,
+    pub(crate) seal_failures: IntCounter,
     pub(crate) refused_responses: IntCounterVec,
     pub(crate) upstream_failures: IntCounterVec,
     pub(crate) aggregated: IntCounter,
@@ -77,6 +81,14 @@ impl Metrics {
             "Outcomes dropped because the disk took nothing for long; readers show outcome-unknown",
         )?;
         let journal_free = gauge("sekisho_journal_free_bytes", "Free space where the journal lies; -1: not known yet")?;
+        let log_size = gauge("sekisho_log_records", "Records under the newest checkpoint")?;
+        let log_signed = Gauge::new(
+            "sekisho_log_checkpoint_timestamp_seconds",
+            "When the newest checkpoint was signed, Unix time; 0: not since the start",
+        )?;
+        let seal_waiting =
+            gauge("sekisho_log_waiting", "Records and outcomes read from the journal and not sealed yet")?;
+        let seal_failures = counter("sekisho_log_failures_total", "How often sealing failed")?;
         let refused_responses = counters(
             "sekisho_refused_responses_total",
             "Permitted requests whose response was refused, such as downloads",
@@ -111,6 +123,7 @@ impl Metrics {
         registry.register(Box::new(journal_commit.clone()))?;
         registry.register(Box::new(certificate_expiry.clone()))?;
         registry.register(Box::new(started.clone()))?;
+        registry.register(Box::new(log_signed.clone()))?;
         Ok(Self {
             registry,
             requests,
@@ -123,6 +136,10 @@ impl Metrics {
             journal_failures,
             journal_free,
             lost_outcomes,
+            log_size,
+            log_signed,
+            seal_waiting,
+            seal_failures,
             refused_responses,
             upstream_failures,
             aggregated,

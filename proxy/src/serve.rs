@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::cli::{ConfigFile, settings};
 use crate::control::{self, Actor, Command, Refused, Reply};
-use crate::core::{Core, socket_path};
+use crate::core::{Core, socket_path, start_sealing};
 use crate::forward::Resolver;
 use crate::gate::Gate;
 use crate::line::{Generation, Line, reconcile, rejudge, rejudge_regularly};
@@ -113,6 +113,8 @@ impl Running {
         let opening = settings.clone();
         let core = Arc::new(tokio::task::spawn_blocking(move || Core::open(&opening)).await??);
         report_recovery(&core);
+        let (sealing, sealed) = (core.clone(), settings.clone());
+        let sealer = tokio::task::spawn_blocking(move || start_sealing(&sealed, &sealing)).await??;
         let metrics = Metrics::new().context("metrics could not be set up")?;
         let bound = settings
             .gateway
@@ -124,7 +126,7 @@ impl Running {
         let resolver = Resolver::system()?;
         let first = Generation::new(1, &settings, bound, &core, &resolver, &metrics)?;
         let registry = Arc::new(listener::Registry::default());
-        let gate = Arc::new(Gate::new(core, registry, metrics, resolver, first));
+        let gate = Arc::new(Gate::new(core, sealer, registry, metrics, resolver, first));
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double exactly")]
         gate.metrics.started.set(gate.core.now().secs() as f64);
         gate.core
@@ -215,7 +217,13 @@ impl Running {
             tracing::error!(%error, "the stop could not be recorded");
         }
         let journal = self.gate.core.journal.clone();
-        tokio::task::spawn_blocking(move || journal.close()).await??;
+        let gate = self.gate.clone();
+        let closed = tokio::task::spawn_blocking(move || {
+            let closed = journal.close();
+            gate.sealer.finish();
+            closed
+        });
+        closed.await??;
         Ok(())
     }
 }

@@ -111,6 +111,15 @@ impl Zone {
         }
     }
 
+    /// When the month began that lies so many months before the one of `at`.
+    pub fn month_start(&self, at: Timestamp, months_before: u32) -> Timestamp {
+        let first = self.local(at).date.first_of_month();
+        let months = jiff::Span::new().try_months(i64::from(months_before)).unwrap_or_default();
+        let first = first.checked_sub(months).unwrap_or(Date::MIN);
+        let midnight = self.0.to_ambiguous_timestamp(first.to_datetime(jiff::civil::Time::midnight())).compatible();
+        midnight.map_or(Timestamp(i64::MIN), |begun| Timestamp(begun.as_microsecond()))
+    }
+
     /// `2026/11/01 09:05:12`, as reports write it.
     pub fn display(&self, at: Timestamp) -> String {
         let instant = jiff::Timestamp::from_microsecond(at.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
@@ -144,6 +153,17 @@ mod tests {
         assert_eq!(tokyo.local(t).minute, 5);
         assert_eq!(t.to_string(), "2026-10-31T15:05:12.000000Z");
         assert_eq!(Timestamp::parse("2026-11-01T00:05:12", &tokyo)?, t);
+        Ok(())
+    }
+
+    #[test]
+    fn months_begin_at_midnight_in_the_zone() -> Result<(), TimeError> {
+        let tokyo = Zone::named("Asia/Tokyo")?;
+        let at = Timestamp::parse("2026-03-31T14:59:59Z", &Zone::UTC)?;
+        for (months, begun) in [(0, "2026-03-01T00:00"), (1, "2026-02-01T00:00"), (15, "2024-12-01T00:00")] {
+            assert_eq!(tokyo.month_start(at, months), Timestamp::parse(begun, &tokyo)?);
+        }
+        assert_eq!(tokyo.month_start(at.plus_secs(1), 0), Timestamp::parse("2026-04-01T00:00", &tokyo)?);
         Ok(())
     }
 

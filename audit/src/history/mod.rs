@@ -24,6 +24,7 @@ mod measure;
 mod model;
 #[cfg(test)]
 #[path = "../../../bench/src/records.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is the bench's, which uses more of it")]
 mod records;
 #[cfg(test)]
 mod tests;

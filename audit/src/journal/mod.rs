@@ -63,6 +63,9 @@ pub struct Options {
     pub linger: Duration,
     /// After so long without confirmation a request is refused. Default 2 s.
     pub commit_timeout: Duration,
+    /// Records of boots up to this one stand in the log, whatever the journal's folder holds: their numbers are not
+    /// given out again. Default 0.
+    pub sealed_boot: u32,
 }
 
 impl Default for Options {
@@ -74,6 +77,7 @@ impl Default for Options {
             max_batch: 32,
             linger: Duration::from_millis(1),
             commit_timeout: Duration::from_secs(2),
+            sealed_boot: 0,
         }
     }
 }
@@ -120,7 +124,7 @@ impl Journal {
 
     pub(crate) fn open_on(dir: &Path, options: Options, disk: Arc<dyn Disk>) -> Result<(Self, Recovery), AuditError> {
         let lock = disk.lock(dir)?;
-        let recovery = recovery::recover(&*disk, dir)?;
+        let recovery = recovery::recover(&*disk, dir, options.sealed_boot)?;
         let newest = recovery.newest.unwrap_or_default();
         let shared = Arc::new(Shared::new(options, recovery.boot, newest));
         let length = options.segment_bytes.max(SHORTEST_SEGMENT);
@@ -236,6 +240,17 @@ impl Journal {
     /// Time of the newest record, those of earlier boots included; the epoch if there is none.
     pub fn newest(&self) -> Timestamp {
         self.inner.shared.newest()
+    }
+
+    /// The highest number of this boot that is on the disk itself, with all before it.
+    pub fn durable(&self) -> Position {
+        let shared = &self.inner.shared;
+        Position { boot: shared.boot, seq: shared.durable() }
+    }
+
+    /// Everything was written that ever will be.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.inner.shared.is_closed()
     }
 
     /// How many times this journal has been opened.

@@ -166,6 +166,7 @@ pub(crate) struct Shared {
     free: AtomicU64,
     newest: AtomicI64,
     closed: AtomicBool,
+    durable: AtomicU64,
     pub(crate) counters: Counters,
 }
 
@@ -181,6 +182,7 @@ impl Shared {
             free: AtomicU64::new(u64::MAX),
             newest: AtomicI64::new(newest.0),
             closed: AtomicBool::new(false),
+            durable: AtomicU64::new(0),
             counters: Counters::default(),
         }
     }
@@ -338,9 +340,22 @@ impl Shared {
 
     /// The writer has ended.
     pub(crate) fn ended(&self) {
-        self.closed.store(true, Ordering::Relaxed);
+        self.closed.store(true, Ordering::Release);
         self.ready.store(false, Ordering::Release);
         self.give_up(Duration::ZERO, Unavailable::Closed);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Numbers up to this one are on the disk itself.
+    pub(crate) fn set_durable(&self, seq: u64) {
+        self.durable.fetch_max(seq, Ordering::Release);
+    }
+
+    pub(crate) fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
     }
 
     pub(crate) fn next_seq(&self) -> u64 {

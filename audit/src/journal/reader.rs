@@ -247,6 +247,8 @@ impl Record {
             "recovery" => typed(fields).map(Self::Recovery),
             "reload" => typed(fields).map(Self::Reload),
             "clock-accepted" => typed(fields).map(Self::ClockAccepted),
+            "heartbeat" => typed(fields).map(Self::Heartbeat),
+            "retention" => typed(fields).map(Self::Retention),
             _ => None,
         }
     }
@@ -263,6 +265,8 @@ impl Record {
             Self::Recovery(fields) => serde_json::to_value(fields)?,
             Self::Reload(fields) => serde_json::to_value(fields)?,
             Self::ClockAccepted(fields) => serde_json::to_value(fields)?,
+            Self::Heartbeat(fields) => serde_json::to_value(fields)?,
+            Self::Retention(fields) => serde_json::to_value(fields)?,
             Self::Other { fields, .. } => return Ok(fields.clone()),
         };
         match value {

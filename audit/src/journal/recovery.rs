@@ -33,6 +33,8 @@ pub struct Recovery {
     pub quarantined: Vec<PathBuf>,
     /// Numbers (first and last) of the last boot that are lost though they may have been confirmed.
     pub lost: Vec<(u64, u64)>,
+    /// Numbers of the last boot that are missing as well, and were never confirmed to anybody.
+    pub unconfirmed: Vec<(u64, u64)>,
 }
 
 impl Recovery {
@@ -45,13 +47,14 @@ impl Recovery {
             truncated_bytes: self.truncated_bytes,
             quarantined,
             lost: self.lost.clone(),
+            unconfirmed: self.unconfirmed.clone(),
             more: Map::new(),
         })
     }
 }
 
-/// Brings the journal in `dir` in order.
-pub(crate) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovery, AuditError> {
+/// Brings the journal in `dir` in order. `sealed_boot`: records of boots up to this one may stand in the log alone.
+pub(crate) fn recover(disk: &dyn Disk, dir: &Path, sealed_boot: u32) -> Result<Recovery, AuditError> {
     let files = disk.list(dir).map_err(AuditError::io("could not list", dir))?;
     for left_over in files.iter().filter(|file| is_temporary(file)) {
         let path = dir.join(left_over);
@@ -62,7 +65,7 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovery, AuditErro
     let last_boot = segments.last().map_or(0, |(boot, _)| *boot);
     // A quarantined file keeps its boot's number from being given out again.
     let highest = files.iter().filter_map(|file| parse_name(file.split('.').next()?)).map(|(boot, _)| boot).max();
-    let boot = highest.unwrap_or(0).saturating_add(1);
+    let boot = highest.unwrap_or(0).max(sealed_boot).saturating_add(1);
 
     let mut order = Order {
         disk,
@@ -74,8 +77,8 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovery, AuditErro
     for (boot, number) in segments.into_iter().filter(|(boot, _)| *boot == last_boot) {
         order.segment(boot, number)?;
     }
-    let (lost, mut found) = (order.lost(), order.found);
-    found.lost = lost;
+    let (lost, unconfirmed, mut found) = (order.lost(), order.unconfirmed(), order.found);
+    (found.lost, found.unconfirmed) = (lost, unconfirmed);
     found.clean |= last_boot == 0;
     if !found.clean {
         let Recovery { last_boot, truncated_bytes, ref quarantined, ref lost, .. } = found;
@@ -160,6 +163,11 @@ impl Order<'_> {
     fn lost(&self) -> Vec<(u64, u64)> {
         let confirmed = self.proven.saturating_sub(1);
         self.runs.gaps().map(|(from, to)| (from, to.min(confirmed))).filter(|(from, to)| from <= to).collect()
+    }
+
+    /// The other missing numbers: of a batch that the crash broke off.
+    fn unconfirmed(&self) -> Vec<(u64, u64)> {
+        self.runs.gaps().map(|(from, to)| (from.max(self.proven), to)).filter(|(from, to)| from <= to).collect()
     }
 
     /// Keeps a copy of a damaged file as it was found.

@@ -19,7 +19,8 @@ const LAST_TRIES: u32 = 3;
 
 /// Writes until the journal is closed. An error: what was left could not be written.
 pub(crate) fn write(shared: &Shared, segments: &Segments) -> Verdict {
-    let mut writer = Writer { shared, segments, segment: None, dirty: false, failures: 0, told: Vec::new() };
+    let mut writer =
+        Writer { shared, segments, segment: None, dirty: false, appended: 0, failures: 0, told: Vec::new() };
     let mut batch = Batch::default();
     let mut crowded: Option<Instant> = None;
     while shared.take(&mut batch, crowded.is_some_and(|at| at.elapsed() < CROWD)) {
@@ -39,6 +40,8 @@ struct Writer<'s> {
     segment: Option<Segment>,
     /// Something was appended and not yet synchronised.
     dirty: bool,
+    /// The highest number that was.
+    appended: u64,
     /// How often in a row the disk has refused.
     failures: u32,
     /// Reused.
@@ -109,7 +112,7 @@ impl Writer<'_> {
         }
         segment.file.append(segment.used, &frames[..part.bytes])?;
         segment.used += part.bytes as u64;
-        self.dirty = true;
+        (self.dirty, self.appended) = (true, part.last);
         if sync {
             self.sync()?;
         }
@@ -148,6 +151,7 @@ impl Writer<'_> {
     fn sync(&mut self) -> io::Result<()> {
         if let Some(segment) = self.segment.as_mut().filter(|_| self.dirty) {
             segment.file.sync()?;
+            self.shared.set_durable(self.appended);
         }
         self.dirty = false;
         Ok(())
@@ -196,6 +200,8 @@ impl Writer<'_> {
         ended.map_err(|problem| {
             tracing::error!(%problem, "the journal's last file could not be closed");
             Unavailable::Down
-        })
+        })?;
+        self.shared.set_durable(self.appended);
+        Ok(())
     }
 }

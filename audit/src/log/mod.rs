@@ -1,6 +1,21 @@
 //! The log that anybody can verify: an RFC 6962 tree in the C2SP tlog-tiles layout. `audit/verify/FORMAT.md` is its
 //! specification.
 
+pub(crate) mod document;
+mod files;
+pub(crate) mod key;
+mod leaf;
 pub(crate) mod note;
+mod plan;
+pub mod proof;
+mod retention;
+pub(crate) mod sealer;
+mod source;
 pub(crate) mod tiles;
 pub(crate) mod tree;
+mod writer;
+
+#[cfg(test)]
+mod simulated;
+#[cfg(test)]
+mod tests;

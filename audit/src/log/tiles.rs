@@ -91,6 +91,19 @@ impl Bundle {
         (at == bytes.len() && leaves.len() as u64 <= TILE_WIDTH).then_some(Self { first, bytes, leaves })
     }
 
+    /// Reads a bundle's file. None: it does not hold so many leaves.
+    pub(crate) fn decompress(index: u64, width: u64, file: &[u8]) -> Option<Self> {
+        Self::read(index, file).ok().flatten().filter(|bundle| bundle.len() as u64 == width)
+    }
+
+    fn read(index: u64, file: impl io::Read) -> io::Result<Option<Self>> {
+        let mut bytes = Vec::new();
+        // The most that 256 leaves can be, and one byte more.
+        let longest = TILE_WIDTH * (LONGEST_LEAF as u64 + 2) + 1;
+        MultiGzDecoder::new(file).take(longest).read_to_end(&mut bytes)?;
+        Ok(Self::decode(index * TILE_WIDTH, bytes))
+    }
+
     /// As it stands in its file.
     pub(crate) fn compressed(&self) -> io::Result<Vec<u8>> {
         // No name and no time: the same leaves give the same bytes.
@@ -177,12 +190,8 @@ impl LogFolder {
     pub fn bundle(&self, index: u64, size: u64) -> Result<Bundle, AuditError> {
         let width = width(0, index, size);
         let (path, file) = self.open(|width| bundle_path(index, width), width)?;
-        let mut bytes = Vec::new();
-        // The most that 256 leaves can be.
-        let longest = TILE_WIDTH * (LONGEST_LEAF as u64 + 2);
-        let read = MultiGzDecoder::new(file).take(longest + 1).read_to_end(&mut bytes);
-        read.map_err(AuditError::io("could not read", &path))?;
-        let bundle = Bundle::decode(index * TILE_WIDTH, bytes).filter(|bundle| bundle.len() as u64 >= width);
+        let bundle = Bundle::read(index, file).map_err(AuditError::io("could not read", &path))?;
+        let bundle = bundle.filter(|bundle| bundle.len() as u64 >= width);
         let mut bundle = bundle.ok_or_else(|| AuditError::log(&path, "it does not hold the leaves that it should"))?;
         bundle.leaves.truncate(usize::try_from(width).unwrap_or(usize::MAX));
         bundle.bytes.truncate(bundle.leaves.last().map_or(0, |last| last.end));

@@ -50,6 +50,7 @@ pub(crate) fn resolve(
     let apps = apps(parts, gateway.as_ref(), scim, domain, &mut findings);
     let policy = policy(parts, names, &mut findings);
     let audit = findings.keep(parts.audit.resolve());
+    let log = audit_log(parts, domain, &mut findings);
     let ca = ca(parts, &mut findings);
     let settings = || {
         let (options, strangers) = audit?;
@@ -59,7 +60,7 @@ pub(crate) fn resolve(
             identity: identity?,
             apps: apps?,
             policy: Arc::new(policy?),
-            audit: Audit { options, strangers },
+            audit: Audit { options, strangers, log: log? },
             ca: ca?,
             log: Log { level: parts.log.level },
         })
@@ -159,6 +160,22 @@ fn ca(parts: &Parts, findings: &mut Findings<'_>) -> Option<CaSettings> {
             // Without what was written: it may be the passphrase itself.
             findings.warning(DocumentError::new(path, "", "names a file that is not there"));
         }
+    }
+    Some(settings)
+}
+
+fn audit_log(parts: &Parts, domain: &str, findings: &mut Findings<'_>) -> Option<audit::LogSettings> {
+    let mut settings = findings.keep(parts.audit.log.resolve(domain))?;
+    for file in [&mut settings.key_file, &mut settings.second_key_file].into_iter().flatten() {
+        *file = findings.file(file);
+    }
+    if settings.second_key_file.as_ref().is_some_and(|file| !file.exists()) {
+        let path = ["audit".into(), "log".into(), "second_key_file".into()];
+        findings.warning(DocumentError::new(
+            path,
+            "",
+            "names a file that is not there; `sekisho audit new-key` makes one",
+        ));
     }
     Some(settings)
 }

@@ -192,7 +192,10 @@ fn line(entry: &Entry, zone: &Zone) -> Vec<String> {
         Record::ClockAccepted(accepted) => {
             vec![accepted.by.clone(), format!("the newest record is of {}", zone.display(accepted.newest))]
         }
-        Record::Other { .. } => Vec::new(),
+        Record::Retention(dropped) => {
+            vec![format!("what lay before {} was dropped, its time was over", zone.display(dropped.before))]
+        }
+        Record::Heartbeat(_) | Record::Other { .. } => Vec::new(),
     };
     [zone.display(entry.at), entry.record.kind().to_owned()].into_iter().chain(told).collect()
 }

@@ -1,0 +1,93 @@
+//! Every durable step of the log, and the order of its system calls. Nothing else in `log` touches a file that it
+//! writes.
+//!
+//! | step | calls, in this order | what holds afterwards, power loss included |
+//! |---|---|---|
+//! | write | `unlink` of a left-over, `open(O_CREAT\|O_EXCL)`, `write`, `fsync` | the temporary file's content, under a name that nobody reads |
+//! | rename | `rename` | nothing yet; after `kill -9` of the process, the new name |
+//! | sync folder | `fsync` of the folder | names in it |
+//! | make folder | `mkdir`, `fsync` of its parent | the folder |
+//! | remove | `unlink` or `rmdir` | nothing: a file that comes back after power loss is removed again |
+//!
+//! Content is on the disk before it gets its name, so a file that has its name is whole, whatever happened.
+
+use std::fmt::Debug;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+/// The steps above. There are two of these: the file system, and one in the tests that fails and loses power.
+pub(crate) trait Files: Send + Sync + Debug {
+    /// None: it is not there.
+    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>>;
+    fn write(&self, path: &Path, content: &[u8]) -> io::Result<()>;
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    fn sync_folder(&self, dir: &Path) -> io::Result<()>;
+    /// One folder, whose parent is there; it may be there itself.
+    fn make_folder(&self, dir: &Path) -> io::Result<()>;
+    /// A file, or an empty folder; it may be gone.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Names in a folder; none if it is not there.
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
+}
+
+/// The real one. Files of the log may be given to whoever serves or copies them; the folder above it is private.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OnDisk;
+
+const FILE_MODE: u32 = 0o644;
+const DIR_MODE: u32 = 0o755;
+
+impl Files for OnDisk {
+    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        found(fs::read(path))
+    }
+
+    fn write(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        // Never again a file whose synchronisation failed: the kernel may call the next one a success.
+        found(fs::remove_file(path))?;
+        let mut file = OpenOptions::new().create_new(true).write(true).mode(FILE_MODE).open(path)?;
+        file.write_all(content)?;
+        file.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn sync_folder(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
+    fn make_folder(&self, dir: &Path) -> io::Result<()> {
+        match fs::DirBuilder::new().mode(DIR_MODE).create(dir) {
+            // It may have been made just before power was lost, or before a synchronisation failed.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        dir.parent().map_or(Ok(()), |parent| self.sync_folder(parent))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let removed = match fs::symlink_metadata(path) {
+            Ok(found) if found.is_dir() => fs::remove_dir(path),
+            Ok(_) => fs::remove_file(path),
+            Err(error) => Err(error),
+        };
+        found(removed).map(|_| ())
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let listed = found(fs::read_dir(dir))?.into_iter().flatten();
+        listed.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    }
+}
+
+fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,401 @@
+//! The journal, read for sealing: numbered frames in order, requests brought together with their outcomes.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::leaf::{self, Ending};
+use super::plan::{Cursor, End, Plan};
+use crate::journal::frame::{self, Frame, FrameKind, SEGMENT_HEADER, SegmentHeader};
+use crate::{AuditError, Position};
+
+/// Read at once. More than the longest frame, so that every read makes progress.
+const CHUNK: usize = 1 << 20;
+/// With so many numbers held, nobody's outcome is waited for any more.
+const MANY: usize = 1 << 17;
+
+/// A record on its way into the log.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) position: Position,
+    payload: Vec<u8>,
+    end: End,
+    outcome: Vec<u8>,
+}
+
+impl Item {
+    pub(crate) fn planned(&self) -> (u64, End) {
+        (self.position.seq, self.end)
+    }
+
+    /// Appends its leaf.
+    pub(crate) fn compose(&self, out: &mut Vec<u8>) {
+        let ending = match self.end {
+            End::Open => Ending::Open,
+            End::Unknown => Ending::Unknown,
+            End::Told(seq) => Ending::Told(seq, &self.outcome),
+        };
+        // Its number must not be missing, and what stands there must not stop everything behind it.
+        if leaf::compose(out, self.position, &self.payload, ending).is_err() {
+            leaf::unreadable(out, self.position, self.end, &self.payload);
+        }
+    }
+}
+
+/// What is known of a number.
+#[derive(Debug)]
+enum Slot {
+    /// Not read yet, or lost.
+    Missing,
+    Record {
+        payload: Vec<u8>,
+        /// It is a request, and its outcome has not come: since when it waits.
+        waits: Option<Instant>,
+        outcome: Option<(u64, Vec<u8>)>,
+    },
+    /// An outcome whose record was sealed without it.
+    Outcome(Vec<u8>),
+    /// An outcome that stands in its record's leaf.
+    Merged,
+}
+
+/// A file that was begun.
+#[derive(Debug)]
+struct Begun {
+    boot: u32,
+    path: PathBuf,
+    /// Highest number in it; 0: none.
+    highest: u64,
+}
+
+/// Reads the journal from a cursor on.
+#[derive(Debug)]
+pub(crate) struct Source {
+    dir: PathBuf,
+    patience: Duration,
+    boot: u32,
+    /// Number of the first slot.
+    first: u64,
+    slots: VecDeque<Slot>,
+    /// Files from the oldest on; the last one is being read.
+    files: VecDeque<Begun>,
+    /// Where in it.
+    at: usize,
+    /// The boot being read has ended: what is missing will not come.
+    ended: bool,
+    chunk: Vec<u8>,
+    merged: Cursor,
+}
+
+impl Source {
+    /// `patience`: how long a request's outcome is waited for.
+    pub(crate) fn new(dir: &Path, cursor: &Cursor, patience: Duration) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            patience,
+            boot: cursor.boot,
+            first: cursor.next_seq.max(1),
+            slots: VecDeque::new(),
+            files: VecDeque::new(),
+            at: SEGMENT_HEADER,
+            ended: false,
+            chunk: Vec::new(),
+            merged: cursor.clone(),
+        }
+    }
+
+    /// Reads on to what is on the disk: of the boot that is being written numbers up to `durable`, of earlier ones
+    /// all. Returns whether there may be more to read once something was taken.
+    pub(crate) fn read_on(&mut self, live: Position) -> Result<bool, AuditError> {
+        let now = Instant::now();
+        loop {
+            if self.ended && !self.slots.is_empty() {
+                return Ok(true);
+            }
+            // The writer never returns to a file after it has begun the next one; so when there is a next one, what is
+            // read now of this one is all of it.
+            let next = self.next_file()?;
+            if !self.files.is_empty() && !self.read_file(live, next.is_some(), now)? {
+                return Ok(self.slots.len() >= MANY);
+            }
+            let Some((boot, path)) = next else {
+                // Everything is read. The live boot ends when its journal is closed.
+                return Ok(false);
+            };
+            if boot != self.boot && !self.slots.is_empty() {
+                self.ended = true;
+                continue;
+            }
+            if boot > self.boot {
+                (self.boot, self.first, self.ended) = (boot, 1, false);
+            }
+            self.at = SEGMENT_HEADER;
+            self.files.push_back(Begun { boot, path, highest: 0 });
+        }
+    }
+
+    /// The journal was closed and all of it read: what is missing will not come.
+    pub(crate) fn closed(&mut self) {
+        self.ended = true;
+    }
+
+    /// The next items to be sealed, at most so many.
+    pub(crate) fn take(&mut self, many: usize) -> Vec<Item> {
+        let mut items = Vec::new();
+        let crowded = self.slots.len() >= MANY;
+        while items.len() < many {
+            let Some(slot) = self.slots.front_mut() else { break };
+            let position = Position { boot: self.boot, seq: self.first };
+            let item = match slot {
+                Slot::Missing if !self.ended => break,
+                Slot::Missing | Slot::Merged => None,
+                Slot::Outcome(payload) => {
+                    Some(Item { position, payload: std::mem::take(payload), end: End::Open, outcome: Vec::new() })
+                }
+                Slot::Record { waits: Some(since), .. }
+                    if !self.ended && !crowded && since.elapsed() < self.patience =>
+                {
+                    break;
+                }
+                Slot::Record { payload, waits, outcome } => {
+                    let (end, outcome) = match outcome.take() {
+                        Some((seq, outcome)) => (End::Told(seq), outcome),
+                        None if self.ended && waits.is_some() && leaf::is_permitted_request(payload) => {
+                            (End::Unknown, Vec::new())
+                        }
+                        None => (End::Open, Vec::new()),
+                    };
+                    Some(Item { position, payload: std::mem::take(payload), end, outcome })
+                }
+            };
+            self.slots.pop_front();
+            self.first += 1;
+            items.extend(item);
+        }
+        items
+    }
+
+    /// Finds the items of a plan again, which is nothing but what [`Source::take`] once gave. This source is of no use
+    /// afterwards.
+    pub(crate) fn take_planned(&mut self, plan: &Plan, live: Position) -> Result<Vec<Item>, AuditError> {
+        let boot = plan.after.boot;
+        while self.boot < boot {
+            // Of earlier boots nothing more is wanted.
+            self.slots.clear();
+            self.ended = false;
+            self.read_on(live)?;
+            if self.slots.is_empty() && self.next_file()?.is_none() {
+                break;
+            }
+        }
+        self.read_on(live)?;
+        let mut items = Vec::with_capacity(plan.leaves.len());
+        for &(seq, end) in &plan.leaves {
+            let item = self.planned_item(Position { boot, seq }, end).ok_or_else(|| {
+                let gone = format!("it no longer holds record {boot}/{seq}, which was being sealed");
+                AuditError::log(&self.dir, gone)
+            })?;
+            items.push(item);
+        }
+        Ok(items)
+    }
+
+    fn planned_item(&mut self, position: Position, end: End) -> Option<Item> {
+        if self.boot != position.boot {
+            return None;
+        }
+        let place = usize::try_from(position.seq.checked_sub(self.first)?).ok()?;
+        match (self.slots.get_mut(place)?, end) {
+            (Slot::Record { payload, outcome, .. }, End::Told(wanted)) => {
+                let (seq, outcome) = outcome.take()?;
+                (seq == wanted).then(|| Item { position, payload: std::mem::take(payload), end, outcome })
+            }
+            (Slot::Record { payload, .. } | Slot::Outcome(payload), _) => {
+                Some(Item { position, payload: std::mem::take(payload), end, outcome: Vec::new() })
+            }
+            (Slot::Missing | Slot::Merged, _) => None,
+        }
+    }
+
+    /// How far everything was taken.
+    pub(crate) fn cursor(&self) -> Cursor {
+        let numbered = (self.first..).zip(&self.slots);
+        let mut merged: BTreeSet<u64> =
+            numbered.filter(|(_, slot)| matches!(slot, Slot::Merged)).map(|(seq, _)| seq).collect();
+        // Those whose records are still held are given to them again.
+        for slot in &self.slots {
+            if let Slot::Record { outcome: Some((seq, _)), .. } = slot {
+                merged.remove(seq);
+            }
+        }
+        Cursor { boot: self.boot, next_seq: self.first, merged }
+    }
+
+    /// How many numbers are held that were not taken.
+    pub(crate) fn held(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Files of which everything lies below `sealed`, and which nobody needs to tell the last boot's number.
+    pub(crate) fn done_with(&mut self, sealed: &Cursor) -> Vec<PathBuf> {
+        let mut done = Vec::new();
+        while let Some(file) = self.files.front() {
+            let below = (file.boot, file.highest) < (sealed.boot, sealed.next_seq);
+            if !below || !self.files.iter().skip(1).any(|later| later.highest > 0) {
+                break;
+            }
+            done.extend(self.files.pop_front().map(|file| file.path));
+        }
+        done
+    }
+
+    /// The next file that has been begun.
+    fn next_file(&self) -> Result<Option<(u32, PathBuf)>, AuditError> {
+        let current = self.files.back().map(|file| &file.path);
+        for (boot, path) in crate::journal::reader::segments(&self.dir)? {
+            if current.is_none_or(|current| path > *current) && begun(&path)? {
+                return Ok(Some((boot, path)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads on in the last file. False: it stopped before the end of what is on the disk.
+    fn read_file(&mut self, live: Position, complete: bool, now: Instant) -> Result<bool, AuditError> {
+        let Some(file) = self.files.back() else { return Ok(true) };
+        let (boot, path) = (file.boot, file.path.clone());
+        // Sealed wholly by an earlier run that had no time to remove it.
+        if boot < self.boot {
+            return Ok(true);
+        }
+        let limit = if boot == live.boot { live.seq } else { u64::MAX };
+        let failed = AuditError::io("could not read", &path);
+        let Some((open, header)) = open(&path)? else { return Ok(true) };
+        let mut chunk = std::mem::take(&mut self.chunk);
+        let mut read_all = true;
+        let result = loop {
+            let read = match read_at(&open, &mut chunk, self.at) {
+                Ok(read) => read,
+                Err(error) => break Err(failed(error)),
+            };
+            let mut used = 0;
+            let mut stopped = false;
+            while let Some(frame) = frame::read(&chunk[..read], &header, used) {
+                if frame.kind.is_numbered() && (frame.seq > limit || self.slots.len() >= MANY) {
+                    stopped = true;
+                    break;
+                }
+                used = frame.span.end;
+                self.accept(&frame, frame.payload(&chunk[..read]), now);
+            }
+            self.at += used;
+            if stopped {
+                read_all = false;
+                break Ok(());
+            }
+            if used > 0 {
+                continue;
+            }
+            // A damaged place of a file that is not written any more: what follows it is good all the same.
+            if complete && !frame::is_unused(&chunk[..read], 0) {
+                let rest = match std::fs::read(&path) {
+                    Ok(rest) => rest,
+                    Err(error) => break Err(failed(error)),
+                };
+                if let Some(good) = frame::find(&rest, &header, self.at + 1) {
+                    self.at = good.span.start;
+                    continue;
+                }
+            }
+            break Ok(());
+        };
+        self.chunk = chunk;
+        result.map(|()| read_all)
+    }
+
+    fn accept(&mut self, frame: &Frame, payload: &[u8], now: Instant) {
+        if let Some(file) = self.files.back_mut().filter(|_| frame.kind.is_numbered()) {
+            file.highest = file.highest.max(frame.seq);
+        }
+        let Some(place) = frame.seq.checked_sub(self.first).filter(|_| frame.kind.is_numbered()) else { return };
+        let place = usize::try_from(place).unwrap_or(usize::MAX);
+        // Frames come nearly in order: after a failed write those that nobody was promised stand in the next file once
+        // more, and any of them may be missing in the failed one.
+        if place > 2 * MANY {
+            return;
+        }
+        while self.slots.len() <= place {
+            self.slots.push_back(Slot::Missing);
+        }
+        if !matches!(self.slots.get(place), Some(Slot::Missing)) {
+            return;
+        }
+        let slot = match frame.kind {
+            FrameKind::Outcome => self.outcome(frame.seq, payload),
+            _ => {
+                let waits = leaf::is_request(payload).then_some(now);
+                Slot::Record { payload: payload.to_vec(), waits, outcome: None }
+            }
+        };
+        if let Some(held) = self.slots.get_mut(place) {
+            *held = slot;
+        }
+    }
+
+    /// Gives an outcome to its record, if that is not sealed yet.
+    fn outcome(&mut self, seq: u64, payload: &[u8]) -> Slot {
+        if self.boot == self.merged.boot && self.merged.merged.contains(&seq) {
+            return Slot::Merged;
+        }
+        let of = leaf::Outcome::read(payload).map(|outcome| outcome.of).filter(|of| of.boot == self.boot);
+        let place = of.and_then(|of| usize::try_from(of.seq.checked_sub(self.first)?).ok());
+        match place.and_then(|place| self.slots.get_mut(place)) {
+            Some(Slot::Record { waits: waits @ Some(_), outcome, .. }) => {
+                *waits = None;
+                *outcome = Some((seq, payload.to_vec()));
+                Slot::Merged
+            }
+            _ => Slot::Outcome(payload.to_vec()),
+        }
+    }
+}
+
+/// None: the file has gone, or has no header (yet).
+fn open(path: &Path) -> Result<Option<(File, SegmentHeader)>, AuditError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(AuditError::io("could not open", path)(error)),
+    };
+    let mut header = vec![0; SEGMENT_HEADER];
+    let read = read_part(&file, &mut header, 0).map_err(AuditError::io("could not read", path))?;
+    Ok(SegmentHeader::decode(&header[..read]).ok().map(|header| (file, header)))
+}
+
+/// It has a frame.
+fn begun(path: &Path) -> Result<bool, AuditError> {
+    let Some((file, header)) = open(path)? else { return Ok(false) };
+    let mut bytes = vec![0; 128];
+    let read = read_part(&file, &mut bytes, SEGMENT_HEADER).map_err(AuditError::io("could not read", path))?;
+    Ok(frame::read(&bytes[..read], &header, 0).is_some())
+}
+
+fn read_at(file: &File, into: &mut Vec<u8>, at: usize) -> io::Result<usize> {
+    into.resize(CHUNK, 0);
+    read_part(file, into, at)
+}
+
+/// Reads until the buffer is full or the file ends.
+fn read_part(file: &File, into: &mut [u8], at: usize) -> io::Result<usize> {
+    use std::os::unix::fs::FileExt as _;
+    let mut read = 0;
+    while read < into.len() {
+        match file.read_at(&mut into[read..], (at + read) as u64)? {
+            0 => break,
+            more => read += more,
+        }
+    }
+    Ok(read)
+}

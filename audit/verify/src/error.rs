@@ -1,0 +1,30 @@
+//! Why a verification could not be done. That says nothing about the log.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Not the answer "no", but no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or folder that was named on the command line, or one of the log that is there and may not be read.
+    #[error("cannot read {}: {source}. Check the name and the right to read it", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot read {}: it is longer than {limit} bytes. It can't be what it was given as", path.display())]
+    TooLong { path: PathBuf, limit: usize },
+    /// A key that was given, and why it can't be used.
+    #[error("the key {0} can't be used: {1}. Ask the facility for the line as `sekisho audit key` prints it")]
+    Key(String, &'static str),
+    #[error("no key was given. Without the log's key, got from elsewhere than the log, nothing can be verified")]
+    NoKey,
+    #[error(
+        "leaves {from} to {to} can't be verified: the log has {size} leaves (the first one is 0) and holds those from {minimum}"
+    )]
+    Range { from: u64, to: u64, size: u64, minimum: u64 },
+    #[error("the state in {} can't be used: {why}. Delete it to begin anew", path.display())]
+    State { path: PathBuf, why: String },
+    #[error("cannot write the state to {}: {source}", path.display())]
+    WriteState { path: PathBuf, source: io::Error },
+    #[error("cannot start a thread: {0}. Use fewer by --jobs")]
+    Thread(io::Error),
+}

@@ -1,0 +1,156 @@
+//! Checkpoints kept elsewhere, and those in `heads/`: each has to be a beginning of the log.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::finding::{Finding, Place, What};
+use crate::folder::{Folder, Read, read_given};
+use crate::key::Keys;
+use crate::note::{Checkpoint, NOTE_LIMIT, Signed};
+use crate::tiles::{Cache, Tree};
+
+/// Heads that are looked at: the newest. Three hundred years of days.
+const HEADS_LIMIT: usize = 100_000;
+
+/// An earlier tree head that somebody vouches for.
+#[derive(Debug, Clone)]
+pub(crate) struct Earlier {
+    /// As it was given, or `heads/<date>`.
+    pub(crate) source: String,
+    pub(crate) checkpoint: Checkpoint,
+    /// It came from outside of the folder.
+    pub(crate) kept: bool,
+}
+
+/// What a kept checkpoint proves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Continues {
+    /// The checkpoint's file.
+    pub source: String,
+    pub size: u64,
+    /// Whether the log was shown to be a continuation of it; if not, `why_not`.
+    pub proven: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
+}
+
+/// Reads checkpoints that were given.
+pub(crate) fn read_kept(paths: &[PathBuf], keys: &Keys) -> Result<Result<Vec<Earlier>, Finding>, Error> {
+    let mut kept = Vec::new();
+    for path in paths {
+        match read_signed(path, keys)? {
+            Ok(checkpoint) => kept.push(Earlier { source: path.display().to_string(), checkpoint, kept: true }),
+            Err(finding) => return Ok(Err(finding)),
+        }
+    }
+    Ok(Ok(kept))
+}
+
+/// Reads a checkpoint that was given, and checks its signatures.
+pub(crate) fn read_signed(path: &Path, keys: &Keys) -> Result<Result<Checkpoint, Finding>, Error> {
+    let name = path.display().to_string();
+    let note = read_given(path, NOTE_LIMIT)?;
+    Ok(match Signed::parse(&note) {
+        Err(why) => Err(Finding::in_file(What::Unreadable, name, format!("It is not a checkpoint: {why}."))),
+        Ok(signed) => match signed.verify(keys) {
+            Err(why) => Err(Finding::in_file(What::BadSignature, name, why)),
+            Ok(_) => Ok(signed.checkpoint),
+        },
+    })
+}
+
+/// Reads `heads/`. Those that no given key signed are counted only: an older key may have signed them, and whoever could
+/// replace them could as well have taken them away.
+pub(crate) fn read_heads(folder: &Folder, keys: &Keys) -> Result<(Vec<Earlier>, u64, Vec<Finding>), Error> {
+    let (mut heads, mut unknown, mut findings) = (Vec::new(), 0, Vec::new());
+    for date in folder.heads(HEADS_LIMIT)? {
+        let source = format!("heads/{date}");
+        let note = match folder.read(&source, NOTE_LIMIT)? {
+            Read::Is(note) => Signed::parse(&note),
+            Read::Absent => continue,
+            Read::Bad(why) => Err(why),
+        };
+        match note {
+            Err(why) => {
+                findings.push(Finding::in_file(What::Unreadable, source, format!("It is not a checkpoint: {why}.")));
+            }
+            Ok(signed) => match signed.verify(keys) {
+                Ok(_) => heads.push(Earlier { source, checkpoint: signed.checkpoint, kept: false }),
+                Err(why) if signed.is_by_any(keys) => findings.push(Finding::in_file(What::BadSignature, source, why)),
+                Err(_) => unknown += 1,
+            },
+        }
+    }
+    Ok((heads, unknown, findings))
+}
+
+/// Compares earlier tree heads with the newest one: what needs no tree.
+pub(crate) fn against_head(earlier: &[Earlier], head: &Checkpoint) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for Earlier { source, checkpoint, .. } in earlier {
+        let place = |leaf| Place { file: Some(source.clone()), leaf: Some(leaf), ..Place::default() };
+        if checkpoint.origin != head.origin {
+            let why = format!("It belongs to the log {}, not to {}.", checkpoint.origin, head.origin);
+            findings.push(Finding::in_file(What::BadSignature, source, why));
+        } else if checkpoint.size > head.size {
+            let why =
+                format!("This checkpoint vouches for {} records; the log has only {}.", checkpoint.size, head.size);
+            findings.push(Finding::new(What::CutOff, place(head.size), why));
+        } else if checkpoint.size == head.size && checkpoint.root != head.root {
+            let why = format!("It and the log's newest checkpoint are both for {} records, and differ.", head.size);
+            findings.push(Finding::new(What::Forked, Place { file: Some(source.clone()), ..Place::default() }, why));
+        }
+    }
+    findings
+}
+
+/// Compares earlier tree heads with the tree.
+pub(crate) fn against_tree(earlier: &[Earlier], tree: &Tree<'_>) -> Result<(Vec<Continues>, Vec<Finding>), Error> {
+    let mut sorted = earlier.iter().filter(|earlier| earlier.checkpoint.size <= tree.size).collect::<Vec<_>>();
+    // By size; among equals what was kept elsewhere comes first.
+    sorted.sort_by_key(|earlier| (earlier.checkpoint.size, !earlier.kept));
+    let (mut cache, mut continues, mut findings) = (Cache::default(), Vec::new(), Vec::new());
+    // Up to where a checkpoint of the same provenance shows that nothing was changed.
+    let mut common = [0, 0];
+    for Earlier { source, checkpoint, kept } in sorted {
+        let (size, source) = (checkpoint.size, source.clone());
+        let common = &mut common[usize::from(*kept)];
+        let mut continued = Continues { source, size, proven: false, why_not: None };
+        match tree.root_of(size, &mut cache)? {
+            Ok(root) if root == checkpoint.root => {
+                *common = size;
+                continued.proven = true;
+            }
+            Ok(_) => {
+                findings.push(contradiction(&continued.source, size, *common));
+                continue;
+            }
+            Err(broken) => {
+                continued.why_not = Some(format!(
+                    "a tile of hashes that is needed for it can't be used (level {}, number {})",
+                    broken.level, broken.index
+                ));
+            }
+        }
+        continues.push(continued);
+    }
+    Ok((continues, findings))
+}
+
+fn contradiction(source: &str, size: u64, common: u64) -> Finding {
+    let place =
+        Place { file: Some(source.to_owned()), leaf: Some(common), before_leaf: Some(size), ..Place::default() };
+    if common > 0 {
+        let why = format!(
+            "Up to leaf {} the log is what earlier checkpoints vouch for; then, before leaf {size}, it parts from what this \
+             checkpoint vouches for.",
+            common - 1
+        );
+        Finding::new(What::Forked, place, why)
+    } else {
+        let why = format!("The first {size} records of this log are not those that this checkpoint vouches for.");
+        Finding::new(What::Rewritten, place, why)
+    }
+}

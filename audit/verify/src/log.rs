@@ -1,0 +1,321 @@
+//! Verifies a log's folder: the whole of it, or a range.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::bundle::Reader;
+use crate::edge::{self, Edge};
+use crate::error::Error;
+use crate::finding::{Failure, Finding, Place, What};
+use crate::folder::{Folder, Read, TILE_WIDTH};
+use crate::kept::{Continues, Earlier, against_head, against_tree, read_heads, read_kept};
+use crate::key::Keys;
+use crate::note::{Checkpoint, NOTE_LIMIT, Seen, Signed};
+use crate::order::Tally;
+use crate::resume::State;
+use crate::tiles::{Cache, Tree};
+use crate::walk::Walk;
+
+/// What to verify, and by what.
+#[derive(Debug, Clone, Default)]
+pub struct LogOptions {
+    /// The folder that holds `checkpoint` and `tile/`.
+    pub folder: PathBuf,
+    pub keys: Keys,
+    /// Files of checkpoints that were kept elsewhere: the log has to be a continuation of each.
+    pub kept: Vec<PathBuf>,
+    /// Leaves to look at; without it, all that the log holds.
+    pub range: Option<Range<u64>>,
+    /// Threads; 0 and 1 are one.
+    pub jobs: usize,
+    /// File to keep the state in. If there is one, it is gone on from there. Not together with a range.
+    pub resume: Option<PathBuf>,
+}
+
+/// What was verified. There is one only if nothing is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    pub checkpoint: Checkpoint,
+    /// The signatures below the checkpoint.
+    pub signatures: Vec<Seen>,
+    /// Leaves that were verified: from the first one up to, but without, the second one.
+    pub from: u64,
+    pub to: u64,
+    /// Whether that is all that the log holds.
+    pub whole: bool,
+    /// Leaves below this one were dropped, and a `retention` leaf says so (judged if the whole was verified).
+    pub dropped: u64,
+    /// Leaves below this one were verified by the earlier run whose state was given.
+    pub resumed_at: Option<u64>,
+    /// Checkpoints kept elsewhere.
+    pub kept: Vec<Continues>,
+    /// How many checkpoints of `heads/` were shown to be beginnings of the log, and how many could not be judged.
+    pub heads: u64,
+    pub heads_unjudged: u64,
+    pub tally: Tally,
+}
+
+/// Told now and then how many leaves are done, and of how many.
+pub type Progress<'a> = &'a dyn Fn(u64, u64);
+
+/// Verifies a log.
+pub fn verify_log(options: &LogOptions, progress: Progress<'_>) -> Result<Report, Failure> {
+    let folder = Folder::new(&options.folder);
+    let (head, signatures) = read_head(&folder, options)?;
+    let kept = read_kept(&options.kept, &options.keys)??;
+    let minimum = read_minimum(&folder, head.size)??;
+    let range = chosen(options, head.size, minimum)?;
+    if let (Some(_), Some(path)) = (&options.range, &options.resume) {
+        return Err(Error::State {
+            path: path.clone(),
+            why: "a state goes with a whole log, not with a range".to_owned(),
+        }
+        .into());
+    }
+    let (heads, unknown, mut findings) = read_heads(&folder, &options.keys)?;
+    let earlier = kept.iter().chain(&heads).cloned().collect::<Vec<_>>();
+    let mut contradictions = against_head(&earlier, &head);
+    contradictions.append(&mut findings);
+    let mut reader = Reader::default();
+    let edge = edge::read(&folder, &mut reader, head.size, head.root)?;
+    if !edge.vouched {
+        contradictions.push(unvouched(&folder, &mut reader, &head, &edge, &earlier, range)?);
+        return Err(Failure::Tampered(sorted(contradictions)));
+    }
+    let tree = Tree { folder: &folder, size: head.size, edge: edge.tiles };
+    let state = match &options.resume {
+        None => None,
+        Some(path) => {
+            State::load(path, &head.origin)?.map(|state| bound(state, path, &tree, minimum)).transpose()?.transpose()?
+        }
+    };
+    let (continues, mut forks) = against_tree(&earlier, &tree)?;
+    contradictions.append(&mut forks);
+    contradictions.extend(edge.damaged);
+
+    let resumed_at = state.as_ref().map(|state| state.verified);
+    let state = state.unwrap_or_else(|| State::new(&head.origin, range.start, head.size, head.root));
+    let mut walk = Walk::new(&tree, options.jobs, state);
+    walk.keep_state_in(options.resume.as_deref(), &head);
+    let end = walk.run(range.clone(), progress)?;
+    let whole = range.start == minimum && range.end == head.size;
+    let mut walked = end.err().into_iter().collect::<Vec<_>>();
+    if walked.is_empty() {
+        walked.extend(walk.finish(whole, minimum).err());
+    }
+    contradictions.append(&mut walked);
+    if !contradictions.is_empty() {
+        return Err(Failure::Tampered(sorted(contradictions)));
+    }
+    walk.save_state()?;
+    let (kept, heads) =
+        continues.into_iter().partition::<Vec<_>, _>(|one| kept.iter().any(|kept| kept.source == one.source));
+    let proven = heads.iter().filter(|head| head.proven).count() as u64;
+    Ok(Report {
+        checkpoint: head,
+        signatures,
+        from: range.start,
+        to: range.end,
+        whole,
+        dropped: minimum,
+        resumed_at,
+        kept,
+        heads: proven,
+        heads_unjudged: heads.len() as u64 - proven + unknown,
+        tally: walk.into_tally(),
+    })
+}
+
+/// Shows that a log holds both of two signed tree heads, and so that the newer one continues the older one.
+pub fn verify_consistency_by_log(
+    folder: &std::path::Path,
+    keys: &Keys,
+    older: &std::path::Path,
+    newer: &std::path::Path,
+) -> Result<(Checkpoint, Checkpoint), Failure> {
+    let options = LogOptions { folder: folder.to_owned(), keys: keys.clone(), ..LogOptions::default() };
+    let folder = Folder::new(folder);
+    let (head, _) = read_head(&folder, &options)?;
+    let both = read_kept(&[older.to_owned(), newer.to_owned()], keys)??;
+    let mut findings = against_head(&both, &head);
+    let edge = edge::read(&folder, &mut Reader::default(), head.size, head.root)?;
+    if !edge.vouched && findings.is_empty() {
+        findings.push(Finding::in_file(
+            What::TileDamaged,
+            "tile",
+            "The hashes in the folder do not lead to the log's own signed tree head. Verify the log first.",
+        ));
+    }
+    if edge.vouched {
+        let tree = Tree { folder: &folder, size: head.size, edge: edge.tiles };
+        let (continues, mut forks) = against_tree(&both, &tree)?;
+        findings.append(&mut forks);
+        if let Some(unproven) = continues.iter().find(|one| !one.proven) {
+            let why =
+                format!("The log can't show it: {}.", unproven.why_not.as_deref().unwrap_or("it is not part of it"));
+            findings.push(Finding::in_file(What::TileDamaged, &unproven.source, why));
+        }
+    }
+    if !findings.is_empty() {
+        return Err(Failure::Tampered(sorted(findings)));
+    }
+    match <[Earlier; 2]>::try_from(both) {
+        Ok([older, newer]) if older.checkpoint.size <= newer.checkpoint.size => {
+            Ok((older.checkpoint, newer.checkpoint))
+        }
+        Ok([older, newer]) => Ok((newer.checkpoint, older.checkpoint)),
+        Err(_) => Err(Error::NoKey.into()),
+    }
+}
+
+/// The first of each kind is enough, and what contradicts a checkpoint kept elsewhere comes first.
+fn sorted(findings: Vec<Finding>) -> Vec<Finding> {
+    let rank = |finding: &Finding| match finding.what {
+        What::BadSignature => 0,
+        What::Forked | What::Rewritten => 1,
+        What::CutOff => 2,
+        What::TileDamaged => 4,
+        _ => 3,
+    };
+    let mut first = Vec::<Finding>::new();
+    let mut findings = findings;
+    findings.sort_by_key(|finding| (rank(finding), finding.first_leaf()));
+    for finding in findings {
+        if !first.iter().any(|earlier| earlier.what == finding.what) {
+            first.push(finding);
+        }
+    }
+    first
+}
+
+fn read_head(folder: &Folder, options: &LogOptions) -> Result<(Checkpoint, Vec<Seen>), Failure> {
+    if options.keys.log.is_empty() {
+        return Err(Error::NoKey.into());
+    }
+    if let Err(source) = std::fs::read_dir(&options.folder) {
+        return Err(Error::Read { path: options.folder.clone(), source }.into());
+    }
+    let note = match folder.read("checkpoint", NOTE_LIMIT)? {
+        Read::Is(note) => note,
+        Read::Absent => {
+            let why = "This folder is not a log: it has no file of this name.";
+            return Err(Finding::in_file(What::Unreadable, "checkpoint", why).into());
+        }
+        Read::Bad(why) => return Err(Finding::in_file(What::Unreadable, "checkpoint", format!("{why}.")).into()),
+    };
+    let signed = Signed::parse(&note)
+        .map_err(|why| Finding::in_file(What::Unreadable, "checkpoint", format!("It is not a checkpoint: {why}.")))?;
+    let seen = signed.verify(&options.keys).map_err(|why| Finding::in_file(What::BadSignature, "checkpoint", why))?;
+    Ok((signed.checkpoint, seen))
+}
+
+fn read_minimum(folder: &Folder, size: u64) -> Result<Result<u64, Finding>, Error> {
+    let error = |why: &str| Finding::in_file(What::Unreadable, "minimum-index", why);
+    let text = match folder.read("minimum-index", 64)? {
+        Read::Absent => return Ok(Ok(0)),
+        Read::Bad(why) => return Ok(Err(error(&format!("{why}.")))),
+        Read::Is(text) => text,
+    };
+    let number = std::str::from_utf8(&text).ok().map(|text| text.strip_suffix('\n').unwrap_or(text));
+    Ok(match number.and_then(crate::note::decimal) {
+        None => Err(error("It is not a decimal number.")),
+        Some(minimum) if minimum > size => Err(error("It is more than the log has leaves.")),
+        Some(minimum) if minimum % TILE_WIDTH != 0 => Err(error("It is not a multiple of 256.")),
+        Some(minimum) => Ok(minimum),
+    })
+}
+
+fn chosen(options: &LogOptions, size: u64, minimum: u64) -> Result<Range<u64>, Error> {
+    match &options.range {
+        None => Ok(minimum..size),
+        Some(range) if minimum <= range.start && range.start < range.end && range.end <= size => Ok(range.clone()),
+        Some(range) => Err(Error::Range { from: range.start, to: range.end.saturating_sub(1), size, minimum }),
+    }
+}
+
+/// Whether what an earlier run verified is a beginning of this log.
+fn bound(state: State, path: &std::path::Path, tree: &Tree<'_>, minimum: u64) -> Result<Result<State, Failure>, Error> {
+    if state.verified < minimum {
+        return Err(Error::State {
+            path: path.to_owned(),
+            why: "leaves it had not come to were dropped since".to_owned(),
+        });
+    }
+    let source = path.display().to_string();
+    let checkpoint = Checkpoint { origin: state.origin.clone(), size: state.size, root: state.root };
+    let earlier = [Earlier { source: source.clone(), checkpoint: checkpoint.clone(), kept: true }];
+    let head =
+        Checkpoint { origin: state.origin.clone(), size: tree.size, root: crate::tiles::root_of_edge(&tree.edge) };
+    let mut findings = against_head(&earlier, &head);
+    findings.append(&mut against_tree(&earlier, tree)?.1);
+    if !findings.is_empty() {
+        return Ok(Err(Failure::Tampered(sorted(findings))));
+    }
+    match tree.root_of(state.verified, &mut Cache::default())? {
+        Ok(root) if root == state.verified_root || state.verified == state.began => Ok(Ok(state)),
+        _ => {
+            Err(Error::State { path: path.to_owned(), why: "what it says was verified is not in this log".to_owned() })
+        }
+    }
+}
+
+/// The hashes in the folder don't lead to the signed root. What can still be said?
+fn unvouched(
+    folder: &Folder,
+    reader: &mut Reader,
+    head: &Checkpoint,
+    edge: &Edge,
+    earlier: &[Earlier],
+    range: Range<u64>,
+) -> Result<Finding, Failure> {
+    let there = if edge.incomplete { edge::leaves_there(folder, reader, head.size)? } else { head.size };
+    // A signed tree head of the folder that its hashes do lead to vouches for a part of it.
+    let whole = Tree { folder, size: head.size, edge: edge.tiles.clone() };
+    let mut earlier = earlier.iter().filter(|earlier| earlier.checkpoint.size <= there).collect::<Vec<_>>();
+    earlier.sort_by_key(|earlier| earlier.checkpoint.size);
+    let (mut vouched, mut contradicted) = (None, there);
+    for Earlier { checkpoint, .. } in earlier {
+        let edge = edge::prefix(&whole, checkpoint.size)?;
+        match edge.filter(|edge| crate::tiles::root_of_edge(edge) == checkpoint.root) {
+            Some(edge) => vouched = Some((checkpoint.size, edge)),
+            None => {
+                contradicted = checkpoint.size;
+                break;
+            }
+        }
+    }
+    let from = vouched.as_ref().map_or(0, |(size, _)| *size);
+    if let Some((size, edge)) = vouched {
+        let tree = Tree { folder, size, edge };
+        let start = range.start.min(size);
+        let mut walk = Walk::new(&tree, 1, State::new(&head.origin, start, size, head.root));
+        if let Err(finding) = walk.run(start..size, &|_, _| {})? {
+            return Ok(finding);
+        }
+    }
+    // From here on only the records' own numbers say something.
+    let numbers = crate::walk::by_numbers(folder, reader, range.start..there, head.size)?;
+    if let Some(finding) = numbers {
+        return Ok(finding);
+    }
+    let place = Place { leaf: Some(from), ..Place::default() };
+    if there < head.size {
+        let place = Place { leaf: Some(there), ..place };
+        let why = format!(
+            "The log has {} records by its signed tree head; those from here on are not there. Without them it can't be told \
+             whether the ones before are as they were sealed{}.",
+            head.size,
+            if from > 0 {
+                format!(", but for the first {from}, for which an earlier tree head vouches")
+            } else {
+                String::new()
+            }
+        );
+        return Ok(Finding::new(What::CutOff, place, why));
+    }
+    let why = "The records and the hashes in the folder fit each other, but not the signed tree head: they were changed together. \
+               Which record it is can't be told more exactly.";
+    Ok(Finding::new(What::Changed, Place { before_leaf: Some(contradicted), ..place }, why))
+}

@@ -1,0 +1,192 @@
+//! `audit-verify`: what an auditor runs. Exit code 0: verified; 1: the answer is no; 2: it could not be verified.
+
+mod words;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use audit_verify::{
+    Error, Failure, Keys, LogOptions, verify_consistency_by_log, verify_consistency_proof, verify_export, verify_log,
+    verify_proof,
+};
+use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Verifies Sekisho's audit log, or what was taken from it, without the gateway and without trusting who runs it.
+///
+/// Exit code 0: verified; 1: the answer is no; 2: it could not be verified.
+#[derive(Debug, Parser)]
+#[command(name = "audit-verify", version)]
+struct Cli {
+    #[command(subcommand)]
+    what: Verify,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verify {
+    /// A log's folder, the whole of it or a range of records
+    Log {
+        folder: PathBuf,
+        #[command(flatten)]
+        by: By,
+        /// A checkpoint that was kept elsewhere; the log has to be a continuation of it. May be given several times
+        #[arg(long = "checkpoint", value_name = "FILE")]
+        checkpoints: Vec<PathBuf>,
+        /// Index of the first record to look at; the log's first one is 0
+        #[arg(long, value_name = "N", requires = "to")]
+        from: Option<u64>,
+        /// Index of the last record to look at
+        #[arg(long, value_name = "N", requires = "from")]
+        to: Option<u64>,
+        /// How many threads [default: one per core]
+        #[arg(long, value_name = "N")]
+        jobs: Option<usize>,
+        /// Keeps in this file how far it has come, and goes on from there the next time, also when the log has grown
+        #[arg(long, value_name = "FILE", conflicts_with = "from")]
+        resume: Option<PathBuf>,
+    },
+    /// An export bundle (.sekisho-export)
+    Bundle {
+        file: PathBuf,
+        #[command(flatten)]
+        by: By,
+        /// A checkpoint that was kept elsewhere
+        #[arg(long = "checkpoint", value_name = "FILE")]
+        checkpoints: Vec<PathBuf>,
+    },
+    /// One record with its proof (.tlog-proof); prints the record
+    Proof {
+        file: PathBuf,
+        #[command(flatten)]
+        by: By,
+    },
+    /// That a newer checkpoint continues an older one: by a proof (.tlog-consistency), or by the log
+    Consistency {
+        /// File of the older checkpoint
+        older: PathBuf,
+        /// A .tlog-consistency, or with --log the file of the newer checkpoint
+        newer: PathBuf,
+        /// The log's folder
+        #[arg(long, value_name = "FOLDER")]
+        log: Option<PathBuf>,
+        #[command(flatten)]
+        by: By,
+    },
+}
+
+#[derive(Debug, Args)]
+struct By {
+    /// The log's key, or a file of such lines, got from elsewhere than the log. May be given several times
+    #[arg(long = "key", value_name = "KEY|FILE", required = true)]
+    keys: Vec<String>,
+    /// A witness's key, or a file of such lines. May be given several times
+    #[arg(long = "witness-key", value_name = "KEY|FILE")]
+    witness_keys: Vec<String>,
+    /// Writes the answer as JSON
+    #[arg(long)]
+    json: bool,
+    /// Writes nothing if all is well
+    #[arg(long, conflicts_with = "json")]
+    quiet: bool,
+}
+
+fn main() -> ExitCode {
+    let (by, answer) = match Cli::parse().what {
+        Verify::Log { folder, by, checkpoints, from, to, jobs, resume } => {
+            let range = from.zip(to).map(|(from, to)| from..to.saturating_add(1));
+            let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+            let answer = by.keys().and_then(|keys| {
+                let bar = by.progress_bar();
+                let options = LogOptions { folder, keys, kept: checkpoints, range, jobs, resume };
+                let report = verify_log(&options, &|done, of| {
+                    bar.set_length(of);
+                    bar.set_position(done);
+                });
+                bar.finish_and_clear();
+                report.map(|report| by.say(&report, || words::of_log(&report, &options.keys)))
+            });
+            (by, answer)
+        }
+        Verify::Bundle { file, by, checkpoints } => {
+            let report = by.keys().and_then(|keys| verify_export(&file, &keys, &checkpoints));
+            let answer = report.map(|report| by.say(&report, || words::of_export(&report)));
+            (by, answer)
+        }
+        Verify::Proof { file, by } => {
+            let report = by.keys().and_then(|keys| verify_proof(&file, &keys));
+            let answer = report.map(|report| by.say(&report, || words::of_proof(&report)));
+            (by, answer)
+        }
+        Verify::Consistency { older, newer, log, by } => {
+            let both = by.keys().and_then(|keys| match &log {
+                Some(log) => verify_consistency_by_log(log, &keys, &older, &newer),
+                None => verify_consistency_proof(&older, &newer, &keys),
+            });
+            let answer = both.map(|(older, newer)| {
+                by.say(&serde_json::json!({ "older": older, "newer": newer }), || words::of_consistency(&older, &newer))
+            });
+            (by, answer)
+        }
+    };
+    match answer {
+        Ok(answer) => by.print(&answer, ExitCode::SUCCESS),
+        Err(Failure::Tampered(findings)) if by.json => by.print(
+            &(serde_json::json!({ "verified": false, "findings": findings }).to_string() + "\n"),
+            ExitCode::from(1),
+        ),
+        Err(Failure::Tampered(findings)) => {
+            let lines = findings.iter().map(|finding| format!("{finding}\n")).collect::<String>();
+            by.print(&format!("NOT VERIFIED.\n{lines}"), ExitCode::from(1))
+        }
+        Err(Failure::CouldNotRun(error)) => {
+            let error = if by.json {
+                serde_json::json!({ "verified": null, "error": error.to_string() }).to_string()
+            } else {
+                format!("Could not verify: {error}.")
+            };
+            let _ = writeln!(io::stderr().lock(), "{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+impl By {
+    fn keys(&self) -> Result<Keys, Failure> {
+        let mut keys = Keys::default();
+        self.keys.iter().try_for_each(|key| keys.add_log(key)).map_err(Failure::CouldNotRun)?;
+        self.witness_keys.iter().try_for_each(|key| keys.add_witness(key)).map_err(Failure::CouldNotRun)?;
+        Ok(keys)
+    }
+
+    fn say(&self, report: &impl serde::Serialize, words: impl FnOnce() -> String) -> String {
+        if self.quiet {
+            String::new()
+        } else if self.json {
+            serde_json::json!({ "verified": true, "report": report }).to_string() + "\n"
+        } else {
+            words()
+        }
+    }
+
+    /// Writes the answer; if nobody can read it, that is no answer.
+    fn print(&self, answer: &str, code: ExitCode) -> ExitCode {
+        let mut out = io::stdout().lock();
+        match out.write_all(answer.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => code,
+            Err(source) => {
+                let error = Error::Read { path: PathBuf::from("standard output"), source };
+                let _ = writeln!(io::stderr().lock(), "{error}");
+                ExitCode::from(2)
+            }
+        }
+    }
+
+    fn progress_bar(&self) -> ProgressBar {
+        let shown = io::stderr().is_terminal() && !self.quiet && !self.json;
+        let bar = ProgressBar::new(0);
+        bar.set_draw_target(if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
+        let style = ProgressStyle::with_template("{wide_bar} {percent}% of {len} records, {per_sec}, {eta} left");
+        style.map_or(bar.clone(), |style| bar.with_style(style))
+    }
+}

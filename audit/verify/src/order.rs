@@ -1,0 +1,302 @@
+//! The rules that a log obeys (FORMAT.md), checked leaf by leaf with bounded memory.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::finding::{Finding, Place, Record, What};
+use crate::leaf::{Head, Leaf, Role};
+
+/// Outcomes that may be owed at once. A gateway owes those of about ten seconds.
+const OWED_LIMIT: usize = 4_000_000;
+/// Gaps that may wait for a `recovery` leaf. One such leaf has room for a few thousand.
+const GAPS_LIMIT: usize = 65_536;
+/// Requests without an outcome that are remembered; beyond that the oldest are forgotten, and an outcome of them isn't judged.
+const OPEN_LIMIT: usize = 1_000_000;
+/// Boots of which is remembered what numbers they had.
+const BOOTS_LIMIT: usize = 256;
+
+/// How far the rules have been followed. All of it can be written down and taken up again.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Order {
+    last: Option<(u32, u64)>,
+    /// The next number that this boot owes.
+    next: u64,
+    /// Whether all of this boot's leaves were seen, so that a gap is one.
+    judged: bool,
+    /// Numbers of outcomes that come later in this boot.
+    owed: BinaryHeap<Reverse<u64>>,
+    gaps: VecDeque<Gap>,
+    open: BTreeSet<(u32, u64)>,
+    /// Outcomes of requests up to this one are not judged: they were not seen, or have been forgotten.
+    forgotten: Option<(u32, u64)>,
+    /// First and last number of the latest boots that were seen wholly.
+    boots: BTreeMap<u32, (u64, u64)>,
+    pub(crate) seen: Tally,
+}
+
+/// What was seen on the way.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// How many leaves.
+    pub leaves: u64,
+    /// Time of the first leaf and of the last one, in microseconds since 1970 by the gateway's clock.
+    pub first_at: Option<i64>,
+    pub last_at: Option<i64>,
+    /// Leaves of a later version of the format: their hashes were checked, and nothing else.
+    pub unknown_version: u64,
+    /// Crashes that a `recovery` leaf tells of.
+    pub recoveries: u64,
+    /// Numbers that the log itself declares lost after a crash, although they may have been confirmed to somebody.
+    pub declared_lost: u64,
+    /// Numbers that it declares never confirmed.
+    pub declared_unconfirmed: u64,
+    /// Gaps and outcomes that can't be judged without leaves which were not looked at.
+    pub unjudged: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Gap {
+    boot: u32,
+    first: u64,
+    last: u64,
+    /// Index of the leaf before which the numbers would stand.
+    before: u64,
+}
+
+impl Order {
+    /// Follows the rules over one more leaf.
+    pub(crate) fn push(&mut self, index: u64, leaf: &Leaf) -> Result<(), Finding> {
+        self.seen.leaves += 1;
+        let (head, role) = match leaf {
+            Leaf::Known(head, role) => (head, role),
+            Leaf::UnknownVersion(_) => {
+                self.seen.unknown_version += 1;
+                self.lose_track();
+                return Ok(());
+            }
+        };
+        self.seen.first_at.get_or_insert(head.at);
+        self.seen.last_at = Some(head.at);
+        self.number(index, head)?;
+        let Record { boot, seq } = head.record;
+        match role {
+            Role::Plain | Role::Retention { .. } => {}
+            Role::Open => {
+                self.open.insert((boot, seq));
+                if self.open.len() > OPEN_LIMIT {
+                    self.forgotten = self.open.pop_first().max(self.forgotten);
+                }
+            }
+            Role::Outcome { of } => {
+                if !self.open.remove(&(of.boot, of.seq)) {
+                    if self.forgotten.is_none_or(|forgotten| (of.boot, of.seq) > forgotten) {
+                        let why = format!(
+                            "It is the outcome of record {} of boot {}, and no earlier request with that number waits for one.",
+                            of.seq, of.boot
+                        );
+                        return Err(at_leaf(What::NotInForm, index, head, why));
+                    }
+                    self.seen.unjudged += 1;
+                }
+            }
+            Role::Recovery { of_boot, lost, unconfirmed } => {
+                self.seen.recoveries += 1;
+                self.account(index, head, *of_boot, lost, unconfirmed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is left unexplained at the end. `end_of_log`: no leaf comes after, that could explain it.
+    pub(crate) fn finish(&mut self, end_of_log: bool) -> Result<(), Finding> {
+        if !end_of_log {
+            self.seen.unjudged += self.gaps.len() as u64;
+            self.gaps.clear();
+        }
+        self.first_gap().map_or(Ok(()), Err)
+    }
+
+    /// The first gap that nothing has explained so far.
+    pub(crate) fn first_gap(&self) -> Option<Finding> {
+        let gap = self.gaps.front()?;
+        let numbers = if gap.first == gap.last {
+            format!("Record {} of boot {} is", gap.first, gap.boot)
+        } else {
+            format!("Records {} to {} of boot {} are", gap.first, gap.last, gap.boot)
+        };
+        let place = Place {
+            leaf: Some(gap.before),
+            record: Some(Record { boot: gap.boot, seq: gap.first }),
+            ..Place::default()
+        };
+        Some(Finding::new(
+            What::SequenceGap,
+            place,
+            format!("{numbers} not in the log: the leaf that would come next has a later number."),
+        ))
+    }
+
+    /// Takes the numbers of one leaf: rules 1 and 2.
+    fn number(&mut self, index: u64, head: &Head) -> Result<(), Finding> {
+        let Record { boot, seq } = head.record;
+        match self.last {
+            None => self.begin(index, boot, seq),
+            Some(last) if (boot, seq) == last => {
+                return Err(at_leaf(What::Inserted, index, head, "The leaf before has the same number."));
+            }
+            Some((last_boot, last_seq)) if (boot, seq) < (last_boot, last_seq) => {
+                let why = format!("The leaf before is record {last_seq} of boot {last_boot}, which comes later.");
+                return Err(at_leaf(What::Reordered, index, head, why));
+            }
+            Some((last_boot, _)) if last_boot < boot => {
+                self.close_boot(index, last_boot);
+                self.next = 1;
+                self.judged = true;
+                self.boots.insert(boot, (1, 0));
+                if self.boots.len() > BOOTS_LIMIT {
+                    self.boots.pop_first();
+                }
+            }
+            Some(_) => {}
+        }
+        while let Some(&Reverse(owed)) = self.owed.peek()
+            && owed < seq
+        {
+            self.owed.pop();
+            if owed < self.next {
+                let why = format!("Two earlier leaves of this boot give {owed} as the number of their outcome.");
+                return Err(at_leaf(What::Inserted, index, head, why));
+            }
+            self.skip_to(owed, boot, index);
+            self.next = owed + 1;
+        }
+        if self.owed.peek() == Some(&Reverse(seq)) {
+            let why = "Its number is that of the outcome of an earlier leaf.";
+            return Err(at_leaf(What::Inserted, index, head, why));
+        }
+        self.skip_to(seq, boot, index);
+        self.next = seq + 1;
+        if let Some(outcome) = head.outcome_seq {
+            self.owed.push(Reverse(outcome));
+            if self.owed.len() > OWED_LIMIT {
+                let why =
+                    format!("More than {OWED_LIMIT} leaves before it give an outcome's number that has not come.");
+                return Err(at_leaf(What::NotInForm, index, head, why));
+            }
+        }
+        self.last = Some((boot, seq));
+        if self.gaps.len() > GAPS_LIMIT {
+            return self.first_gap().map_or(Ok(()), Err);
+        }
+        Ok(())
+    }
+
+    /// The first leaf that is seen, or the first one after one that could not be read.
+    fn begin(&mut self, index: u64, boot: u32, seq: u64) {
+        self.next = seq;
+        // Rule 5: a log may begin anywhere. What is not the log's beginning may stand on what came before.
+        self.judged = index == 0;
+        if self.judged {
+            self.boots.insert(boot, (seq, 0));
+        } else {
+            self.forgotten = Some((boot, seq));
+        }
+    }
+
+    fn lose_track(&mut self) {
+        self.seen.unjudged += self.gaps.len() as u64;
+        self.gaps.clear();
+        self.boots.clear();
+        self.owed.clear();
+        self.last = None;
+    }
+
+    fn skip_to(&mut self, number: u64, boot: u32, before: u64) {
+        if self.next >= number {
+            return;
+        }
+        if self.judged {
+            self.gaps.push_back(Gap { boot, first: self.next, last: number - 1, before });
+        } else {
+            self.seen.unjudged += 1;
+        }
+    }
+
+    /// A boot's last number may be that of an outcome.
+    fn close_boot(&mut self, index: u64, boot: u32) {
+        while let Some(Reverse(owed)) = self.owed.pop() {
+            self.skip_to(owed, boot, index);
+            self.next = self.next.max(owed + 1);
+        }
+        if let Some((_, last)) = self.boots.get_mut(&boot) {
+            *last = self.next - 1;
+        }
+    }
+
+    /// A `recovery` leaf explains gaps. It can't explain what is no gap.
+    fn account(
+        &mut self,
+        index: u64,
+        head: &Head,
+        of_boot: u32,
+        lost: &[(u64, u64)],
+        unconfirmed: &[(u64, u64)],
+    ) -> Result<(), Finding> {
+        let mut ranges = [lost, unconfirmed].concat();
+        ranges.sort_unstable();
+        let known = self.boots.get(&of_boot).copied().filter(|_| of_boot < head.record.boot);
+        let (mut claimed, mut explained) = (0_u64, 0_u64);
+        if let Some((boot_first, boot_last)) = known {
+            for (first, last) in &ranges {
+                let (first, last) = (*first.max(&boot_first), *last.min(&boot_last));
+                claimed = claimed.saturating_add((last + 1).saturating_sub(first));
+            }
+        }
+        if of_boot < head.record.boot && self.gaps.iter().any(|gap| gap.boot == of_boot) {
+            let mut left = VecDeque::new();
+            let mut next_range = 0;
+            for gap in self.gaps.drain(..) {
+                if gap.boot != of_boot {
+                    left.push_back(gap);
+                    continue;
+                }
+                while ranges.get(next_range).is_some_and(|(_, last)| *last < gap.first) {
+                    next_range += 1;
+                }
+                let mut from = gap.first;
+                for (first, last) in ranges.iter().skip(next_range).take_while(|(first, _)| *first <= gap.last) {
+                    if *first > from {
+                        left.push_back(Gap { first: from, last: first - 1, ..gap });
+                    }
+                    let (begin, end) = (from.max(*first), gap.last.min(*last));
+                    explained = explained.saturating_add((end + 1).saturating_sub(begin));
+                    from = from.max(last.saturating_add(1));
+                }
+                if from <= gap.last {
+                    left.push_back(Gap { first: from, ..gap });
+                }
+            }
+            self.gaps = left;
+        }
+        let count = |ranges: &[(u64, u64)]| {
+            ranges.iter().fold(0_u64, |sum, (first, last)| sum.saturating_add((last - first).saturating_add(1)))
+        };
+        self.seen.declared_lost = self.seen.declared_lost.saturating_add(count(lost));
+        self.seen.declared_unconfirmed = self.seen.declared_unconfirmed.saturating_add(count(unconfirmed));
+        if claimed > explained {
+            let why = format!(
+                "It says that numbers of boot {of_boot} were lost or never confirmed which stand in the log, or which were \
+                 accounted for before."
+            );
+            return Err(at_leaf(What::NotInForm, index, head, why));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn at_leaf(what: What, index: u64, head: &Head, why: impl Into<String>) -> Finding {
+    let place = Place { leaf: Some(index), record: Some(head.record), at: Some(head.at), ..Place::default() };
+    Finding::new(what, place, why)
+}

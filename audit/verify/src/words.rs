@@ -1,0 +1,148 @@
+//! What is said when all is well: what was verified, and what was not.
+
+use audit_verify::time::utc;
+use audit_verify::{By, Checkpoint, Continues, ExportReport, Keys, ProofReport, Report, Seen, printable};
+
+pub(crate) fn of_log(report: &Report, keys: &Keys) -> String {
+    let Report { from, to, tally, .. } = report;
+    let mut lines = vec!["VERIFIED.".to_owned()];
+    let records = if from == to {
+        "no records".to_owned()
+    } else {
+        format!("records {from} to {} ({} in all)", to - 1, to - from)
+    };
+    let whole = if report.whole { "the whole log" } else { "a range of the log" };
+    lines.push(format!("Verified: {whole}, {records}{}.", period(tally.first_at, tally.last_at)));
+    if let Some(resumed) = report.resumed_at {
+        lines.push(format!("Of these, an earlier run had verified those before {resumed}; they were not read again."));
+    }
+    lines.extend(checkpoint(&report.checkpoint, &report.signatures));
+    for key in &keys.witnesses {
+        let signed = |seen: &Seen| seen.name == key.name && matches!(seen.by, By::Witness { .. });
+        if !report.signatures.iter().any(signed) {
+            lines.push(format!(
+                "Note: the witness {} has not signed this checkpoint (it may have signed an earlier one).",
+                key.name
+            ));
+        }
+    }
+    lines.extend(report.kept.iter().map(kept));
+    if report.kept.is_empty() {
+        lines.push(
+            "Note: no checkpoint kept elsewhere was given. Without one it can't be told whether whoever holds the log's key has \
+             written the log anew, or whether this is an older copy of it."
+                .to_owned(),
+        );
+    }
+    lines.push(format!("Daily tree heads in the folder that it continues: {}.", report.heads));
+    if report.heads_unjudged > 0 {
+        lines.push(format!(
+            "Note: {} daily tree heads could not be judged (another key, or dropped hashes).",
+            report.heads_unjudged
+        ));
+    }
+    if report.dropped > 0 {
+        let recorded = if report.whole { "; a record of the log says so" } else { "" };
+        lines.push(format!(
+            "Note: the {} oldest records were dropped because their time was over{recorded}.",
+            report.dropped
+        ));
+    }
+    if tally.recoveries > 0 {
+        lines.push(format!(
+            "Note: the log tells of {} ends that were not clean. Records that it declares lost: {}; never confirmed to anybody: {}.",
+            tally.recoveries, tally.declared_lost, tally.declared_unconfirmed
+        ));
+    }
+    if tally.unjudged > 0 {
+        lines.push(format!(
+            "Note: {} numbers are missing or refer to other records in a way that only records outside of what was looked at can \
+             explain; they were not judged.",
+            tally.unjudged
+        ));
+    }
+    if tally.unknown_version > 0 {
+        lines.push(format!(
+            "Note: {} records are of a later version of the format. They are as they were sealed, but a newer audit-verify is needed \
+             to check their order.",
+            tally.unknown_version
+        ));
+    }
+    text(&lines)
+}
+
+pub(crate) fn of_export(report: &ExportReport) -> String {
+    let mut lines = vec!["VERIFIED.".to_owned()];
+    let range = report
+        .first
+        .zip(report.last)
+        .map_or(String::new(), |(first, last)| format!(", between record {first} and {last} of the log"));
+    lines.push(format!(
+        "Verified: {} records{range}{}. Each is as it was sealed.",
+        report.leaves,
+        period(report.first_at, report.last_at)
+    ));
+    lines.push("Note: that no record was left out of this bundle is not proven; the whole log proves that.".to_owned());
+    lines.push(format!("What was asked for (nothing vouches for it): {}", report.about));
+    lines.extend(checkpoint(&report.checkpoint, &report.signatures));
+    lines.extend(report.kept.iter().map(kept));
+    if report.unknown_version > 0 {
+        lines.push(format!("Note: {} records are of a later version of the format.", report.unknown_version));
+    }
+    text(&lines)
+}
+
+/// The record alone goes first, so that `head -1` has it.
+pub(crate) fn of_proof(report: &ProofReport) -> String {
+    let mut lines = vec![report.leaf.clone(), "VERIFIED.".to_owned()];
+    lines.push(format!("Verified: this is record {} of the log, as it was sealed.", report.index));
+    lines.extend(checkpoint(&report.checkpoint, &report.signatures));
+    text(&lines)
+}
+
+pub(crate) fn of_consistency(older: &Checkpoint, newer: &Checkpoint) -> String {
+    let lines = [
+        "VERIFIED.".to_owned(),
+        format!(
+            "Verified: the log {} with {} records continues the one with {}.",
+            newer.origin, newer.size, older.size
+        ),
+        "The older records are, unchanged, the beginning of the newer log.".to_owned(),
+    ];
+    text(&lines)
+}
+
+fn checkpoint(head: &Checkpoint, signatures: &[Seen]) -> Vec<String> {
+    let mut lines = vec![format!("Checkpoint: {}, {} records, root {}", head.origin, head.size, head.root)];
+    for Seen { name, key_id, by } in signatures {
+        lines.push(match by {
+            By::Log => format!("Signed by the log: {name}, key {key_id}."),
+            By::Witness { time } => {
+                let time =
+                    i64::try_from(*time).ok().and_then(|time| time.checked_mul(1_000_000)).map_or(String::new(), utc);
+                format!("Seen by a witness: {name}, key {key_id}, {time}.")
+            }
+            By::Unknown => {
+                format!("Note: also signed by {name}, key {key_id}, which was not given and counts for nothing.")
+            }
+        });
+    }
+    lines
+}
+
+fn kept(kept: &Continues) -> String {
+    match &kept.why_not {
+        None => format!("Continues the kept checkpoint {} ({} records).", kept.source, kept.size),
+        Some(why) => {
+            format!("Note: not shown to continue the kept checkpoint {} ({} records): {why}.", kept.source, kept.size)
+        }
+    }
+}
+
+fn period(first: Option<i64>, last: Option<i64>) -> String {
+    first.zip(last).map_or(String::new(), |(first, last)| format!(", recorded from {} to {}", utc(first), utc(last)))
+}
+
+fn text(lines: &[String]) -> String {
+    lines.iter().map(|line| printable(line, usize::MAX) + "\n").collect()
+}
