@@ -26,7 +26,7 @@ fn work(audit: &Path, many: usize) -> Result<(), audit::AuditError> {
     let options = Options {
         segment_bytes: 128 << 10,
         commit_timeout: Duration::from_secs(10),
-        sealed_boot: audit::sealed_boot(audit)?,
+        sealed: audit::sealed_to(audit)?,
         ..Options::default()
     };
     let (journal, _) = Journal::open(&audit.join("journal"), options)?;
@@ -102,6 +102,17 @@ fn sealed(audit: &Path) -> Vec<Position> {
     found
 }
 
+/// By the verifier, which shares no code with the writer.
+fn verify(audit: &Path) {
+    let folder = audit.join("log");
+    let mut keys = audit_verify::Keys::default();
+    keys.add_log(folder.join("log.vkey").to_str().unwrap()).unwrap();
+    let options = audit_verify::LogOptions { folder, keys, kept: Vec::new(), range: None, jobs: 1, resume: None };
+    if let Err(failure) = audit_verify::verify_log(&options, &|_, _| ()) {
+        panic!("{failure:?}");
+    }
+}
+
 #[test]
 fn whichever_call_fails_what_was_confirmed_is_in_the_log_once() {
     let tools = tempfile::tempdir().unwrap();
@@ -139,6 +150,7 @@ fn whichever_call_fails_what_was_confirmed_is_in_the_log_once() {
             let (after, complaint, well) = run(&audit, 3, &[]);
             let what = format!("call {nth}, done: {done}, killed: {kill}");
             assert!(well && after.len() == 3, "{what}: it did not recover: {complaint}");
+            verify(&audit);
             let sealed = sealed(&audit);
             assert!(sealed.is_sorted_by(|a, b| a < b), "{what}: twice, or out of order");
             for position in confirmed.iter().chain(&after) {

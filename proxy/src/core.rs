@@ -80,7 +80,7 @@ impl Core {
         let identity = Identity::open(store.clone(), &settings.identity)?;
         let inventory = Inventory::open(&store)?;
         let authority = open_authority(settings)?;
-        let options = audit::Options { sealed_boot: audit::sealed_boot(&audit_path(data))?, ..settings.audit.options };
+        let options = audit::Options { sealed: audit::sealed_to(&audit_path(data))?, ..settings.audit.options };
         let (journal, recovery) = Journal::open(&journal_path(data), options)
             .with_context(|| format!("the journal in {} can't be opened", journal_path(data).display()))?;
         Ok(Self {

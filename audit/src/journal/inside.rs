@@ -70,7 +70,8 @@ pub fn name(boot: u32, number: u32) -> String {
 /// As [`Journal::open`](crate::Journal::open).
 pub fn recover(files: &mut BTreeMap<String, Vec<u8>>) -> Result<Recovery, AuditError> {
     let memory = Memory(Mutex::new(std::mem::take(files)));
-    let recovery = crate::journal::recovery::recover(&memory, Path::new("journal"), 0);
+    let recovery =
+        crate::journal::recovery::recover(&memory, Path::new("journal"), crate::Position { boot: 0, seq: 0 });
     *files = memory.0.into_inner().unwrap_or_else(PoisonError::into_inner);
     recovery
 }

@@ -63,9 +63,9 @@ pub struct Options {
     pub linger: Duration,
     /// After so long without confirmation a request is refused. Default 2 s.
     pub commit_timeout: Duration,
-    /// Records of boots up to this one stand in the log, whatever the journal's folder holds: their numbers are not
-    /// given out again. Default 0.
-    pub sealed_boot: u32,
+    /// Records before this place stand in the log, whatever the journal's folder holds: their numbers are not given out
+    /// again. Default: none do.
+    pub sealed: Position,
 }
 
 impl Default for Options {
@@ -77,7 +77,7 @@ impl Default for Options {
             max_batch: 32,
             linger: Duration::from_millis(1),
             commit_timeout: Duration::from_secs(2),
-            sealed_boot: 0,
+            sealed: Position { boot: 0, seq: 0 },
         }
     }
 }
@@ -124,7 +124,7 @@ impl Journal {
 
     pub(crate) fn open_on(dir: &Path, options: Options, disk: Arc<dyn Disk>) -> Result<(Self, Recovery), AuditError> {
         let lock = disk.lock(dir)?;
-        let recovery = recovery::recover(&*disk, dir, options.sealed_boot)?;
+        let recovery = recovery::recover(&*disk, dir, options.sealed)?;
         let newest = recovery.newest.unwrap_or_default();
         let shared = Arc::new(Shared::new(options, recovery.boot, newest));
         let length = options.segment_bytes.max(SHORTEST_SEGMENT);

@@ -12,7 +12,7 @@ use crate::journal::durable::Disk;
 use crate::journal::frame::{self, Frame, FrameKind, HeaderProblem, SegmentHeader};
 use crate::journal::runs::Runs;
 use crate::journal::segments::{name, parse_name};
-use crate::{AuditError, Recovered};
+use crate::{AuditError, Position, Recovered};
 
 /// What opening the journal found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,8 @@ impl Recovery {
     pub(crate) fn record(&self) -> Option<Recovered> {
         let quarantined =
             self.quarantined.iter().filter_map(|p| Some(p.file_name()?.to_string_lossy().into_owned())).collect();
-        (!self.clean).then(|| Recovered {
+        let whole = self.lost.is_empty() && self.unconfirmed.is_empty();
+        (!self.clean || !whole).then(|| Recovered {
             of_boot: self.last_boot,
             truncated_bytes: self.truncated_bytes,
             quarantined,
@@ -53,8 +54,8 @@ impl Recovery {
     }
 }
 
-/// Brings the journal in `dir` in order. `sealed_boot`: records of boots up to this one may stand in the log alone.
-pub(crate) fn recover(disk: &dyn Disk, dir: &Path, sealed_boot: u32) -> Result<Recovery, AuditError> {
+/// Brings the journal in `dir` in order. `sealed`: records before this place may stand in the log alone.
+pub(crate) fn recover(disk: &dyn Disk, dir: &Path, sealed: Position) -> Result<Recovery, AuditError> {
     let files = disk.list(dir).map_err(AuditError::io("could not list", dir))?;
     for left_over in files.iter().filter(|file| is_temporary(file)) {
         let path = dir.join(left_over);
@@ -65,13 +66,14 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path, sealed_boot: u32) -> Result<R
     let last_boot = segments.last().map_or(0, |(boot, _)| *boot);
     // A quarantined file keeps its boot's number from being given out again.
     let highest = files.iter().filter_map(|file| parse_name(file.split('.').next()?)).map(|(boot, _)| boot).max();
-    let boot = highest.unwrap_or(0).max(sealed_boot).saturating_add(1);
+    let boot = highest.unwrap_or(0).max(sealed.boot).saturating_add(1);
 
     let mut order = Order {
         disk,
         dir,
         found: Recovery { boot, last_boot, ..Recovery::default() },
         runs: Runs::default(),
+        begins: if sealed.boot == last_boot { sealed.seq } else { 1 },
         proven: 0,
     };
     for (boot, number) in segments.into_iter().filter(|(boot, _)| *boot == last_boot) {
@@ -97,6 +99,8 @@ struct Order<'d> {
     found: Recovery,
     /// Numbers that are there.
     runs: Runs,
+    /// Numbers below this one are sealed, or never were.
+    begins: u64,
     /// A batch began with this number, so all before it had been synchronised.
     proven: u64,
 }
@@ -162,12 +166,18 @@ impl Order<'_> {
     /// synchronised.
     fn lost(&self) -> Vec<(u64, u64)> {
         let confirmed = self.proven.saturating_sub(1);
-        self.runs.gaps().map(|(from, to)| (from, to.min(confirmed))).filter(|(from, to)| from <= to).collect()
+        self.gaps().map(|(from, to)| (from, to.min(confirmed))).filter(|(from, to)| from <= to).collect()
+    }
+
+    /// First and last numbers of what is missing before and between what is there.
+    fn gaps(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let before = self.runs.first().map(|first| (self.begins, first - 1)).filter(|(from, to)| from <= to);
+        before.into_iter().chain(self.runs.gaps())
     }
 
     /// The other missing numbers: of a batch that the crash broke off.
     fn unconfirmed(&self) -> Vec<(u64, u64)> {
-        self.runs.gaps().map(|(from, to)| (from.max(self.proven), to)).filter(|(from, to)| from <= to).collect()
+        self.gaps().map(|(from, to)| (from.max(self.proven), to)).filter(|(from, to)| from <= to).collect()
     }
 
     /// Keeps a copy of a damaged file as it was found.

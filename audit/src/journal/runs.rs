@@ -46,6 +46,11 @@ impl Runs {
         true
     }
 
+    /// The lowest number.
+    pub(crate) fn first(&self) -> Option<u64> {
+        self.runs.first().map(|run| *run.start())
+    }
+
     /// First and last numbers of what is missing in between.
     pub(crate) fn gaps(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.runs.windows(2).map(|pair| (pair[0].end() + 1, pair[1].start() - 1))

@@ -35,8 +35,8 @@ pub(crate) struct Plan {
     /// Size of the log before.
     pub(crate) first_leaf: u64,
     pub(crate) before: Cursor,
-    /// Number of each leaf, in order, all of one boot: that of `after`.
-    pub(crate) leaves: Vec<(u64, End)>,
+    /// Boot and number of each leaf, in order.
+    pub(crate) leaves: Vec<(u32, u64, End)>,
     pub(crate) after: Cursor,
 }
 

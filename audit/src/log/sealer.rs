@@ -19,6 +19,7 @@ use serde_json::Map;
 use vocabulary::{Clock as _, SystemClock, Timestamp, Zone};
 
 use super::files::{Files, OnDisk};
+use super::indexing::Indexing;
 use super::note::{Checkpoint, SigningKey};
 use super::plan::{Plan, VERSION};
 use super::retention::{self, Due, Recorded};
@@ -110,13 +111,14 @@ fn plan_path(audit: &Path) -> PathBuf {
     audit.join("sealing.json")
 }
 
-/// The boot up to which the log holds records; 0: none. The next boot's number must be higher, whatever the journal's
-/// folder says.
+/// The place up to which the log holds records, itself not included. The next boot's number must be higher than this
+/// one's, whatever the journal's folder says.
 ///
 /// # Errors
 /// The file can't be read.
-pub fn sealed_boot(audit: &Path) -> Result<u32, AuditError> {
-    Ok(read_plan(&OnDisk, audit)?.map_or(0, |plan| plan.after.boot))
+pub fn sealed_to(audit: &Path) -> Result<Position, AuditError> {
+    let sealed = read_plan(&OnDisk, audit)?.map(|plan| plan.after).unwrap_or_default();
+    Ok(Position { boot: sealed.boot, seq: sealed.next_seq })
 }
 
 impl Sealer {
@@ -204,7 +206,36 @@ pub(super) struct Work {
     source: Source,
     /// The last one, which is carried out.
     plan: Plan,
-    leaves: Vec<u8>,
+    newest: Leaves,
+}
+
+/// Leaves one after the other.
+#[derive(Debug, Default)]
+struct Leaves {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Leaves {
+    fn compose(&mut self, items: &[Item]) {
+        self.clear();
+        for item in items {
+            item.compose(&mut self.bytes);
+            self.ends.push(self.bytes.len());
+        }
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        // What once was long to seal need not stay.
+        self.bytes.shrink_to(1 << 20);
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
+    }
 }
 
 impl Work {
@@ -227,8 +258,9 @@ impl Work {
             Some(plan) if plan.first_leaf == size => {
                 let mut source = Source::new(&journal, &plan.before, parts.options.patience);
                 let items = source.take_planned(&plan, live)?;
-                let mut leaves = Vec::new();
-                add(&mut writer, &items, &mut leaves)?;
+                let mut leaves = Leaves::default();
+                leaves.compose(&items);
+                writer.add(leaves.iter())?;
                 plan
             }
             Some(plan) => {
@@ -240,7 +272,7 @@ impl Work {
             }
         };
         let source = Source::new(&journal, &plan.after, parts.options.patience);
-        let work = Self { parts, writer, source, plan, leaves: Vec::new() };
+        let work = Self { parts, writer, source, plan, newest: Leaves::default() };
         work.tell();
         Ok(work)
     }
@@ -249,7 +281,16 @@ impl Work {
     /// many records were sealed.
     pub(super) fn seal(&mut self, live: Position, closed: bool, now: Timestamp) -> Result<usize, AuditError> {
         self.read_on(live, closed)?;
-        let items = self.source.take(self.parts.options.batch);
+        let mut items = self.source.take(self.parts.options.batch);
+        while self.source.in_gap() {
+            self.source.read_on(live)?;
+            let more = self.source.take(self.parts.options.batch);
+            if more.is_empty() {
+                let problem = "records are missing in it, and nothing in it says that they were lost";
+                return Err(AuditError::log(&journal_dir(&self.parts.audit), problem));
+            }
+            items.extend(more);
+        }
         if items.is_empty() {
             self.let_go();
             return Ok(0);
@@ -265,7 +306,8 @@ impl Work {
         };
         write_plan(&*self.parts.files, &self.parts.audit, &plan)?;
         self.plan = plan;
-        add(&mut self.writer, &items, &mut self.leaves)?;
+        self.newest.compose(&items);
+        self.writer.add(self.newest.iter())?;
         self.tell();
         self.parts.shared.told().signed = Some(now);
         self.let_go();
@@ -293,6 +335,15 @@ impl Work {
             Err(AuditError::Log { .. }) => Ok(()),
             other => other,
         }
+    }
+
+    /// Hands what was just sealed to the index.
+    fn index(&mut self, indexing: &mut Indexing) {
+        let log = LogFolder::new(&log_dir(&self.parts.audit));
+        let size = self.writer.size();
+        let first = size - self.newest.ends.len() as u64;
+        indexing.keep_up(&log, size, first, self.newest.iter());
+        self.newest.clear();
     }
 
     /// Removes journal files that nobody needs any more.
@@ -326,18 +377,6 @@ impl Work {
         told.checkpoint = self.writer.checkpoint().cloned();
         told.problem = None;
     }
-}
-
-fn add(writer: &mut Writer, items: &[Item], leaves: &mut Vec<u8>) -> Result<(), AuditError> {
-    leaves.clear();
-    let mut ends = Vec::with_capacity(items.len());
-    for item in items {
-        item.compose(leaves);
-        ends.push(leaves.len());
-    }
-    let starts = std::iter::once(0).chain(ends.iter().copied());
-    writer.add(starts.zip(&ends).map(|(start, end)| &leaves[start..*end]))?;
-    Ok(())
 }
 
 /// `2026-11-28`, UTC.
@@ -384,6 +423,7 @@ fn run(work: Work, journal: &Journal) {
     let mut heart = Heart { seen: journal.durable(), since: Instant::now() };
     let mut last = Instant::now();
     let mut retaining = Retaining::default();
+    let mut indexing = Indexing::new(&parts.audit, &parts.zone);
     loop {
         // Asked before it is read: what comes after that is not missed.
         let closed = journal.is_closed();
@@ -394,6 +434,9 @@ fn run(work: Work, journal: &Journal) {
                 false
             }),
         };
+        if let Some(work) = &mut work {
+            work.index(&mut indexing);
+        }
         match done {
             Ok(true) => return,
             Ok(false) => {
@@ -419,7 +462,7 @@ fn run(work: Work, journal: &Journal) {
         }
         if !closed {
             if let Some(work) = &mut work
-                && let Err(error) = retaining.turn(work, journal)
+                && let Err(error) = retaining.turn(work, journal, &mut indexing)
             {
                 shared.failures.fetch_add(1, Relaxed);
                 tracing::error!(%error, "records whose time is over could not be dropped; it is tried again tomorrow");
@@ -476,12 +519,15 @@ struct Retaining {
 }
 
 impl Retaining {
-    fn turn(&mut self, work: &mut Work, journal: &Journal) -> Result<(), AuditError> {
+    fn turn(&mut self, work: &mut Work, journal: &Journal, indexing: &mut Indexing) -> Result<(), AuditError> {
         if let Some(Recorded { at, .. }) = &self.recorded {
             let after = &work.plan.after;
             let sealed = (at.boot, at.seq) < (after.boot, after.next_seq);
             return match self.recorded.take_if(|_| sealed) {
-                Some(recorded) => work.drop_due(&recorded.due),
+                Some(recorded) => {
+                    work.drop_due(&recorded.due)?;
+                    indexing.drop_before(recorded.due.record.dropped_to)
+                }
                 None => Ok(()),
             };
         }

@@ -26,8 +26,8 @@ pub(crate) struct Item {
 }
 
 impl Item {
-    pub(crate) fn planned(&self) -> (u64, End) {
-        (self.position.seq, self.end)
+    pub(crate) fn planned(&self) -> (u32, u64, End) {
+        (self.position.boot, self.position.seq, self.end)
     }
 
     /// Appends its leaf.
@@ -83,8 +83,12 @@ pub(crate) struct Source {
     files: VecDeque<Begun>,
     /// Where in it.
     at: usize,
-    /// The boot being read has ended: what is missing will not come.
+    /// A later boot has begun: what is missing of the one being read will not come.
     ended: bool,
+    /// The journal was closed: outcomes that are missing will not come.
+    closed: bool,
+    /// Numbers that are missing were passed over, and the record of their loss, the next boot's first, was not taken yet.
+    in_gap: bool,
     chunk: Vec<u8>,
     merged: Cursor,
 }
@@ -101,6 +105,8 @@ impl Source {
             files: VecDeque::new(),
             at: SEGMENT_HEADER,
             ended: false,
+            closed: false,
+            in_gap: false,
             chunk: Vec::new(),
             merged: cursor.clone(),
         }
@@ -136,9 +142,14 @@ impl Source {
         }
     }
 
-    /// The journal was closed and all of it read: what is missing will not come.
+    /// The journal was closed, and all of it is read.
     pub(crate) fn closed(&mut self) {
-        self.ended = true;
+        self.closed = true;
+    }
+
+    /// What was taken must not be signed without what comes next: it tells what is missing.
+    pub(crate) fn in_gap(&self) -> bool {
+        self.in_gap
     }
 
     /// The next items to be sealed, at most so many.
@@ -150,19 +161,26 @@ impl Source {
             let position = Position { boot: self.boot, seq: self.first };
             let item = match slot {
                 Slot::Missing if !self.ended => break,
-                Slot::Missing | Slot::Merged => None,
+                Slot::Missing => {
+                    self.in_gap = true;
+                    None
+                }
+                Slot::Merged => None,
                 Slot::Outcome(payload) => {
                     Some(Item { position, payload: std::mem::take(payload), end: End::Open, outcome: Vec::new() })
                 }
                 Slot::Record { waits: Some(since), .. }
-                    if !self.ended && !crowded && since.elapsed() < self.patience =>
+                    if !self.ended && !self.closed && !crowded && since.elapsed() < self.patience =>
                 {
                     break;
                 }
                 Slot::Record { payload, waits, outcome } => {
                     let (end, outcome) = match outcome.take() {
                         Some((seq, outcome)) => (End::Told(seq), outcome),
-                        None if self.ended && waits.is_some() && leaf::is_permitted_request(payload) => {
+                        None if (self.ended || self.closed)
+                            && waits.is_some()
+                            && leaf::is_permitted_request(payload) =>
+                        {
                             (End::Unknown, Vec::new())
                         }
                         None => (End::Open, Vec::new()),
@@ -170,6 +188,10 @@ impl Source {
                     Some(Item { position, payload: std::mem::take(payload), end, outcome })
                 }
             };
+            // The first record of a boot tells what the one before it lost.
+            if item.is_some() && self.first == 1 {
+                self.in_gap = false;
+            }
             self.slots.pop_front();
             self.first += 1;
             items.extend(item);
@@ -180,19 +202,18 @@ impl Source {
     /// Finds the items of a plan again, which is nothing but what [`Source::take`] once gave. This source is of no use
     /// afterwards.
     pub(crate) fn take_planned(&mut self, plan: &Plan, live: Position) -> Result<Vec<Item>, AuditError> {
-        let boot = plan.after.boot;
-        while self.boot < boot {
-            // Of earlier boots nothing more is wanted.
-            self.slots.clear();
-            self.ended = false;
-            self.read_on(live)?;
-            if self.slots.is_empty() && self.next_file()?.is_none() {
-                break;
-            }
-        }
-        self.read_on(live)?;
         let mut items = Vec::with_capacity(plan.leaves.len());
-        for &(seq, end) in &plan.leaves {
+        self.read_on(live)?;
+        for &(boot, seq, end) in &plan.leaves {
+            while self.boot < boot {
+                // Of earlier boots nothing more is wanted.
+                self.slots.clear();
+                self.ended = false;
+                self.read_on(live)?;
+                if self.slots.is_empty() && self.next_file()?.is_none() {
+                    break;
+                }
+            }
             let item = self.planned_item(Position { boot, seq }, end).ok_or_else(|| {
                 let gone = format!("it no longer holds record {boot}/{seq}, which was being sealed");
                 AuditError::log(&self.dir, gone)

@@ -128,6 +128,22 @@ fn leaves(log: &Path) -> Vec<Vec<u8>> {
     all
 }
 
+/// The same by the verifier, which shares no code with the writer; `kept`: checkpoints that somebody kept.
+fn verify(audit: &Path, kept: &[String]) -> audit_verify::Report {
+    let log = log_dir(audit);
+    let mut verifier = audit_verify::Keys::default();
+    verifier.add_log(&keys()[0].verifier().to_string()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let write = |(number, note): (usize, &String)| {
+        let path = folder.path().join(number.to_string());
+        std::fs::write(&path, note).unwrap();
+        path
+    };
+    let kept = kept.iter().enumerate().map(write).collect();
+    let options = audit_verify::LogOptions { folder: log, keys: verifier, kept, range: None, jobs: 1, resume: None };
+    audit_verify::verify_log(&options, &|_, _| ()).unwrap_or_else(|failure| panic!("{failure:?}"))
+}
+
 /// RFC 6962, 2.1.
 fn naive_root(leaves: &[Vec<u8>]) -> Hash {
     match leaves {
@@ -247,7 +263,9 @@ fn whatever_fails_the_log_comes_out_the_same() {
         });
         disk.write_out();
         let all = leaves(&log_dir(dir.path()));
-        for note in disk.checkpoints() {
+        let kept: Vec<String> = disk.checkpoints().into_iter().collect();
+        assert_eq!(verify(dir.path(), &kept).to, all.len() as u64);
+        for note in kept {
             let seen = Checkpoint::parse(&note).unwrap();
             let size = usize::try_from(seen.size).unwrap();
             assert_eq!(seen.root, naive_root(&all[..size]), "{at:?} {power:?}: a checkpoint of {size} is contradicted");
@@ -387,6 +405,10 @@ proptest! {
         disk.write_out();
         let all = leaves(&log_dir(dir.path()));
         assert_no_gap(&all);
+        if !all.is_empty() {
+            let kept: Vec<String> = disk.checkpoints().into_iter().collect();
+            prop_assert_eq!(verify(dir.path(), &kept).to, all.len() as u64);
+        }
         for note in disk.checkpoints() {
             let seen = Checkpoint::parse(&note).unwrap();
             prop_assert_eq!(seen.root, naive_root(&all[..usize::try_from(seen.size).unwrap()]));
@@ -420,4 +442,12 @@ fn months_that_are_over_are_dropped_and_the_tree_stays() {
     assert!(!log.bundle(full / TILE_WIDTH, checkpoint.size).unwrap().is_empty());
     assert_eq!(log.hashes(checkpoint.size).root_at(checkpoint.size).unwrap(), checkpoint.root);
     assert_eq!(january.due(december.plus_secs(62 * 86_400)).unwrap(), None, "what is left is not a whole bundle");
+
+    // The running gate records it before.
+    let journal = Journal::open(&journal_dir(dir.path()), small()).unwrap().0;
+    let record = crate::Record::Retention(due.record);
+    let _ = journal.append_blocking(december, &record).unwrap();
+    journal.close().unwrap();
+    seal_all(dir.path(), &on_disk(), 500, |error| panic!("{error}"));
+    assert_eq!(verify(dir.path(), &[checkpoint.as_str().to_owned()]).dropped, full);
 }

@@ -13,7 +13,9 @@ pub enum Error {
     #[error("cannot read {}: it is longer than {limit} bytes. It can't be what it was given as", path.display())]
     TooLong { path: PathBuf, limit: usize },
     /// A key that was given, and why it can't be used.
-    #[error("the key {0} can't be used: {1}. Ask the facility for the line as `sekisho audit key` prints it")]
+    #[error(
+        "the key {0} can't be used: {1}. Ask the facility for the line of `log.vkey` again, by another way than the log itself"
+    )]
     Key(String, &'static str),
     #[error("no key was given. Without the log's key, got from elsewhere than the log, nothing can be verified")]
     NoKey,

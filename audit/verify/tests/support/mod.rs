@@ -2,6 +2,7 @@
 //! verifier.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic: that is how it fails")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,8 +52,7 @@ pub fn path(m: usize, d: &[Sha]) -> Vec<Sha> {
         return Vec::new();
     }
     let k = split(d.len());
-    let (mut path, other) =
-        if m < k { (path(m, &d[..k]), mth(&d[k..])) } else { (path(m - k, &d[k..]), mth(&d[..k])) };
+    let (mut path, other) = if m < k { (path(m, &d[..k]), mth(&d[k..])) } else { (path(m - k, &d[k..]), mth(&d[..k])) };
     path.push(other);
     path
 }
@@ -185,7 +185,12 @@ impl Log {
     }
 
     pub fn options(&self) -> LogOptions {
-        LogOptions { folder: self.folder.path().to_owned(), keys: Key::of_log().keys(), jobs: 1, ..LogOptions::default() }
+        LogOptions {
+            folder: self.folder.path().to_owned(),
+            keys: Key::of_log().keys(),
+            jobs: 1,
+            ..LogOptions::default()
+        }
     }
 
     pub fn verify(&self) -> Result<Report, Failure> {
@@ -215,7 +220,12 @@ pub fn assert_found<T: std::fmt::Debug>(answer: Result<T, Failure>, what: What, 
 }
 
 pub fn packed(bundle: &[Leaf]) -> Vec<u8> {
-    bundle.iter().flat_map(|leaf| [&u16::try_from(leaf.len()).unwrap().to_be_bytes(), leaf.as_slice()].concat()).collect()
+    let mut bytes = Vec::new();
+    for leaf in bundle {
+        bytes.extend_from_slice(&u16::try_from(leaf.len()).unwrap().to_be_bytes());
+        bytes.extend_from_slice(leaf);
+    }
+    bytes
 }
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -272,7 +282,9 @@ impl Gate {
         self.at += i64::try_from(self.random.below(1_000_000)).unwrap();
         let outcome = outcome.map_or(String::new(), |seq| format!(",\"outcome_seq\":{seq}"));
         let (boot, at, salt) = (self.boot, self.at, self.random.next());
-        let head = format!("{{\"v\":1,\"boot\":{boot},\"seq\":{seq}{outcome},\"kind\":\"{kind}\",\"at\":{at},\"salt\":\"{salt:016x}\"");
+        let head = format!(
+            "{{\"v\":1,\"boot\":{boot},\"seq\":{seq}{outcome},\"kind\":\"{kind}\",\"at\":{at},\"salt\":\"{salt:016x}\""
+        );
         self.leaves.push(format!("{head}{fields}}}\n").into_bytes());
     }
 
@@ -289,7 +301,10 @@ impl Gate {
     pub fn request(&mut self) {
         let seq = self.take();
         let outcome = self.take();
-        let fields = format!(",\"app\":\"kaipoke\",\"path\":\"/{}\",\"outcome\":{{\"at\":1,\"end\":\"ok\"}}", self.random.below(99));
+        let fields = format!(
+            ",\"app\":\"kaipoke\",\"path\":\"/{}\",\"outcome\":{{\"at\":1,\"end\":\"ok\"}}",
+            self.random.below(99)
+        );
         self.leaf(seq, Some(outcome), "request", &fields);
     }
 
@@ -305,7 +320,12 @@ impl Gate {
         let ranges = if lost == 0 {
             format!("\"unconfirmed\":[[{first},{last}]]")
         } else {
-            format!("\"lost\":[[{first},{}]],\"unconfirmed\":[[{last},{last}],[{},{}]]", last - 1, last + 5000, last + 5000 + unconfirmed)
+            format!(
+                "\"lost\":[[{first},{}]],\"unconfirmed\":[[{last},{last}],[{},{}]]",
+                last - 1,
+                last + 5000,
+                last + 5000 + unconfirmed
+            )
         };
         let seq = self.take();
         self.leaf(seq, None, "recovery", &format!(",\"of_boot\":{of_boot},\"truncated_bytes\":7,{ranges}"));
@@ -342,13 +362,12 @@ impl Gate {
     }
 }
 
-/// A history of so many leaves.
+/// A history of so many leaves. It does not end within a crash: no checkpoint is signed before the leaf that tells of it.
 pub fn history(seed: u64, size: usize) -> Vec<Leaf> {
     let mut gate = Gate::new(seed);
     while gate.leaves.len() < size {
-        gate.any();
+        if size - gate.leaves.len() > 5 { gate.any() } else { gate.heartbeat() }
     }
-    gate.leaves.truncate(size);
     gate.leaves
 }
 

@@ -1,0 +1,87 @@
+//! The program as an auditor runs it: exit codes, and what it prints.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic: that is how it fails")]
+
+mod support;
+
+use std::process::{Command, Output};
+
+use support::vectors;
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_audit-verify")).current_dir(vectors()).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn verified() {
+    let output = run(&[
+        "log",
+        "logs/700",
+        "--key",
+        "keys/log.vkey",
+        "--witness-key",
+        "keys/witness.vkey",
+        "--checkpoint",
+        "kept/700-at-257",
+    ]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for line in [
+        "VERIFIED.",
+        "Verified: the whole log, records 0 to 699 (700 in all)",
+        "Seen by a witness: witness.example/w1",
+        "Continues the kept checkpoint kept/700-at-257 (257 records).",
+        "Records that it declares lost: 2; never confirmed to anybody: 5.",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+    // A key as text; quietly.
+    let key = std::fs::read_to_string(vectors().join("keys/log.vkey")).unwrap();
+    let output = run(&["log", "logs/700", "--key", key.trim(), "--from", "3", "--to", "300", "--quiet"]);
+    assert_eq!((output.status.code(), output.stdout.len(), output.stderr.len()), (Some(0), 0, 0));
+}
+
+#[test]
+fn the_answer_is_no() {
+    let output = run(&["log", "logs/700", "--key", "keys/other.vkey"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).starts_with("NOT VERIFIED.\nBAD SIGNATURE: in checkpoint. "));
+    let output = run(&["log", "logs/257", "--key", "keys/log.vkey", "--checkpoint", "kept/700-at-700", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let json = serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
+    assert_eq!((&json["verified"], &json["findings"][0]["what"]), (&false.into(), &"cut-off".into()));
+}
+
+#[test]
+fn no_answer() {
+    for arguments in [
+        &["log", "logs/nowhere", "--key", "keys/log.vkey"][..],
+        &["log", "logs/700", "--key", "keys/nowhere.vkey"],
+        &["log", "logs/700", "--key", "keys/witness.vkey"],
+        &["log", "logs/700"],
+        &["log", "logs/700", "--key", "keys/log.vkey", "--from", "7", "--to", "700"],
+        &["proof", "nowhere", "--key", "keys/log.vkey"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(!output.stderr.is_empty() && output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn what_is_taken_from_a_log() {
+    let output = run(&["proof", "taken/699.tlog-proof", "--key", "keys/log.vkey"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).starts_with("{\"v\":1,\"boot\":4,"));
+    let output = run(&["bundle", "taken/p001.sekisho-export", "--key", "keys/log.vkey", "--json"]);
+    let json = serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
+    assert_eq!((&json["verified"], &json["report"]["leaves"]), (&true.into(), &24.into()));
+    for newer in [&["taken/257.tlog-consistency"][..], &["kept/700-at-512", "--log", "logs/700"]] {
+        let output = run(&[&["consistency", "kept/700-at-257", "--key", "keys/log.vkey"], newer].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    }
+}
