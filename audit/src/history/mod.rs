@@ -21,9 +21,10 @@ mod sort;
 #[cfg(test)]
 mod measure;
 #[cfg(test)]
-mod model;
+pub(crate) mod model;
 #[cfg(test)]
 #[path = "../../../bench/src/records.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is the bench's, which uses more of it")]
 mod records;
 #[cfg(test)]
 mod tests;
