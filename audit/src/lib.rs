@@ -37,6 +37,7 @@ pub use journal::recovery::Recovery;
 pub use journal::stats::{Histogram, Stats};
 pub use journal::{Journal, Options};
 pub use log::document::{LogDocument, LogSettings};
+pub use log::indexing::IndexState;
 pub use log::key::{read_key, read_or_make_key};
 pub use log::note::{Checkpoint, NoteError, SigningKey, VerifierKey};
 pub use log::proof;

@@ -391,6 +391,13 @@ impl control::AsyncCommand for Reloader {
                 Err(why) => Reply::Refused(format!("{why}\nThe old configuration stays in force.")),
             };
         }
+        if let Command::AuditIndex { anew } = command {
+            let (index, size) = (self.gate.sealer.index(), self.gate.sealer.stats().size);
+            if anew {
+                index.begin_anew();
+            }
+            return Reply::Done(serde_json::json!({ "indexed": index.indexed(), "size": size }));
+        }
         let done = control::execute(&self.gate.core, &actor, command).await;
         // What was changed may end what is under way: look now, not at the next round.
         rejudge(&self.gate);

@@ -24,6 +24,7 @@
 //! | `neighbours.rs` | scripts of a SaaS, in Chromium: cookies for other apps, too many of them, a service worker |
 //! | `bypass/` | targets, hosts and headers that mean one thing to the rules and another to nginx, Apache and Tomcat |
 //! | `record.rs` | what is in the record |
+//! | `history.rs` | records found again: filters, pages, spreadsheets, the index; looking is recorded |
 //! | `secrets.rs` | secrets in every place where one can stand, and every place searched for them (promise 4) |
 //! | `durability.rs` | kill, full and read-only disks, floods (promise 1) |
 //! | `roster.rs` | files, leavers, locks, and the gate's own login history |
@@ -54,6 +55,7 @@ mod floods;
 mod forwarding;
 mod harness;
 mod held_forms;
+mod history;
 mod impostor;
 mod listener;
 mod neighbours;

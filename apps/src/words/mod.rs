@@ -10,7 +10,7 @@ mod security;
 mod sessions;
 
 pub use forms::*;
-pub use history::{INSIDE, LOGIN_HISTORY, OUTSIDE};
+pub use history::{INSIDE, LOGIN_HISTORY, OUTSIDE, REQUEST_LOG};
 pub use reasons::of_reason;
 pub use security::*;
 pub use sessions::*;

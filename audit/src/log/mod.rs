@@ -3,7 +3,7 @@
 
 pub(crate) mod document;
 mod files;
-mod indexing;
+pub(crate) mod indexing;
 pub(crate) mod key;
 mod leaf;
 pub(crate) mod note;
