@@ -12,6 +12,7 @@ mod links;
 mod names;
 mod output;
 mod period;
+mod proofs;
 mod reindex;
 mod requests;
 mod scim;
