@@ -8,6 +8,7 @@ use audit::{Entry, Filter, Follow, History, Position, Query, Record};
 use clap::{Args, Subcommand};
 use vocabulary::{AppId, PersonId, Timestamp, Zone};
 
+use super::checkpoint::Checkpoint;
 use super::sign_ins::SignIns;
 use super::{ConfigFile, say, settings, table};
 use crate::core::audit_path;
@@ -20,6 +21,8 @@ pub(crate) enum AuditCommand {
     SignIns(SignIns),
     /// Every record as it is written, until interrupted
     Tail(Tail),
+    /// The newest checkpoint of the log, and where it is kept elsewhere
+    Checkpoint(Checkpoint),
 }
 
 #[derive(Debug, Args)]
@@ -66,6 +69,7 @@ pub(crate) fn run(command: &AuditCommand) -> anyhow::Result<ExitCode> {
         AuditCommand::Requests(args) => requests(args),
         AuditCommand::SignIns(args) => super::sign_ins::run(args),
         AuditCommand::Tail(args) => tail(args),
+        AuditCommand::Checkpoint(args) => super::checkpoint::run(args),
     }
 }
 

@@ -89,6 +89,8 @@ pub(crate) enum Command {
         person: PersonId,
     },
     ClockAccept,
+    /// To all places that keep checkpoints, now.
+    CheckpointSend,
     Reload,
 }
 

@@ -129,6 +129,7 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
             core.accept_clock();
             Ok(json!({ "newest": newest.to_string() }))
         }
+        Command::CheckpointSend => Err(Refused::No("no gate is running that could send".to_owned())),
         Command::Reload => Err(Refused::No("no gate is running that could reload".to_owned())),
     }
 }
