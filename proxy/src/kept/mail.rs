@@ -9,8 +9,8 @@ use apps::words::{checkpoint_mail, checkpoint_subject};
 use audit::Checkpoint;
 use audit::kept::{Mail, MailSecurity, Secret, SecretSource};
 use lettre::Message;
-use lettre::message::header::ContentType;
-use lettre::message::{Attachment, MultiPart, SinglePart};
+use lettre::message::header::{ContentTransferEncoding, ContentType};
+use lettre::message::{Attachment, Body, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{
     AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters,
@@ -96,7 +96,11 @@ impl Mailer {
         for to in &self.mail.to {
             builder = builder.to(to.parse().map_err(Failure::no)?);
         }
-        let attachment = Attachment::new(format!("{size}.checkpoint")).body(note.to_owned(), ContentType::TEXT_PLAIN);
+        // Byte for byte: as text its line ends would be the mail's.
+        let body = Body::new_with_encoding(note.as_bytes().to_vec(), ContentTransferEncoding::Base64);
+        let body = body.map_err(|_| Failure::no("the checkpoint could not be attached"))?;
+        let kind = ContentType::parse("application/octet-stream").map_err(Failure::no)?;
+        let attachment = Attachment::new(format!("{size}.checkpoint")).body(body, kind);
         let text = SinglePart::plain(checkpoint_mail(origin, size, note));
         builder.multipart(MultiPart::mixed().singlepart(text).singlepart(attachment)).map_err(Failure::no)
     }

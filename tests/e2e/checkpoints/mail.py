@@ -27,9 +27,9 @@ class Keep:
             "subject": message["subject"],
             "id": message["message-id"],
             "date": message["date"],
-            "text": message.get_body(("plain",)).get_content(),
+            "text": message.get_body(("plain",)).get_content().replace("\r\n", "\n"),
             "name": attachment.get_filename(),
-            "attachment": attachment.get_content(),
+            "attachment": attachment.get_content().decode(),
             "tls": session.ssl is not None or server.transport.get_extra_info("ssl_object") is not None,
             "user": session.auth_data.decode() if session.auth_data else None,
         }

@@ -331,7 +331,7 @@ fn a_place_that_answers_wrongly_keeps_nothing_and_holds_up_nobody_else() {
             ("other-name", "not valid for name"),
             ("moved", "answered 307"),
             ("no-tls", "STARTTLS"),
-            ("other-root", "UnknownIssuer"),
+            ("other-root", "invalid peer certificate"),
             ("password", "535"),
             ("other-tsa", "does not lead to a root"),
             ("w1", "does not know the log gw.localhost/audit"),
