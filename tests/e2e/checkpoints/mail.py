@@ -47,7 +47,7 @@ async def main(certificate, key, folder, security, user=None, password=None):
 
     def authenticate(server, session, envelope, mechanism, data):
         good = (data.login, data.password) == (user.encode(), password.encode())
-        return AuthResult(success=good, auth_data=data.login if good else None)
+        return AuthResult(success=good, handled=False, auth_data=data.login if good else None)
 
     keep = Keep(folder)
     wanted = {} if user is None else {"authenticator": authenticate, "auth_required": True}
