@@ -4,6 +4,7 @@ mod ask;
 mod audit_log;
 mod ca;
 mod check;
+mod checkpoint;
 mod csv;
 mod devices;
 mod explain;
