@@ -219,8 +219,8 @@ fn serving(folder: &Path, rounds: usize, requests: usize) -> Result<(Option<f64>
     let not_sealing = sekisho::start_without_sealing(&setting)?;
     let (mut serving, mut process) = (Vec::new(), Vec::new());
     for round in 0..rounds {
-        let mut with = || used(&setting, &sealing, requests, round);
-        let mut without = || used(&setting, &not_sealing, requests, round);
+        let with = || used(&setting, &sealing, requests, round);
+        let without = || used(&setting, &not_sealing, requests, round);
         let (with, without) = if round % 2 == 0 {
             let with = with()?;
             (with, without()?)
