@@ -26,7 +26,7 @@ mod strangers;
 pub use document::{AuditDocument, Durability, Size, SizeError, StrangersDocument};
 pub use error::{AuditError, Unavailable};
 pub use history::filter::{Filter, PathPattern};
-pub use history::{Entries, History, Query, Sort};
+pub use history::{Entries, History, Leaves, Query, Sort};
 pub use index::Index;
 pub use journal::follow::Follow;
 #[doc(hidden)]

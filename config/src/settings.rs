@@ -92,6 +92,8 @@ pub struct Audit {
     pub options: audit::Options,
     pub strangers: audit::StrangerLimits,
     pub log: audit::LogSettings,
+    /// Where checkpoints are kept beside this machine.
+    pub checkpoints: audit::kept::Settings,
 }
 
 /// A server certificate read from PEM files; chain and key fit together.

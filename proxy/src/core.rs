@@ -65,6 +65,11 @@ pub(crate) fn log_path(data: &Path) -> PathBuf {
     audit_path(data).join("log")
 }
 
+/// What is known of the places that checkpoints are kept in, and their receipts.
+pub(crate) fn kept_path(data: &Path) -> PathBuf {
+    audit_path(data).join("kept")
+}
+
 pub(crate) fn authority_path(data: &Path) -> PathBuf {
     data.join("ca")
 }

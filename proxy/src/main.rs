@@ -11,6 +11,7 @@ mod demo;
 mod descriptors;
 mod forward;
 mod gate;
+mod kept;
 mod line;
 mod listener;
 mod metrics;

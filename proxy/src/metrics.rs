@@ -33,6 +33,10 @@ pub(crate) struct Metrics {
     pub(crate) reloads: IntCounterVec,
     pub(crate) generation: IntGauge,
     pub(crate) started: Gauge,
+    pub(crate) checkpoint_kept: GaugeVec,
+    pub(crate) checkpoint_kept_size: GaugeVec,
+    pub(crate) checkpoint_failures: IntCounterVec,
+    pub(crate) checkpoint_contradictions: IntCounterVec,
 }
 
 /// Seconds; from the cost of a decision to that of a slow SaaS.
@@ -118,12 +122,35 @@ impl Metrics {
             Opts::new("sekisho_certificate_expiry_timestamp_seconds", "When a certificate expires, Unix time"),
             &["certificate"],
         )?;
+        let checkpoint_kept = GaugeVec::new(
+            Opts::new(
+                "sekisho_checkpoint_kept_timestamp_seconds",
+                "When a place last kept a checkpoint, Unix time; 0: never",
+            ),
+            &["place"],
+        )?;
+        let checkpoint_kept_size = GaugeVec::new(
+            Opts::new("sekisho_checkpoint_kept_size", "Records under the newest checkpoint that a place keeps"),
+            &["place"],
+        )?;
+        let checkpoint_failures = counters(
+            "sekisho_checkpoint_failures_total",
+            "Attempts to have a checkpoint kept elsewhere that failed",
+            &["place"],
+        )?;
+        let checkpoint_contradictions = counters(
+            "sekisho_checkpoint_contradictions_total",
+            "Times that the log did not go on from what a place vouches for: it was rolled back or rewritten",
+            &["place"],
+        )?;
         let started = Gauge::new("sekisho_start_timestamp_seconds", "When the gate started, Unix time")?;
         registry.register(Box::new(seconds.clone()))?;
         registry.register(Box::new(journal_commit.clone()))?;
         registry.register(Box::new(certificate_expiry.clone()))?;
         registry.register(Box::new(started.clone()))?;
         registry.register(Box::new(log_signed.clone()))?;
+        registry.register(Box::new(checkpoint_kept.clone()))?;
+        registry.register(Box::new(checkpoint_kept_size.clone()))?;
         Ok(Self {
             registry,
             requests,
@@ -150,6 +177,10 @@ impl Metrics {
             reloads,
             generation,
             started,
+            checkpoint_kept,
+            checkpoint_kept_size,
+            checkpoint_failures,
+            checkpoint_contradictions,
         })
     }
 

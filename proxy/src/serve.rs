@@ -20,6 +20,7 @@ use crate::control::{self, Actor, Command, Refused, Reply};
 use crate::core::{Core, socket_path, start_sealing};
 use crate::forward::Resolver;
 use crate::gate::Gate;
+use crate::kept::{Keeping, advice};
 use crate::line::{Generation, Line, reconcile, rejudge, rejudge_regularly};
 use crate::listener::Cut;
 use crate::metrics::Metrics;
@@ -90,6 +91,7 @@ pub(crate) struct Running {
     pub(crate) addresses: Vec<SocketAddr>,
     config: PathBuf,
     reloading: Arc<Reloader>,
+    keeping: Arc<Keeping>,
     shutdown: watch::Sender<bool>,
     proxy: Arc<HttpProxy<Line>>,
 }
@@ -156,15 +158,25 @@ impl Running {
         tokio::spawn(rejudge_regularly(gate.clone()));
         tokio::spawn(housekeeping(gate.clone()));
 
-        let reloading =
-            Arc::new(Reloader { gate: gate.clone(), config: config.clone(), one_at_a_time: Mutex::new(()) });
+        let (keep, of) = (settings.clone(), gate.clone());
+        let keeping = Arc::new(tokio::task::spawn_blocking(move || Keeping::new(&keep, &of)).await??);
+        keeping.begin();
+        for advice in advice(&settings) {
+            tracing::warn!("{advice}");
+        }
+        let reloading = Arc::new(Reloader {
+            gate: gate.clone(),
+            config: config.clone(),
+            keeping: keeping.clone(),
+            one_at_a_time: Mutex::new(()),
+        });
         tokio::spawn(renew(reloading.clone()));
         tokio::spawn(control::serve(socket, reloading.clone()));
         tracing::info!(address = %metrics_at, "metrics listening");
         for address in &addresses {
             tracing::info!(%address, "listening");
         }
-        Ok(Self { gate, addresses, config, reloading, shutdown, proxy })
+        Ok(Self { gate, addresses, config, reloading, keeping, shutdown, proxy })
     }
 
     /// SIGHUP reloads; SIGTERM and SIGINT end it.
@@ -224,6 +236,7 @@ impl Running {
             closed
         });
         closed.await??;
+        self.keeping.farewell().await;
         Ok(())
     }
 }
@@ -324,6 +337,7 @@ async fn renew(reloading: Arc<Reloader>) {
 pub(crate) struct Reloader {
     gate: Arc<Gate>,
     config: PathBuf,
+    keeping: Arc<Keeping>,
     one_at_a_time: Mutex<()>,
 }
 
@@ -397,6 +411,9 @@ impl control::AsyncCommand for Reloader {
                 index.begin_anew();
             }
             return Reply::Done(serde_json::json!({ "indexed": index.indexed(), "size": size }));
+        }
+        if matches!(command, Command::CheckpointSend) {
+            return Reply::Done(serde_json::Value::Array(self.keeping.send_now().await));
         }
         let done = control::execute(&self.gate.core, &actor, command).await;
         // What was changed may end what is under way: look now, not at the next round.

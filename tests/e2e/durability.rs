@@ -113,10 +113,10 @@ fn promise_1_kill_9_under_load_loses_no_record_of_what_the_saas_saw() {
 }
 
 /// A file system of its own, of a few megabytes; root alone can make one.
-struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(at: &Path, size: &str) -> Option<Self> {
+    pub(crate) fn mount(at: &Path, size: &str) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={size},mode=700"), "tmpfs"])
@@ -124,6 +124,10 @@ impl SmallDisk {
             .status()
             .is_ok_and(|s| s.success());
         mounted.then(|| Self(at.to_owned()))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

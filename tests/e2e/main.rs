@@ -23,7 +23,9 @@
 //! | `certificates.rs` | client certificates no authority should sign; server names and hosts that don't fit |
 //! | `neighbours.rs` | scripts of a SaaS, in Chromium: cookies for other apps, too many of them, a service worker |
 //! | `bypass/` | targets, hosts and headers that mean one thing to the rules and another to nginx, Apache and Tomcat |
+//! | `checkpoints/` | checkpoints kept elsewhere: mail, webhooks, files, time stamps, witnesses, and what goes wrong with each |
 //! | `record.rs` | what is in the record |
+//! | `log.rs` | the sealed log: taken home, verified, put back to an older state, served (promise 6) |
 //! | `history.rs` | records found again: filters, pages, spreadsheets, the index; looking is recorded |
 //! | `secrets.rs` | secrets in every place where one can stand, and every place searched for them (promise 4) |
 //! | `durability.rs` | kill, full and read-only disks, floods (promise 1) |
@@ -44,6 +46,7 @@ mod attack;
 mod browser;
 mod bypass;
 mod certificates;
+mod checkpoints;
 mod demo_tour;
 mod devices;
 mod downgrade;
@@ -58,6 +61,7 @@ mod held_forms;
 mod history;
 mod impostor;
 mod listener;
+mod log;
 mod neighbours;
 mod oidc;
 mod oidc_foreign;

@@ -3,12 +3,14 @@
 //! The Japanese is for care staff: short sentences, です・ます, what happened and what to do next. `利用者` is not used
 //! for the people who sign in: in a care facility it means those who are cared for.
 
+mod checkpoint;
 mod forms;
 mod history;
 mod reasons;
 mod security;
 mod sessions;
 
+pub use checkpoint::{checkpoint_mail, checkpoint_subject};
 pub use forms::*;
 pub use history::{INSIDE, LOGIN_HISTORY, OUTSIDE, REQUEST_LOG};
 pub use reasons::of_reason;

@@ -15,6 +15,7 @@
 
 pub(crate) mod filter;
 mod leaf;
+mod leaves;
 mod sealed;
 mod sort;
 
@@ -38,6 +39,7 @@ use crate::history::sealed::Sealed;
 use crate::journal::reader::{self, Tail};
 use crate::{AuditError, Entry, Filter, LogFolder, Position, TILE_WIDTH};
 
+pub use leaves::Leaves;
 pub use sort::Sort;
 
 /// The record below a gateway's audit folder (`<data>/audit`).

@@ -5,17 +5,19 @@
 //! configuration ([`Settings`]), when a place is due ([`State`]), where receipts lie ([`Shelf`]), time stamps
 //! ([`timestamp`]) and witnesses ([`witness`]). Who goes there is the proxy's business.
 
+mod check;
 mod document;
+mod folder;
 mod secret;
+mod settings;
 mod shelf;
 mod state;
 pub mod timestamp;
 pub mod witness;
 
-pub use document::{
-    CheckpointsDocument, HiddenUrl, How, KeptDocument, KeptKind, Mail, MailSecurity, ServerRoots, Settings, Target,
-    TimestampAuthority, Webhook, Witness,
-};
+pub use document::{CheckpointsDocument, KeptDocument, KeptKind, MailSecurity};
+pub use folder::{Filed, file};
 pub use secret::{Secret, SecretError, SecretSource};
-pub use shelf::{Filed, Receipt, Shelf, file};
+pub use settings::{HiddenUrl, How, Mail, ServerRoots, Settings, Target, TimestampAuthority, Webhook, Witness};
+pub use shelf::{Receipt, Shelf};
 pub use state::{Contradiction, Kept, Pending, State};

@@ -7,12 +7,10 @@
 //! | `<YYYY-MM>/<size>.tsr` | the time stamp of that file (RFC 3161) |
 
 use std::fs::DirBuilder;
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-use rustix::io::Errno;
 use vocabulary::{Timestamp, Zone};
 
 use super::state::State;
@@ -94,75 +92,6 @@ fn make(dir: &Path) -> Result<(), AuditError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(AuditError::io("could not make the folder", dir))
 }
 
-/// What became of a checkpoint that was to be a file of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Filed {
-    /// It is there now, under this name.
-    Written(String),
-    /// It was there already.
-    There(String),
-    /// Another checkpoint of the same log and size is there: one of the two is a forgery.
-    Other(String),
-}
-
-/// Writes a checkpoint into a folder that others keep, durably: temporary file, `fsync`, rename that replaces nothing,
-/// `fsync` of the folder. The folder itself is not made: a mount that is missing must not go unnoticed.
-///
-/// # Errors
-/// It can't be written. Nothing of it is left then, if that can be had.
-pub fn file(folder: &Path, checkpoint: &Checkpoint) -> io::Result<Filed> {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '_' };
-    let origin: String = checkpoint.origin.chars().map(plain).collect();
-    // In the order of their sizes when they are listed.
-    let name = format!("{origin}-{:020}.checkpoint", checkpoint.size);
-    let path = folder.join(&name);
-    if let Some(found) = compared(&path, &name, checkpoint)? {
-        return Ok(found);
-    }
-    let draft = folder.join(format!(".{name}.tmp"));
-    let written = write_draft(&draft, checkpoint.as_str().as_bytes()).and_then(|()| move_to(&draft, &path));
-    if let Err(error) = written {
-        drop(std::fs::remove_file(&draft));
-        // Somebody else's, between looking and moving.
-        return match error.kind() {
-            io::ErrorKind::AlreadyExists => compared(&path, &name, checkpoint)?.ok_or(error),
-            _ => Err(error),
-        };
-    }
-    std::fs::File::open(folder)?.sync_all()?;
-    Ok(Filed::Written(name))
-}
-
-fn compared(path: &Path, name: &str, checkpoint: &Checkpoint) -> io::Result<Option<Filed>> {
-    match std::fs::read(path) {
-        Ok(there) if there == checkpoint.as_str().as_bytes() => Ok(Some(Filed::There(name.to_owned()))),
-        Ok(there) => {
-            // The same tree head, signed another time or by another key besides, says the same.
-            let same = std::str::from_utf8(&there).ok().and_then(|note| Checkpoint::parse(note).ok());
-            let same = same.is_some_and(|there| there.text() == checkpoint.text());
-            Ok(Some(if same { Filed::There(name.to_owned()) } else { Filed::Other(name.to_owned()) }))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn write_draft(draft: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    // Others read it: that is what it is there for.
-    let mut file = options.create(true).truncate(true).write(true).mode(0o644).open(draft)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-fn move_to(draft: &Path, path: &Path) -> io::Result<()> {
-    match renameat_with(CWD, draft, CWD, path, RenameFlags::NOREPLACE) {
-        // Network file systems don't know the flag. It was looked before that nothing is there.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => std::fs::rename(draft, path),
-        other => other.map_err(io::Error::from),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,30 +120,5 @@ mod tests {
         assert_eq!(std::fs::read(shelf.path().join("2026-11/7.tsr")).unwrap(), b"stamp");
         std::fs::write(shelf.path().join("state.json"), "{").unwrap();
         assert!(shelf.load().is_err(), "damage is not taken for nothing");
-    }
-
-    #[test]
-    fn a_file_is_never_overwritten_with_something_else() {
-        let dir = tempfile::tempdir().unwrap();
-        let (sent, name) = (checkpoint(7, b"x"), "gw.example_audit-00000000000000000007.checkpoint".to_owned());
-        assert_eq!(file(dir.path(), &sent).unwrap(), Filed::Written(name.clone()));
-        assert_eq!(file(dir.path(), &sent).unwrap(), Filed::There(name.clone()));
-        let cosigned = sent.with_signatures("\u{2014} w AAAA\n");
-        assert_eq!(file(dir.path(), &cosigned).unwrap(), Filed::There(name.clone()));
-        assert_eq!(file(dir.path(), &checkpoint(7, b"y")).unwrap(), Filed::Other(name.clone()));
-        assert_eq!(std::fs::read_to_string(dir.path().join(&name)).unwrap(), sent.as_str());
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left");
-        assert!(file(&dir.path().join("missing"), &sent).is_err(), "the folder is not made");
-        assert!(!dir.path().join("missing").exists());
-    }
-
-    #[test]
-    fn moving_replaces_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let (draft, there) = (dir.path().join("draft"), dir.path().join("there"));
-        std::fs::write(&draft, "new").unwrap();
-        std::fs::write(&there, "old").unwrap();
-        assert_eq!(move_to(&draft, &there).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(std::fs::read(&there).unwrap(), b"old");
     }
 }

@@ -92,22 +92,29 @@ impl Contradiction {
 }
 
 impl State {
+    /// Whether something may be due: cheaper to ask than [`State::due`], which wants the newest checkpoint read.
+    pub fn is_time(&self, every: Duration, now: Timestamp) -> bool {
+        match (&self.pending, &self.kept) {
+            (Some(pending), _) => now >= pending.next || set_back(pending.since, now),
+            (None, Some(kept)) => passed(kept.at, every, now),
+            (None, None) => true,
+        }
+    }
+
     /// What is to be brought now, if anything: what could not be brought, once its wait is over, or `newest` when the
     /// last one was brought `every` ago. The state must be stored before it is sent.
     pub fn due(&mut self, newest: &Checkpoint, every: Duration, now: Timestamp) -> Option<Checkpoint> {
+        let is_time = self.is_time(every, now);
         if let Some(pending) = &self.pending {
-            let waited = now >= pending.next || set_back(pending.since, now);
             if passed(pending.since, every, now) && pending.note != newest.as_str() {
                 // A newer one takes its place; the wait goes on.
                 let (tries, next) = (pending.tries, pending.next);
                 let error = pending.error.clone();
                 self.pending = Some(Pending { note: newest.as_str().to_owned(), since: now, tries, next, error });
             }
-            return waited.then(|| self.pending_checkpoint()).flatten();
+            return is_time.then(|| self.pending_checkpoint()).flatten();
         }
-        let last = self.kept.as_ref().map(|kept| kept.at);
-        let due = last.is_none_or(|last| passed(last, every, now));
-        (due && !self.has(newest)).then(|| self.take(newest, now))
+        (is_time && !self.has(newest)).then(|| self.take(newest, now))
     }
 
     /// Makes `newest` the one that is brought now, whether or not it is time.

@@ -5,7 +5,7 @@ pub(crate) mod document;
 mod files;
 pub(crate) mod indexing;
 pub(crate) mod key;
-mod leaf;
+pub(crate) mod leaf;
 pub(crate) mod note;
 mod plan;
 pub mod proof;

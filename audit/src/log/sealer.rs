@@ -552,6 +552,20 @@ impl Retaining {
     }
 }
 
+/// Seals and indexes everything that need not wait, in this thread.
+pub(crate) fn seal_what_is_there(audit: &Path, keys: Vec<SigningKey>, zone: &Zone) -> Result<u64, AuditError> {
+    let (files, keys, zone) = (Arc::new(OnDisk), keys.into(), zone.clone());
+    let parts =
+        Parts { audit: audit.to_owned(), files, keys, zone, options: SealOptions::default(), shared: Arc::default() };
+    let everything = Position { boot: u32::MAX, seq: 0 };
+    let mut indexing = Indexing::new(audit, &parts.zone, Arc::default());
+    let mut work = Work::open(parts, everything)?;
+    while work.seal(everything, false, SystemClock.now())? > 0 {
+        while work.index(&mut indexing) {}
+    }
+    Ok(work.writer.size())
+}
+
 /// Whether the journal holds files, for the tests.
 #[cfg(test)]
 pub(super) fn journal_files(audit: &Path) -> usize {

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod gateway;
+mod kept;
 mod provider;
 
 use std::collections::BTreeMap;
@@ -51,6 +52,7 @@ pub(crate) fn resolve(
     let policy = policy(parts, names, &mut findings);
     let audit = findings.keep(parts.audit.resolve());
     let log = audit_log(parts, domain, &mut findings);
+    let checkpoints = findings.keep(parts.audit.checkpoints.resolve()).map(|found| kept::files(found, &mut findings));
     let ca = ca(parts, &mut findings);
     let settings = || {
         let (options, strangers) = audit?;
@@ -60,7 +62,7 @@ pub(crate) fn resolve(
             identity: identity?,
             apps: apps?,
             policy: Arc::new(policy?),
-            audit: Audit { options, strangers, log: log? },
+            audit: Audit { options, strangers, log: log?, checkpoints: checkpoints? },
             ca: ca?,
             log: Log { level: parts.log.level },
         })

@@ -13,6 +13,12 @@ use crate::core::{Core, socket_path};
 #[error("{0}")]
 pub(crate) struct RefusedByGate(String);
 
+impl RefusedByGate {
+    pub(super) fn new(why: String) -> Self {
+        Self(why)
+    }
+}
+
 /// Carries a command out and returns what it answers.
 pub(crate) fn carry_out(file: &ConfigFile, command: Command) -> anyhow::Result<Value> {
     let settings = settings(&file.config)?.settings;

@@ -7,6 +7,8 @@ use audit::{Entry, Filter, Follow, Record};
 use clap::{Args, Subcommand};
 use vocabulary::{PersonId, Zone};
 
+use super::checkpoint::Checkpoint;
+use super::proofs::{Export, NewKey, Prove};
 use super::requests::{Requests, row};
 use super::sign_ins::SignIns;
 use super::watched::Asked;
@@ -21,6 +23,14 @@ pub(crate) enum AuditCommand {
     SignIns(SignIns),
     /// Every record as it is written, until interrupted
     Tail(Tail),
+    /// The newest checkpoint of the log, and where it is kept elsewhere
+    Checkpoint(Checkpoint),
+    /// Take one record out of the log, with the proof that it stands there
+    Prove(Prove),
+    /// Take records out of the log into a bundle that proves each of them
+    Export(Export),
+    /// Make a second key that signs the log's checkpoints
+    NewKey(NewKey),
     /// Make the index anew, by which requests are found; the log itself is not touched
     Reindex(ConfigFile),
 }
@@ -39,6 +49,10 @@ pub(crate) fn run(command: &AuditCommand) -> anyhow::Result<ExitCode> {
         AuditCommand::Requests(args) => super::requests::run(args),
         AuditCommand::SignIns(args) => super::sign_ins::run(args),
         AuditCommand::Tail(args) => tail(args),
+        AuditCommand::Checkpoint(args) => super::checkpoint::run(args),
+        AuditCommand::Prove(args) => super::proofs::prove(args),
+        AuditCommand::Export(args) => super::proofs::export(args),
+        AuditCommand::NewKey(args) => super::proofs::new_key(args),
         AuditCommand::Reindex(file) => super::reindex::run(file),
     }
 }

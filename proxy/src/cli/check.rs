@@ -37,6 +37,9 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             for warning in &loaded.warnings {
                 say(format_args!("warning: {warning}"));
             }
+            for advice in crate::kept::advice(settings) {
+                say(format_args!("warning: {advice}"));
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(report) => {

@@ -30,6 +30,10 @@ impl Asked {
         self.note(key, given.then_some(true))
     }
 
+    pub(super) fn as_value(&self) -> Value {
+        Value::Object(self.0.clone())
+    }
+
     /// Records it durably: over the running gate's socket, or, with none running, under its lock.
     pub(super) fn record(self, settings: &Settings, what: &str) -> anyhow::Result<()> {
         let done = || -> anyhow::Result<()> {

@@ -89,6 +89,8 @@ pub(crate) enum Command {
         person: PersonId,
     },
     ClockAccept,
+    /// To all places that keep checkpoints, now.
+    CheckpointSend,
     Reload,
     /// Records are about to be shown to who says this, who asked for what stands in the filter.
     AuditReading {

@@ -134,7 +134,7 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
             core.journal.append(now, &record).await?;
             Ok(json!({}))
         }
-        Command::Reload | Command::AuditIndex { .. } => {
+        Command::Reload | Command::AuditIndex { .. } | Command::CheckpointSend => {
             Err(Refused::No("no gate is running that could do that".to_owned()))
         }
     }

@@ -16,7 +16,7 @@ use vocabulary::{AppId, Reason, Timestamp, Zone};
 
 use super::exchange::Exchange;
 use crate::core::Core;
-use crate::forward::{Ask, AskError, Protocol, Resolver, Timeouts, Upstream, UpstreamError};
+use crate::forward::{Ask, Protocol, Resolver, RootsError, Timeouts, Upstream, UpstreamError};
 use crate::listener::{Certificates, Limits, Patience, TlsError, TlsOptions, certified_key, server_config};
 use crate::metrics::Metrics;
 
@@ -37,7 +37,7 @@ pub(crate) enum GenerationError {
     #[error("the making of a certificate could not be recorded, so none is used: {0}")]
     Record(#[from] audit::Unavailable),
     #[error("identity provider {provider}: {cause}")]
-    Provider { provider: String, cause: AskError },
+    Provider { provider: String, cause: RootsError },
     #[error("{0}")]
     Name(#[from] vocabulary::IdError),
 }

@@ -2,7 +2,7 @@
 //!
 //! What is checked of an answer: that it was granted; that it is for these bytes (SHA-256) and this request (nonce);
 //! that the certificate named by the signed attribute *signing certificate* signed it; that this certificate leads to
-//! one of the given roots, is for time stamping, and was valid at the time that was stamped. What is not: whether a
+//! one of the given roots, is for time stamping alone, and was valid at the time that was stamped. What is not: whether a
 //! certificate was revoked, which policy it was stamped under, and whether the authority's clock is right. Of
 //! signatures, those of RSA (2048 bits and more) and ECDSA (P-256, P-384) with SHA-256, SHA-384 or, for RSA, SHA-512
 //! are known.
@@ -34,9 +34,9 @@ pub enum TimestampError {
     Signature,
     #[error("it is signed in a way that is not known here")]
     Algorithm,
-    #[error(
-        "its certificate does not lead to a root of `timestamp_ca`, is not for time stamping, or was not valid then: {0}"
-    )]
+    #[error("its certificate is not one for time stamping alone, as RFC 3161 wants it")]
+    Purpose,
+    #[error("its certificate does not lead to a root of `timestamp_ca`, or was not valid then: {0}")]
     Chain(String),
     #[error("a root of `timestamp_ca` can't be used: {0}")]
     Root(String),

@@ -2,7 +2,7 @@
 //! attribute names (RFC 5035, 2634).
 
 use der::asn1::{AnyRef, ObjectIdentifier};
-use der::{Encode as _, Tag, TagNumber, Tagged as _};
+use der::{Decode as _, Encode as _, Tag, TagNumber, Tagged as _};
 use ring::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA384, SHA512};
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use vocabulary::Timestamp;
@@ -19,6 +19,7 @@ const SIGNING_CERTIFICATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.
 const SIGNING_CERTIFICATE_V2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.47");
 const SHA384_OID: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2");
 const SHA512_OID: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3");
+const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
 /// id-kp-timeStamping (1.3.6.1.5.5.7.3.8), as it stands in a certificate.
 const TIME_STAMPING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x08];
 
@@ -125,7 +126,8 @@ impl<'a> Signed<'a> {
         let others: Vec<_> = self.certificates.iter().filter(|one| *one != own).cloned().collect();
         let seconds = u64::try_from(at.secs()).map_err(|_| TimestampError::Form("its time lies before 1970"))?;
         let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
-        let usage = KeyUsage::required(TIME_STAMPING);
+        is_for_time_stamping(own)?;
+        let usage = KeyUsage::required_if_present(TIME_STAMPING);
         certificate
             .verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &anchors, &others, time, usage, None, None)
             .map(drop)
@@ -182,6 +184,34 @@ fn content(encapsulated: AnyRef<'_>) -> Result<&[u8], TimestampError> {
     let wrapped = fields.expect(context(0), "its content is empty")?;
     let mut inside = Fields::inside(wrapped, "its content is empty")?;
     Ok(inside.expect(Tag::OctetString, "its content is not an octet string")?.value())
+}
+
+/// RFC 3161, 2.3: an extended key usage that is critical and time stamping alone. Those above it may be for anything;
+/// webpki sees to it that they are not for something else alone.
+fn is_for_time_stamping(certificate: &CertificateDer<'_>) -> Result<(), TimestampError> {
+    let otherwise = "its certificate can't be read";
+    let whole = AnyRef::from_der(certificate).map_err(|_| TimestampError::Form(otherwise))?;
+    let body = Fields::of(whole, Tag::Sequence, otherwise)?.expect(Tag::Sequence, otherwise)?;
+    let mut body = Fields::of(body, Tag::Sequence, otherwise)?;
+    let mut found = false;
+    while body.peek().is_some() {
+        let field = body.next(otherwise)?;
+        if field.tag() != context(3) {
+            continue;
+        }
+        let list = Fields::inside(field, otherwise)?.expect(Tag::Sequence, otherwise)?;
+        let mut list = Fields::of(list, Tag::Sequence, otherwise)?;
+        while let Some(extension) = list.next_if(Tag::Sequence) {
+            let mut extension = Fields::of(extension, Tag::Sequence, otherwise)?;
+            let kind = oid(extension.expect(Tag::ObjectIdentifier, otherwise)?)?;
+            let critical = extension.next_if(Tag::Boolean).is_some_and(|yes| yes.value() == [0xff]);
+            let value = extension.expect(Tag::OctetString, otherwise)?.value();
+            // SEQUENCE { OBJECT IDENTIFIER id-kp-timeStamping }
+            let alone = [&[0x30, 0x0a, 0x06, 0x08], TIME_STAMPING].concat();
+            found |= kind == EXTENDED_KEY_USAGE && critical && value == alone;
+        }
+    }
+    if found { Ok(()) } else { Err(TimestampError::Purpose) }
 }
 
 type Known = (&'static digest::Algorithm, &'static [&'static dyn SignatureVerificationAlgorithm]);
