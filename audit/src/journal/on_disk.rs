@@ -222,7 +222,7 @@ fn a_follower_sees_what_comes_and_only_that() {
 
     // And over the end of a boot.
     journal.close().unwrap();
-    let (journal, _) = open(dir.path());
+    let (journal, _) = open(&dir.path().join("journal"));
     let next = journal.append_blocking(NOON, &change("next boot")).unwrap();
     let next_boot = loop {
         if let Some(entry) = follow.poll().unwrap().pop() {
