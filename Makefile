@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; the others are parts of them, or longer.
-.PHONY: demo tour test lint bench soak fuzz setup-build setup-test setup-bench
+.PHONY: demo tour test lint bench bench-audit soak fuzz setup-build setup-test setup-bench
 
 # One set of features and one profile for everything that is not a benchmark, so that nothing compiles twice.
 CARGO ?= cargo
@@ -20,6 +20,12 @@ lint: setup-build
 bench: setup-bench
 	$(CARGO) build --release --workspace --bins
 	$(CARGO) run --release --bin run
+
+# The log: sealing, index, verification, and what sealing costs the gate. RECORDS=100000000 for the large one.
+RECORDS ?= 10000000
+bench-audit: setup-bench
+	$(CARGO) build --release --workspace --bins
+	$(CARGO) run --release --bin audit -- --records $(RECORDS)
 
 # Minutes-long forms of the crash, flood and fault tests, which `make test` runs in short. One after the other, because they
 # print figures; half an hour in all.

@@ -93,6 +93,7 @@ pub(crate) fn record(out: &mut Vec<u8>, at: Timestamp, record: &Record) -> Resul
         Record::SignIn(fields) => body(out, fields),
         Record::SignOut(fields) => body(out, fields),
         Record::Change(fields) => body(out, fields),
+        Record::Reading(fields) => body(out, fields),
         Record::Start(fields) => body(out, fields),
         Record::Stop(fields) => body(out, fields),
         Record::Recovery(fields) => body(out, fields),

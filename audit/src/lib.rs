@@ -8,8 +8,8 @@
 //! ```
 //!
 //! What lives here: the written form of records ([`Record`], [`RequestIntent`], [`Outcome`]), the durable
-//! journal they go to ([`Journal`]), the counting of strangers ([`Strangers`]) and the reader ([`read`],
-//! [`Follow`]), and what it takes to keep checkpoints elsewhere ([`kept`]). What a decision means lives in `policy`; the clock, and which requests are recorded, is the
+//! journal they go to ([`Journal`]), the counting of strangers ([`Strangers`]), the index ([`Index`]) and reading it all
+//! back ([`History`], [`Follow`]), and what it takes to keep checkpoints elsewhere ([`kept`]). What a decision means lives in `policy`; the clock, and which requests are recorded, is the
 //! proxy's business.
 
 mod document;
@@ -26,7 +26,7 @@ mod strangers;
 pub use document::{AuditDocument, Durability, Size, SizeError, StrangersDocument};
 pub use error::{AuditError, Unavailable};
 pub use history::filter::{Filter, PathPattern};
-pub use history::{Entries, History, Query, Sort};
+pub use history::{Entries, History, Leaves, Query, Sort};
 pub use index::Index;
 pub use journal::follow::Follow;
 #[doc(hidden)]
@@ -37,6 +37,7 @@ pub use journal::recovery::Recovery;
 pub use journal::stats::{Histogram, Stats};
 pub use journal::{Journal, Options};
 pub use log::document::{LogDocument, LogSettings};
+pub use log::indexing::IndexState;
 pub use log::key::{read_key, read_or_make_key};
 pub use log::note::{Checkpoint, NoteError, SigningKey, VerifierKey};
 pub use log::proof;
@@ -44,7 +45,7 @@ pub use log::sealer::{SealOptions, SealStats, Sealer, sealed_to};
 pub use log::tiles::{Bundle, LogFolder, TileHashes};
 pub use log::tree::{Hash, TILE_WIDTH};
 pub use record::{
-    Aggregate, Change, ClockAccepted, Decision, End, Heartbeat, Outcome, Record, Recovered, Reload, Request,
+    Aggregate, Change, ClockAccepted, Decision, End, Heartbeat, Outcome, Reading, Record, Recovered, Reload, Request,
     RequestIntent, Retention, SignIn, SignInResult, SignOut, Start, Stop,
 };
 pub use strangers::{Admit, StrangerLimits, Strangers};

@@ -382,6 +382,25 @@ pub struct Change {
     pub more: Map<String, Value>,
 }
 
+/// Somebody looked at records, or took some away. It is written before anything is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Who: a person's id, or a system user as `os:0`.
+    pub by: String,
+    /// Through what: `control-socket`, `console`, `offline`.
+    pub channel: String,
+    /// What, as one word: `requests`, `sign-ins`, `tail`, `export`, …
+    pub what: String,
+    /// What was asked for.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub filter: Map<String, Value>,
+    /// How many records were shown; None: not known when this was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
 /// The gateway began to serve.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
@@ -472,6 +491,7 @@ pub enum Record {
     SignIn(Box<SignIn>),
     SignOut(SignOut),
     Change(Change),
+    Reading(Reading),
     Start(Start),
     Stop(Stop),
     Recovery(Recovered),
@@ -495,6 +515,7 @@ impl Record {
             Self::SignIn(_) => "sign-in",
             Self::SignOut(_) => "sign-out",
             Self::Change(_) => "change",
+            Self::Reading(_) => "reading",
             Self::Start(_) => "start",
             Self::Stop(_) => "stop",
             Self::Recovery(_) => "recovery",

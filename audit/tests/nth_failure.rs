@@ -9,10 +9,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use audit::{Change, End, Journal, LogFolder, Options, Outcome, Position, Record, SealOptions, Sealer, TILE_WIDTH};
+use audit::{
+    Change, Decision, End, Journal, LogFolder, Options, Outcome, Position, Record, RequestIntent, SealOptions, Sealer,
+    TILE_WIDTH,
+};
 use sekisho_audit as audit;
 use serde_json::{Map, Value};
-use vocabulary::{Clock as _, SystemClock, Zone};
+use vocabulary::{Action, Clock as _, Reason, SystemClock, Zone};
 
 const FOLDER: &str = "NTH_FOLDER";
 
@@ -21,7 +24,37 @@ fn change(subject: &str) -> Record {
     Record::Change(Change { by, channel, what, subject: subject.to_owned(), details: Map::new(), more: Map::new() })
 }
 
+fn request() -> RequestIntent<'static> {
+    RequestIntent {
+        at: SystemClock.now(),
+        app: None,
+        host: "nth.example",
+        method: "GET",
+        path: "/",
+        action: Action::View,
+        guessed: true,
+        decision: Decision::Permit,
+        reason: Reason::Rule,
+        rule: None,
+        person: None,
+        session: None,
+        factors: None,
+        factor_device: false,
+        device: None,
+        client: None,
+        serial: None,
+        source: [192, 0, 2, 1].into(),
+        networks: &[],
+        inside: false,
+        tls: None,
+        http: "2",
+        user_agent: None,
+        navigation: false,
+    }
+}
+
 /// What the process does: writes, tells what was confirmed, seals, ends. An error ends it early.
+#[expect(clippy::print_stdout, reason = "that is how it tells what was confirmed")]
 fn work(audit: &Path, many: usize) -> Result<(), audit::AuditError> {
     let options = Options {
         segment_bytes: 128 << 10,
@@ -36,10 +69,14 @@ fn work(audit: &Path, many: usize) -> Result<(), audit::AuditError> {
     for number in 0..many {
         // Long ones, so that several files are filled.
         let subject = format!("{number}-{}", "x".repeat(8_000));
+        let noted = journal.note(&request());
+        if let Some(position) = noted.as_ref().ok().filter(|_| number % 3 > 0) {
+            journal.outcome(*position, &Outcome { end: End::Ok, ..Outcome::default() });
+        }
         if let Ok(position) = journal.append_blocking(SystemClock.now(), &change(&subject)) {
-            println!("\nconfirmed {} {}", position.boot, position.seq);
-            if number % 3 == 0 {
-                journal.outcome(position, &Outcome { end: End::Ok, ..Outcome::default() });
+            // What was taken in before it is on the disk, too.
+            for Position { boot, seq } in noted.into_iter().chain([position]) {
+                println!("\nconfirmed {boot} {seq}");
             }
         }
         // Now and then the sealing catches up, so that its calls and the journal's fall together in many ways.

@@ -192,6 +192,25 @@ pub fn cpu_ns(pids: &[u32]) -> Result<u64> {
     Ok(sum)
 }
 
+/// CPU time of the threads of this name, in nanoseconds; all threads without a name.
+///
+/// # Errors
+/// `/proc` can't be read.
+pub fn thread_ns(pids: &[u32], name: &str) -> Result<u64> {
+    let mut sum = 0;
+    for pid in tree(pids)? {
+        for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+            let task = task?.path();
+            let Ok(comm) = fs::read_to_string(task.join("comm")) else { continue };
+            let Ok(stat) = fs::read_to_string(task.join("schedstat")) else { continue };
+            if name.is_empty() || comm.trim_end() == name {
+                sum += stat.split(' ').next().and_then(|ns| ns.parse::<u64>().ok()).context("schedstat")?;
+            }
+        }
+    }
+    Ok(sum)
+}
+
 /// Resident memory of the processes and all their descendants, in bytes.
 ///
 /// # Errors

@@ -31,6 +31,8 @@ pub const CIDRS: usize = 1_000;
 pub const ONE: &str = "sekisho";
 /// The gate with [`CROWD`] people and [`SESSIONS`] live sessions.
 pub const CROWDED: &str = "sekisho-100k";
+/// The gate that can't seal.
+pub const UNSEALED: &str = "sekisho-unsealed";
 pub const CROWD: usize = 100_000;
 pub const SESSIONS: usize = 20_000;
 
@@ -40,6 +42,15 @@ pub const SESSIONS: usize = 20_000;
 /// The gate does not start, or the sign-in fails.
 pub fn start(setting: &Setting) -> Result<Peer> {
     start_with(setting, ONE, |_, _| Ok(()))
+}
+
+/// The same, but its log can't be written, so that it does not seal.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_without_sealing(setting: &Setting) -> Result<Peer> {
+    // A folder stands where the plan's file is written.
+    start_with(setting, UNSEALED, |folder, _| Ok(fs::create_dir_all(folder.join("data/audit/sealing.json.tmp"))?))
 }
 
 /// The same among so many people, of whom so many are signed in.

@@ -85,9 +85,7 @@ impl Core {
         let identity = Identity::open(store.clone(), &settings.identity)?;
         let inventory = Inventory::open(&store)?;
         let authority = open_authority(settings)?;
-        let options = audit::Options { sealed: audit::sealed_to(&audit_path(data))?, ..settings.audit.options };
-        let (journal, recovery) = Journal::open(&journal_path(data), options)
-            .with_context(|| format!("the journal in {} can't be opened", journal_path(data).display()))?;
+        let (journal, recovery) = open_journal(settings)?;
         Ok(Self {
             clock: Arc::new(SystemClock),
             zone: settings.gateway.time_zone.clone(),
@@ -205,6 +203,23 @@ fn open_authority(settings: &Settings) -> anyhow::Result<Option<CertAuthority>> 
     Ok(Some(authority))
 }
 
+/// Writes one record with no gate running, without what else a gate is made of.
+pub(crate) fn record_alone(settings: &Settings, record: &Record) -> anyhow::Result<()> {
+    let data = &settings.gateway.data;
+    anyhow::ensure!(audit_path(data).is_dir(), "there is no record in {}", data.display());
+    let _lock = lock(data)?;
+    let journal = open_journal(settings)?.0;
+    journal.append_blocking(SystemClock.now(), record)?;
+    Ok(journal.close()?)
+}
+
+fn open_journal(settings: &Settings) -> anyhow::Result<(Journal, Recovery)> {
+    let data = &settings.gateway.data;
+    let options = audit::Options { sealed: audit::sealed_to(&audit_path(data))?, ..settings.audit.options };
+    Journal::open(&journal_path(data), options)
+        .with_context(|| format!("the journal in {} can't be opened", journal_path(data).display()))
+}
+
 /// Begins to seal what the journal holds. Blocks while the log is opened and what was broken off is finished.
 pub(crate) fn start_sealing(settings: &Settings, core: &Core) -> anyhow::Result<Sealer> {
     let (data, log) = (&settings.gateway.data, &settings.audit.log);
@@ -232,7 +247,8 @@ pub(crate) fn create_private(dir: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("the folder {} can't be created", dir.display()))
 }
 
-fn lock(data: &Path) -> anyhow::Result<File> {
+/// Takes the data folder for this process, while what is returned lives.
+pub(crate) fn lock(data: &Path) -> anyhow::Result<File> {
     let path = data.join("lock");
     let file = File::options()
         .create(true)

@@ -405,6 +405,13 @@ impl control::AsyncCommand for Reloader {
                 Err(why) => Reply::Refused(format!("{why}\nThe old configuration stays in force.")),
             };
         }
+        if let Command::AuditIndex { anew } = command {
+            let (index, size) = (self.gate.sealer.index(), self.gate.sealer.stats().size);
+            if anew {
+                index.begin_anew();
+            }
+            return Reply::Done(serde_json::json!({ "indexed": index.indexed(), "size": size }));
+        }
         if matches!(command, Command::CheckpointSend) {
             return Reply::Done(serde_json::Value::Array(self.keeping.send_now().await));
         }

@@ -25,6 +25,8 @@
 //! | `bypass/` | targets, hosts and headers that mean one thing to the rules and another to nginx, Apache and Tomcat |
 //! | `checkpoints/` | checkpoints kept elsewhere: mail, webhooks, files, time stamps, witnesses, and what goes wrong with each |
 //! | `record.rs` | what is in the record |
+//! | `log.rs` | the sealed log: taken home, verified, put back to an older state, served (promise 6) |
+//! | `history.rs` | records found again: filters, pages, spreadsheets, the index; looking is recorded |
 //! | `secrets.rs` | secrets in every place where one can stand, and every place searched for them (promise 4) |
 //! | `durability.rs` | kill, full and read-only disks, floods (promise 1) |
 //! | `roster.rs` | files, leavers, locks, and the gate's own login history |
@@ -56,8 +58,10 @@ mod floods;
 mod forwarding;
 mod harness;
 mod held_forms;
+mod history;
 mod impostor;
 mod listener;
+mod log;
 mod neighbours;
 mod oidc;
 mod oidc_foreign;

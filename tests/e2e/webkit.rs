@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::json;
 
-use crate::harness::{Gate, PASSWORD, run};
+use crate::harness::{Gate, PASSWORD, free_port, run};
 
 struct WebKit {
     client: Client,
@@ -159,11 +159,6 @@ fn screen() -> (Child, String) {
         .expect("Xvfb is missing; `make test` installs it");
     let number = BufReader::new(screen.stdout.take().unwrap()).lines().map_while(Result::ok).next();
     (screen, format!(":{}", number.expect("Xvfb named no screen")))
-}
-
-/// The driver can't report a port that it chose itself.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]

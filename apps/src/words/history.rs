@@ -1,4 +1,4 @@
-//! Heads of the login history, as files for people have them.
+//! Heads of the login history and of the request log, as files for people have them.
 
 use super::{Text, text};
 
@@ -26,6 +26,33 @@ pub const LOGIN_HISTORY: [Text; 22] = [
     text("ログアウト理由", "cause"),
     text("利用時間(秒)", "duration (s)"),
     text("操作者", "by"),
+];
+
+/// In the order of the columns.
+pub const REQUEST_LOG: [Text; 23] = [
+    text("日時", "time"),
+    text("番号", "code"),
+    text("職員ID", "person"),
+    text("氏名", "name"),
+    text("事業所", "facility"),
+    text("アプリ", "app"),
+    text("操作", "action"),
+    text("判定", "decision"),
+    text("理由", "reason"),
+    text("規則", "rule"),
+    text("メソッド", "method"),
+    text("パス", "path"),
+    text("状態コード", "status"),
+    text("終わり方", "end"),
+    text("受信バイト数", "bytes in"),
+    text("送信バイト数", "bytes out"),
+    text("所要時間(ミリ秒)", "duration (ms)"),
+    text("接続元", "source"),
+    text("内外", "place"),
+    text("端末名", "device name"),
+    text("端末ID", "device"),
+    text("証明書番号", "serial"),
+    text("セッション", "session"),
 ];
 
 pub const INSIDE: Text = text("内", "inside");

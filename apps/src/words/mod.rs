@@ -12,7 +12,7 @@ mod sessions;
 
 pub use checkpoint::{checkpoint_mail, checkpoint_subject};
 pub use forms::*;
-pub use history::{INSIDE, LOGIN_HISTORY, OUTSIDE};
+pub use history::{INSIDE, LOGIN_HISTORY, OUTSIDE, REQUEST_LOG};
 pub use reasons::of_reason;
 pub use security::*;
 pub use sessions::*;

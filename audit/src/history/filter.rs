@@ -166,6 +166,7 @@ impl Record {
             Self::SignIn(sign_in) => sign_in.person.as_ref() == Some(person),
             Self::SignOut(sign_out) => sign_out.person == *person,
             Self::Change(change) => change.by == person.as_str() || change.subject == person.as_str(),
+            Self::Reading(reading) => reading.by == person.as_str(),
             Self::ClockAccepted(accepted) => accepted.by == person.as_str(),
             _ => false,
         }

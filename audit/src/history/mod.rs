@@ -15,15 +15,17 @@
 
 pub(crate) mod filter;
 mod leaf;
+mod leaves;
 mod sealed;
 mod sort;
 
 #[cfg(test)]
 mod measure;
 #[cfg(test)]
-mod model;
+pub(crate) mod model;
 #[cfg(test)]
 #[path = "../../../bench/src/records.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is the bench's, which uses more of it")]
 mod records;
 #[cfg(test)]
 mod tests;
@@ -37,6 +39,7 @@ use crate::history::sealed::Sealed;
 use crate::journal::reader::{self, Tail};
 use crate::{AuditError, Entry, Filter, LogFolder, Position, TILE_WIDTH};
 
+pub use leaves::Leaves;
 pub use sort::Sort;
 
 /// The record below a gateway's audit folder (`<data>/audit`).

@@ -13,7 +13,7 @@ use crate::journal::frame::FrameKind;
 use crate::journal::inside;
 use crate::{Decision, Entry, Filter, Index, PathPattern, Position, Record};
 
-pub(super) const PEOPLE: [&str; 4] = ["sato", "0012", "佐藤.花子", "suzuki"];
+pub(crate) const PEOPLE: [&str; 4] = ["sato", "0012", "佐藤.花子", "suzuki"];
 const PATHS: [&str; 6] = ["/", "/residents/1", "/residents/2?tab=*", "/a\\\"b", "/export/*.csv", "/あ"];
 const SOURCES: [&str; 5] = ["192.0.2.1", "192.0.2.77", "198.51.100.9", "2001:db8::1", "2001:db8:0:1::2"];
 const KINDS: [&str; 6] = ["request", "sign-in", "sign-out", "change", "aggregate", "vote"];
@@ -85,7 +85,7 @@ impl Chance {
 
 /// All that happened.
 #[derive(Debug)]
-pub(super) struct Happened {
+pub(crate) struct Happened {
     frames: Vec<Frame>,
     /// Which frame is the outcome of each.
     outcomes: Vec<Option<usize>>,
@@ -93,7 +93,7 @@ pub(super) struct Happened {
 
 impl Happened {
     /// So many frames, or a few more.
-    pub(super) fn by_chance(seed: u64, many: usize) -> Self {
+    pub(crate) fn by_chance(seed: u64, many: usize) -> Self {
         let mut chance = Chance(seed);
         let mut frames: Vec<Frame> = Vec::new();
         let mut at = START;
@@ -155,7 +155,7 @@ impl Happened {
         Self { frames, outcomes }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.frames.len()
     }
 
@@ -168,7 +168,7 @@ impl Happened {
     }
 
     /// Leaves of the frames before `end`, as they are sealed.
-    pub(super) fn leaves(&self, end: usize) -> Vec<String> {
+    pub(crate) fn leaves(&self, end: usize) -> Vec<String> {
         let of = |frame: &Frame| frame.of.map(|of| &self.frames[of]);
         let sealed = self.frames[..end].iter().enumerate();
         let sealed = sealed.filter(|(_, frame)| of(frame).is_none_or(|request| request.fate == Fate::Late));
@@ -181,7 +181,7 @@ impl Happened {
     }
 
     /// Writes the journal's files with the frames from `begin` on.
-    pub(super) fn write_journal(&self, audit: &Path, begin: usize) {
+    pub(crate) fn write_journal(&self, audit: &Path, begin: usize) {
         let dir = audit.join("journal");
         fs::create_dir_all(&dir).unwrap();
         let last = self.last_boot();
@@ -205,7 +205,7 @@ impl Happened {
 
     /// Seals the frames before `sealed`, indexes the first `indexed` leaves in parts, and leaves in the journal what comes from
     /// `kept` on.
-    pub(super) fn lay_out(&self, audit: &Path, (kept, sealed, indexed): (usize, usize, usize), part: usize) {
+    pub(crate) fn lay_out(&self, audit: &Path, (kept, sealed, indexed): (usize, usize, usize), part: usize) {
         fs::create_dir_all(audit).unwrap();
         self.write_journal(audit, kept.min(sealed));
         let leaves = self.leaves(sealed);
@@ -223,7 +223,7 @@ impl Happened {
     }
 
     /// What reading must give, oldest first.
-    pub(super) fn expected(&self, filter: &Filter) -> Vec<Entry> {
+    pub(crate) fn expected(&self, filter: &Filter) -> Vec<Entry> {
         let last = self.last_boot();
         let records = self.frames.iter().enumerate().filter(|(_, frame)| frame.of.is_none());
         let entries = records.map(|(at, frame)| {
@@ -293,7 +293,7 @@ fn fields(chance: &mut Chance, kind: &str) -> String {
     }
 }
 
-pub(super) fn tokyo() -> Zone {
+pub(crate) fn tokyo() -> Zone {
     Zone::named("Asia/Tokyo").unwrap()
 }
 
@@ -303,7 +303,7 @@ fn rarely<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>) -> impl Strate
 
 prop_compose! {
     /// A filter that asks for a few things.
-    pub(super) fn filters()(
+    pub(crate) fn filters()(
         from in rarely(0i64..8_000_000_000), to in rarely(0i64..8_000_000_000),
         kinds in rarely(prop::collection::vec(select(&KINDS[..]), 1..3)),
         person in rarely(select(&["sato", "0012", "佐藤.花子", "nobody"][..])),

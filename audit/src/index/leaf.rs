@@ -1,10 +1,10 @@
 //! What the index looks at in a leaf.
+//!
+//! Leaves have one written form (`audit/verify/FORMAT.md`): an object without white space. So they are scanned, not parsed;
+//! one that is written otherwise is brought into that form first.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Error, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use vocabulary::Timestamp;
 
@@ -26,193 +26,254 @@ pub(crate) struct Row<'l> {
 impl<'l> Row<'l> {
     /// Reads a leaf of any kind and version, as far as it can be read.
     pub(crate) fn read(leaf: &'l [u8]) -> Self {
-        match serde_json::from_slice::<Written<'l>>(leaf) {
-            Ok(written) => written.into_row(),
-            Err(_) => read_what_is_readable(leaf),
+        if let Some(row) = std::str::from_utf8(leaf).ok().and_then(Self::scan) {
+            return row;
         }
+        let Ok(value @ Value::Object(_)) = serde_json::from_slice(leaf) else { return Row::default() };
+        let row = value.to_string();
+        Row::scan(&row).map_or_else(Row::default, Row::into_owned)
+    }
+
+    fn scan(leaf: &'l str) -> Option<Self> {
+        let mut seen = Seen::default();
+        let rest = scan_object(leaf, |key, value| seen.take(key, value))?;
+        matches!(rest, "" | "\n").then(|| seen.into_row())
     }
 
     pub(crate) fn text(&self, column: Column) -> Option<&str> {
         self.texts.get(column as usize)?.as_deref()
     }
 
-    fn set(&mut self, column: Column, text: Option<Text<'l>>) {
-        if let (Some(place), Some(Text(text))) = (self.texts.get_mut(column as usize), text) {
-            *place = Some(text);
-        }
+    fn into_owned(self) -> Row<'static> {
+        let Self { position, at, texts, flags, of } = self;
+        let texts = texts.map(|text| text.map(|text| Cow::Owned(text.into_owned())));
+        Row { position, at, texts, flags, of }
     }
 }
 
-/// Fields in the order in which a leaf has them.
-#[derive(Default, Deserialize)]
-struct Written<'l> {
-    #[serde(default)]
-    boot: u32,
-    #[serde(default)]
-    seq: u64,
-    #[serde(borrow, default)]
-    kind: Option<Text<'l>>,
-    #[serde(default)]
-    at: i64,
-    #[serde(default)]
-    of: Option<(u32, u64)>,
-    #[serde(borrow, default)]
-    app: Option<Text<'l>>,
-    #[serde(borrow, default)]
-    path: Option<Text<'l>>,
-    #[serde(borrow, default)]
-    action: Option<Text<'l>>,
-    #[serde(borrow, default)]
-    decision: Option<Text<'l>>,
-    #[serde(borrow, default)]
-    reason: Option<Text<'l>>,
-    #[serde(borrow, default)]
-    rule: Option<Text<'l>>,
-    #[serde(borrow, default)]
-    result: Option<Text<'l>>,
-    #[serde(borrow, default)]
-    by: Option<Text<'l>>,
-    #[serde(borrow, default)]
-    subject: Option<Text<'l>>,
-    #[serde(borrow, default)]
-    person: Option<Text<'l>>,
-    #[serde(borrow, default)]
-    session: Option<Text<'l>>,
-    #[serde(borrow, default)]
-    device: Option<Text<'l>>,
-    #[serde(borrow, default)]
-    source: Option<Text<'l>>,
-    #[serde(default)]
-    inside: Option<bool>,
-    #[serde(borrow, default)]
-    outcome: Option<End<'l>>,
-    // An `outcome` leaf has these at the top; they are few.
-    #[serde(borrow, default)]
-    end: Option<Text<'l>>,
-    #[serde(default)]
-    status: Option<u16>,
+/// What was met so far.
+#[derive(Default)]
+struct Seen<'l> {
+    row: Row<'l>,
+    by: Option<Cow<'l, str>>,
+    outcome: bool,
+    denied: bool,
 }
 
-#[derive(Default, Deserialize)]
-struct End<'l> {
-    #[serde(borrow, default)]
-    end: Option<Text<'l>>,
-    #[serde(default)]
-    status: Option<u16>,
-    #[serde(borrow, default)]
-    action: Option<Text<'l>>,
-    #[serde(borrow, default)]
-    reason: Option<Text<'l>>,
-    #[serde(borrow, default)]
-    rule: Option<Text<'l>>,
-}
-
-impl<'l> Written<'l> {
-    fn into_row(self) -> Row<'l> {
-        let mut row = Row {
-            position: Position { boot: self.boot, seq: self.seq },
-            at: Timestamp(self.at),
-            of: self.of.map(|(boot, seq)| Position { boot, seq }),
-            ..Row::default()
+impl<'l> Seen<'l> {
+    fn take(&mut self, key: &str, value: Found<'l>) {
+        let column = match key {
+            "kind" => Column::Kind,
+            "app" => Column::App,
+            "action" => Column::Action,
+            "decision" => {
+                self.fails(value.is("deny"));
+                Column::Decision
+            }
+            "reason" => Column::Reason,
+            "rule" => Column::Rule,
+            "person" => Column::Person,
+            "subject" => Column::Subject,
+            "session" => Column::Session,
+            "device" => Column::Device,
+            "source" => Column::Source,
+            "path" => Column::Path,
+            "by" => {
+                self.by = value.text();
+                return;
+            }
+            "boot" => {
+                self.row.position.boot = value.number().unwrap_or_default();
+                return;
+            }
+            "seq" => {
+                self.row.position.seq = value.number().unwrap_or_default();
+                return;
+            }
+            "at" => {
+                self.row.at = Timestamp(value.number().unwrap_or_default());
+                return;
+            }
+            "of" => {
+                self.row.of = value.position();
+                return;
+            }
+            "inside" => {
+                if matches!(value, Found::Other("false")) {
+                    self.row.flags |= flag::OUTSIDE;
+                }
+                return;
+            }
+            "result" => {
+                let failed = matches!(&value, Found::Text(_)) && !value.is("ok") && !value.is("second-factor");
+                self.fails(failed);
+                return;
+            }
+            "outcome" => {
+                if let Found::Other(outcome) = value {
+                    // Its fields say better what the request's own say; and its `at` is another one.
+                    let at = self.row.at;
+                    self.outcome = scan_object(outcome, |key, value| self.take(key, value)).is_some();
+                    self.row.at = at;
+                }
+                return;
+            }
+            "end" => {
+                self.denied |= value.is("denied-response");
+                self.fails(self.denied || value.is("upstream-failed") || value.is("refused"));
+                return;
+            }
+            "status" => {
+                self.fails(value.number().is_some_and(|status: u16| status >= 400));
+                return;
+            }
+            _ => return,
         };
-        let is = |text: &Option<Text<'_>>, word: &str| text.as_ref().is_some_and(|text| text.0 == word);
-        let request = is(&self.kind, "request");
-        if request && self.outcome.is_none() {
+        if let Some(text) = value.text() {
+            self.row.texts[column as usize] = Some(text);
+        }
+    }
+
+    fn fails(&mut self, failed: bool) {
+        if failed {
+            self.row.flags |= flag::FAILED;
+        }
+    }
+
+    fn into_row(self) -> Row<'l> {
+        let mut row = self.row;
+        if row.text(Column::Kind) == Some("request") && !self.outcome {
             row.flags |= flag::OPEN;
         }
-        if self.inside == Some(false) {
-            row.flags |= flag::OUTSIDE;
+        if self.denied {
+            row.texts[Column::Decision as usize] = Some(Cow::Borrowed("deny"));
         }
-        let of_leaf = End { end: self.end, status: self.status, ..End::default() };
-        let end = self.outcome.unwrap_or(of_leaf);
-        let denied = is(&end.end, "denied-response");
-        let failed = denied
-            || is(&self.decision, "deny")
-            || is(&end.end, "upstream-failed")
-            || is(&end.end, "refused")
-            || end.status.is_some_and(|status| status >= 400)
-            || self.result.as_ref().is_some_and(|result| !matches!(&*result.0, "ok" | "second-factor"));
-        if failed {
-            row.flags |= flag::FAILED;
+        let person = &mut row.texts[Column::Person as usize];
+        if person.is_none() {
+            *person = self.by;
         }
-        row.set(Column::Kind, self.kind);
-        row.set(Column::App, self.app);
-        row.set(Column::Action, end.action.or(self.action));
-        row.set(Column::Decision, if denied { Some(Text(Cow::Borrowed("deny"))) } else { self.decision });
-        row.set(Column::Reason, end.reason.or(self.reason));
-        row.set(Column::Rule, end.rule.or(self.rule));
-        row.set(Column::Person, self.person.or(self.by));
-        row.set(Column::Subject, self.subject);
-        row.set(Column::Session, self.session);
-        row.set(Column::Device, self.device);
-        row.set(Column::Source, self.source);
-        row.set(Column::Path, self.path);
         row
     }
 }
 
-/// Of a leaf in which a field is not what this version expects.
-fn read_what_is_readable(leaf: &[u8]) -> Row<'static> {
-    let Ok(Value::Object(fields)) = serde_json::from_slice(leaf) else { return Row::default() };
-    let number = |key: &str| fields.get(key).and_then(Value::as_u64);
-    let mut row = Row {
-        position: Position {
-            boot: number("boot").and_then(|boot| boot.try_into().ok()).unwrap_or_default(),
-            seq: number("seq").unwrap_or_default(),
-        },
-        at: Timestamp(fields.get("at").and_then(Value::as_i64).unwrap_or_default()),
-        ..Row::default()
-    };
-    let text = |key: &str| fields.get(key).and_then(Value::as_str).map(|text| Text(Cow::Owned(text.to_owned())));
-    for (column, key) in [
-        (Column::Kind, "kind"),
-        (Column::App, "app"),
-        (Column::Action, "action"),
-        (Column::Decision, "decision"),
-        (Column::Reason, "reason"),
-        (Column::Rule, "rule"),
-        (Column::Person, "by"),
-        (Column::Person, "person"),
-        (Column::Subject, "subject"),
-        (Column::Session, "session"),
-        (Column::Device, "device"),
-        (Column::Source, "source"),
-        (Column::Path, "path"),
-    ] {
-        row.set(column, text(key));
-    }
-    row
+/// A value as it stands there.
+enum Found<'l> {
+    /// A string without escapes.
+    Text(&'l str),
+    /// A string with escapes, quotes included.
+    Escaped(&'l str),
+    /// Anything else.
+    Other(&'l str),
 }
 
-/// A string that is copied only if it holds escapes. (`Option<Cow<str>>` would always copy.)
-struct Text<'l>(Cow<'l, str>);
+impl<'l> Found<'l> {
+    fn is(&self, word: &str) -> bool {
+        matches!(self, Self::Text(text) if *text == word)
+    }
 
-impl<'de: 'l, 'l> Deserialize<'de> for Text<'l> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Borrow;
-
-        impl<'de> Visitor<'de> for Borrow {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
+    fn text(&self) -> Option<Cow<'l, str>> {
+        match self {
+            Self::Text(text) => Some(Cow::Borrowed(text)),
+            Self::Escaped(quoted) => serde_json::from_str(quoted).ok().map(Cow::Owned),
+            Self::Other(_) => None,
         }
+    }
 
-        deserializer.deserialize_str(Borrow)
+    fn number<N: std::str::FromStr>(&self) -> Option<N> {
+        match self {
+            Self::Other(digits) => digits.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// `[3,17]`
+    fn position(&self) -> Option<Position> {
+        let Self::Other(pair) = self else { return None };
+        let (boot, seq) = pair.strip_prefix('[')?.strip_suffix(']')?.split_once(',')?;
+        Some(Position { boot: boot.parse().ok()?, seq: seq.parse().ok()? })
+    }
+}
+
+/// Hands out the fields of the object that `text` begins with; returns what stands behind it. None: it is none, or not written
+/// as leaves are.
+fn scan_object<'l>(text: &'l str, mut take: impl FnMut(&'l str, Found<'l>)) -> Option<&'l str> {
+    let mut rest = text.strip_prefix('{')?;
+    if let Some(rest) = rest.strip_prefix('}') {
+        return Some(rest);
+    }
+    loop {
+        let (Found::Text(key) | Found::Escaped(key), behind) = scan_string(rest)? else { return None };
+        let (value, behind) = scan_value(behind.strip_prefix(':')?)?;
+        take(key, value);
+        match behind.strip_prefix(',') {
+            Some(next) => rest = next,
+            None => return behind.strip_prefix('}'),
+        }
+    }
+}
+
+fn scan_value(text: &str) -> Option<(Found<'_>, &str)> {
+    match text.as_bytes().first()? {
+        b'"' => scan_string(text),
+        b'{' | b'[' => {
+            let end = end_of_nested(text)?;
+            Some((Found::Other(&text[..end]), &text[end..]))
+        }
+        _ => {
+            let end = text.bytes().position(|byte| matches!(byte, b',' | b'}' | b']'))?;
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
+            (end > 0 && text[..end].bytes().all(plain)).then(|| (Found::Other(&text[..end]), &text[end..]))
+        }
+    }
+}
+
+fn scan_string(text: &str) -> Option<(Found<'_>, &str)> {
+    let inner = text.strip_prefix('"')?;
+    let end = memchr::memchr2(b'"', b'\\', inner.as_bytes())?;
+    if inner.as_bytes()[end] == b'"' {
+        return Some((Found::Text(&inner[..end]), &inner[end + 1..]));
+    }
+    let length = end_of_string(text.as_bytes())?;
+    Some((Found::Escaped(&text[..length]), &text[length..]))
+}
+
+/// Length, quotes included, of the string that `text` begins with.
+fn end_of_string(text: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text[at] == b'"' {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
+/// Length of the object or array that `text` begins with.
+fn end_of_nested(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let (mut at, mut depth) = (0, 0u32);
+    loop {
+        match bytes.get(at)? {
+            b'"' => {
+                at += end_of_string(&bytes[at..])?;
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
+        if depth == 0 {
+            return Some(at);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn told(leaf: &str) -> Vec<(Column, String)> {
@@ -235,10 +296,19 @@ mod tests {
 
     #[test]
     fn what_is_readable_of_an_odd_leaf_is_read() {
-        let odd = r#"{"v":9,"boot":1,"seq":2,"kind":"vote","at":7,"subject":{"a":1},"person":"sato","source":5}"#;
-        assert_eq!(told(odd), [(Column::Kind, "vote".to_owned()), (Column::Person, "sato".to_owned())]);
-        assert_eq!(Row::read(odd.as_bytes()).position, Position { boot: 1, seq: 2 });
-        assert_eq!(Row::read(b"\xff{"), Row::default());
+        let odd =
+            r#"{"v":9,"boot":1,"seq":2,"kind":"vote","at":7,"subject":{"a":[1,"]}"]},"person":"sato","source":5}"#;
+        let spaced = r#" { "v" : 9, "boot":1, "seq":2,"kind":"vo\u0074e","at":7, "subject":{}, "person":"sato" } "#;
+        for leaf in [odd, spaced] {
+            assert_eq!(told(leaf), [(Column::Kind, "vote".to_owned()), (Column::Person, "sato".to_owned())]);
+            let row = Row::read(leaf.as_bytes());
+            assert_eq!((row.position, row.at), (Position { boot: 1, seq: 2 }, Timestamp(7)));
+        }
+        for nothing in
+            [&b"\xff{"[..], b"", b"{", b"[]", b"{\"kind\":\"request\"", b"{\"kind\"", b"{\"kind\":", b"{\"kind\":\"\\"]
+        {
+            assert_eq!(Row::read(nothing), Row::default());
+        }
     }
 
     #[test]
@@ -246,5 +316,28 @@ mod tests {
         assert_eq!(Row::read(br#"{"kind":"request","decision":"permit"}"#).flags, flag::OPEN);
         let late = Row::read(br#"{"kind":"outcome","of":[2,9],"end":"ok","status":500}"#);
         assert_eq!((late.of, late.flags), (Some(Position { boot: 2, seq: 9 }), flag::FAILED));
+    }
+
+    proptest! {
+        /// What stands in a leaf otherwise than leaves are written is read all the same, and in the same way.
+        #[test]
+        fn white_space_makes_no_difference(person in "\\PC{0,12}", path in "[a-z\"\\\\\u{0}-\u{1f}{}:,あ]{0,20}", denied: bool, at: i64) {
+            let end = if denied { "denied-response" } else { "ok" };
+            let leaf = serde_json::json!({
+                "v": 1, "boot": 1, "seq": 5, "outcome_seq": 6, "kind": "request", "at": at, "path": path, "decision": "permit",
+                "person": person, "networks": ["a", "b]}"], "inside": false, "outcome": {"at": 9, "end": end, "status": 200},
+            });
+            let (tight, pretty) = (leaf.to_string() + "\n", serde_json::to_string_pretty(&leaf).unwrap());
+            let row = Row::read(tight.as_bytes());
+            prop_assert!(Row::scan(&tight).is_some() && Row::scan(&pretty).is_none());
+            prop_assert_eq!(&row, &Row::read(pretty.as_bytes()));
+            prop_assert_eq!((row.text(Column::Path), row.text(Column::Person)), (Some(&*path), Some(&*person)));
+            prop_assert_eq!((row.at, row.flags & flag::FAILED != 0), (Timestamp(at), denied));
+        }
+
+        #[test]
+        fn reading_anything_never_panics(leaf in "[{}\\[\\]\"\\\\:,a0-]{0,40}") {
+            let _ = Row::read(leaf.as_bytes());
+        }
     }
 }

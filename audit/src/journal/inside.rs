@@ -76,6 +76,15 @@ pub fn recover(files: &mut BTreeMap<String, Vec<u8>>) -> Result<Recovery, AuditE
     recovery
 }
 
+/// Seals and indexes what the files of `audit`'s journal hold, but for what waits for its outcome, in this thread; returns the
+/// log's size. For benches.
+///
+/// # Errors
+/// As [`Sealer::start`](crate::Sealer::start).
+pub fn seal(audit: &Path, keys: Vec<crate::SigningKey>, zone: &vocabulary::Zone) -> Result<u64, AuditError> {
+    crate::log::sealer::seal_what_is_there(audit, keys, zone)
+}
+
 /// A folder in memory, as far as recovery needs one.
 #[derive(Debug)]
 struct Memory(Mutex<BTreeMap<String, Vec<u8>>>);

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use vocabulary::PersonId;
 
+use crate::history::written::WrittenLog;
 use crate::journal::frame::{FRAME_HEADER, SEGMENT_HEADER};
+use crate::journal::inside;
 use crate::journal::sample::{NOON, all, change, request, stranger};
 use crate::{AuditError, Decision, End, Filter, Follow, History, Journal, Options, Outcome, Position, Query, Record};
 
@@ -290,4 +292,34 @@ fn measure_the_cost_of_a_request() {
             stats.commit_us.sum / stats.commits,
         );
     }
+}
+
+#[test]
+fn a_follower_that_fell_behind_the_sealing_reads_on_in_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = dir.path().join("journal");
+    fs::create_dir_all(&journal).unwrap();
+    let record = |seq: u64| format!("{{\"v\":1,\"kind\":\"stop\",\"at\":{seq},\"salt\":\"00\",\"cause\":\"{seq}\"}}");
+    let write = |number: u32, first: u64, last: u64| {
+        let mut bytes = inside::header(1, number, 7);
+        bytes.extend(inside::write(1, 7, (128, first, 0), &0i64.to_le_bytes()).unwrap());
+        for seq in first..=last {
+            bytes.extend(inside::write(1, 7, (1, seq, 0), record(seq).as_bytes()).unwrap());
+        }
+        fs::write(journal.join(inside::name(1, number)), bytes).unwrap();
+    };
+    write(1, 1, 3);
+    let mut follow = Follow::from_end(dir.path(), Filter::default()).unwrap();
+    assert_eq!(follow.poll().unwrap(), []);
+    // It looked away, while the rest of the file, all of a second one and the beginning of a third one were written, sealed
+    // and removed.
+    let leaf = |seq: u64| record(seq).replacen("\"v\":1", &format!("\"v\":1,\"boot\":1,\"seq\":{seq}"), 1) + "\n";
+    let leaves: Vec<String> = (1..=9).map(leaf).collect();
+    WrittenLog::new(dir.path()).seal(leaves.iter().map(String::as_bytes));
+    fs::remove_file(journal.join(inside::name(1, 1))).unwrap();
+    write(3, 9, 10);
+    let told = |follow: &mut Follow| follow.poll().unwrap().iter().map(|entry| entry.position.seq).collect::<Vec<_>>();
+    assert_eq!(told(&mut follow), [4, 5, 6, 7, 8, 9, 10]);
+    write(4, 11, 11);
+    assert_eq!(told(&mut follow), [11]);
 }

@@ -2,6 +2,8 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use vocabulary::Zone;
@@ -14,6 +16,32 @@ const TURN: Duration = Duration::from_millis(300);
 /// How long an index that can't be written is left alone.
 const PAUSE: Duration = Duration::from_secs(30);
 
+/// How the index stands; shared with who asks.
+#[derive(Debug, Default)]
+pub struct IndexState {
+    indexed: AtomicU64,
+    failures: AtomicU64,
+    anew: AtomicBool,
+}
+
+impl IndexState {
+    /// How many records are indexed, those that were dropped since counted as well.
+    pub fn indexed(&self) -> u64 {
+        self.indexed.load(Relaxed)
+    }
+
+    /// How often it could not be written.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Relaxed)
+    }
+
+    /// Has it thrown away and made anew, which takes a while. Meanwhile the log itself is searched.
+    pub fn begin_anew(&self) {
+        self.indexed.store(0, Relaxed);
+        self.anew.store(true, Relaxed);
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Indexing {
     audit: PathBuf,
@@ -21,36 +49,45 @@ pub(super) struct Indexing {
     index: Option<Index>,
     rests_until: Option<Instant>,
     failing: bool,
+    state: Arc<IndexState>,
 }
 
 impl Indexing {
-    pub(super) fn new(audit: &Path, zone: &Zone) -> Self {
-        Self { audit: audit.to_owned(), zone: zone.clone(), index: None, rests_until: None, failing: false }
+    pub(super) fn new(audit: &Path, zone: &Zone, state: Arc<IndexState>) -> Self {
+        let (audit, zone) = (audit.to_owned(), zone.clone());
+        Self { audit, zone, index: None, rests_until: None, failing: false, state }
     }
 
-    /// Takes in the leaves that were just sealed, from `first` on; what is missing before is made up for in parts.
+    /// Takes in the leaves that were just sealed, from `first` on; what is missing before is made up for in parts. True: there
+    /// is more to make up for.
     pub(super) fn keep_up<'l>(
         &mut self,
         log: &LogFolder,
         size: u64,
         first: u64,
         leaves: impl Iterator<Item = &'l [u8]>,
-    ) {
+    ) -> bool {
         if self.rests_until.is_some_and(|until| Instant::now() < until) {
-            return;
+            return false;
         }
-        match self.try_to_keep_up(log, size, first, leaves) {
-            Ok(()) if self.failing => {
-                tracing::info!("the index of the log can be written again");
-                (self.failing, self.rests_until) = (false, None);
+        let kept_up = self.try_to_keep_up(log, size, first, leaves);
+        self.state.indexed.store(self.index.as_ref().map_or(0, Index::next_leaf), Relaxed);
+        match kept_up {
+            Ok(behind) => {
+                if self.failing {
+                    tracing::info!("the index of the log can be written again");
+                    (self.failing, self.rests_until) = (false, None);
+                }
+                behind
             }
-            Ok(()) => {}
             Err(error) => {
                 if !std::mem::replace(&mut self.failing, true) {
                     tracing::warn!(%error, "the index of the log can't be written; searching is slow until it can");
                 }
+                self.state.failures.fetch_add(1, Relaxed);
                 self.index = None;
                 self.rests_until = Some(Instant::now() + PAUSE);
+                false
             }
         }
     }
@@ -66,17 +103,83 @@ impl Indexing {
         size: u64,
         first: u64,
         leaves: impl Iterator<Item = &'l [u8]>,
-    ) -> Result<(), AuditError> {
+    ) -> Result<bool, AuditError> {
+        // One that was just opened may be of another log, or damaged: looking at that is part of catching up.
+        let new = self.index.is_none();
         let index = match &mut self.index {
             Some(index) => index,
             none => none.insert(Index::open(&self.audit, self.zone.clone())?),
         };
-        if index.append(first, leaves)? < size {
+        if self.state.anew.swap(false, Relaxed) {
+            index.clear()?;
+        }
+        let mut reached = if new { index.next_leaf() } else { index.append(first, leaves)? };
+        if new || reached < size {
             let began = Instant::now();
-            index.catch_up(log, size, |_| {
+            reached = index.catch_up(log, size, |_| {
                 if began.elapsed() < TURN { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })?;
         }
-        Ok(())
+        Ok(reached < size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::History;
+    use crate::history::model::{Happened, tokyo};
+    use crate::history::written::WrittenLog;
+
+    fn bytes(leaves: &[String]) -> impl Iterator<Item = &[u8]> {
+        leaves.iter().map(String::as_bytes)
+    }
+
+    #[test]
+    fn it_follows_catches_up_and_begins_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let leaves = Happened::by_chance(5, 1_800).leaves(1_800);
+        let mut log = WrittenLog::new(dir.path());
+        let folder = History::new(dir.path()).log();
+        let state = Arc::new(IndexState::default());
+        let mut indexing = Indexing::new(dir.path(), &tokyo(), state.clone());
+        log.seal(bytes(&leaves[..300]));
+        assert!(!indexing.keep_up(&folder, 300, 200, bytes(&leaves[200..300])));
+        log.seal(bytes(&leaves[300..400]));
+        assert!(!indexing.keep_up(&folder, 400, 300, bytes(&leaves[300..400])));
+        assert_eq!(state.indexed(), 400);
+
+        state.begin_anew();
+        assert_eq!(state.indexed(), 0);
+        log.seal(bytes(&leaves[400..900]));
+        while indexing.keep_up(&folder, 900, 400, bytes(&leaves[400..900])) {}
+        assert_eq!((state.indexed(), state.failures()), (900, 0));
+
+        // The log was put back to an older state while nobody looked.
+        drop(indexing);
+        let other = tempfile::tempdir().unwrap();
+        let mut log = WrittenLog::new(other.path());
+        log.seal(bytes(&leaves[..500]));
+        let mut indexing = Indexing::new(dir.path(), &tokyo(), state.clone());
+        let folder = History::new(other.path()).log();
+        while indexing.keep_up(&folder, 500, 500, std::iter::empty()) {}
+        assert_eq!((state.indexed(), state.failures()), (500, 0));
+    }
+
+    #[test]
+    fn a_folder_that_takes_no_index_is_no_reason_to_stop() {
+        let dir = tempfile::tempdir().unwrap();
+        let leaves = Happened::by_chance(5, 700).leaves(700);
+        WrittenLog::new(dir.path()).seal(bytes(&leaves));
+        // Where the files should be are folders.
+        for month in ["2026-10", "2026-11"] {
+            std::fs::create_dir_all(dir.path().join(format!("index-{month}.db/x"))).unwrap();
+        }
+        let state = Arc::new(IndexState::default());
+        let mut indexing = Indexing::new(dir.path(), &tokyo(), state.clone());
+        let (folder, size) = (History::new(dir.path()).log(), leaves.len() as u64);
+        assert!(!indexing.keep_up(&folder, size, 0, bytes(&leaves)));
+        assert!(!indexing.keep_up(&folder, size, size, std::iter::empty()));
+        assert_eq!((state.indexed(), state.failures()), (0, 1));
     }
 }

@@ -163,6 +163,11 @@ pub(crate) fn head(leaf: &[u8]) -> Option<Head> {
     Some(Head { position, outcome_seq, at })
 }
 
+/// The leaf is the outcome of the request that `of` names, as it is written: `"of":[boot,seq],`.
+pub(crate) fn is_outcome_of(leaf: &[u8], of: &[u8]) -> bool {
+    contains(leaf, b"\"kind\":\"outcome\",") && contains(leaf, of)
+}
+
 /// When a leaf's record was made.
 pub(crate) fn at(leaf: &[u8]) -> Option<Timestamp> {
     head(leaf).map(|head| head.at)

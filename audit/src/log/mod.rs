@@ -3,9 +3,9 @@
 
 pub(crate) mod document;
 mod files;
-mod indexing;
+pub(crate) mod indexing;
 pub(crate) mod key;
-mod leaf;
+pub(crate) mod leaf;
 pub(crate) mod note;
 mod plan;
 pub mod proof;

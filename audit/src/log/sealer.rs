@@ -19,7 +19,7 @@ use serde_json::Map;
 use vocabulary::{Clock as _, SystemClock, Timestamp, Zone};
 
 use super::files::{Files, OnDisk};
-use super::indexing::Indexing;
+use super::indexing::{IndexState, Indexing};
 use super::note::{Checkpoint, SigningKey};
 use super::plan::{Plan, VERSION};
 use super::retention::{self, Due, Recorded};
@@ -75,6 +75,7 @@ struct Shared {
     size: AtomicU64,
     waiting: AtomicU64,
     failures: AtomicU64,
+    index: Arc<IndexState>,
     told: Mutex<Told>,
 }
 
@@ -167,6 +168,11 @@ impl Sealer {
     /// The newest checkpoint.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         self.shared.told().checkpoint.clone()
+    }
+
+    /// How the index stands.
+    pub fn index(&self) -> &IndexState {
+        &self.shared.index
     }
 
     /// Waits until everything that the journal has is sealed, or could not be. The journal must be closed before.
@@ -337,13 +343,14 @@ impl Work {
         }
     }
 
-    /// Hands what was just sealed to the index.
-    fn index(&mut self, indexing: &mut Indexing) {
+    /// Hands what was just sealed to the index. True: the index has more to make up for.
+    fn index(&mut self, indexing: &mut Indexing) -> bool {
         let log = LogFolder::new(&log_dir(&self.parts.audit));
         let size = self.writer.size();
         let first = size - self.newest.ends.len() as u64;
-        indexing.keep_up(&log, size, first, self.newest.iter());
+        let behind = indexing.keep_up(&log, size, first, self.newest.iter());
         self.newest.clear();
+        behind
     }
 
     /// Removes journal files that nobody needs any more.
@@ -407,6 +414,8 @@ fn write_plan(files: &dyn Files, audit: &Path, plan: &Plan) -> Result<(), AuditE
 
 /// How often it is looked whether there is something to seal.
 const TICK: Duration = Duration::from_millis(500);
+/// How long it rests between two parts of the index.
+const BREATH: Duration = Duration::from_millis(20);
 /// How long a log that can't be written is left alone.
 const PAUSE: Duration = Duration::from_secs(5);
 /// How often it is tried when the gate ends.
@@ -423,7 +432,7 @@ fn run(work: Work, journal: &Journal) {
     let mut heart = Heart { seen: journal.durable(), since: Instant::now() };
     let mut last = Instant::now();
     let mut retaining = Retaining::default();
-    let mut indexing = Indexing::new(&parts.audit, &parts.zone);
+    let mut indexing = Indexing::new(&parts.audit, &parts.zone, shared.index.clone());
     loop {
         // Asked before it is read: what comes after that is not missed.
         let closed = journal.is_closed();
@@ -434,9 +443,7 @@ fn run(work: Work, journal: &Journal) {
                 false
             }),
         };
-        if let Some(work) = &mut work {
-            work.index(&mut indexing);
-        }
+        let behind = work.as_mut().is_some_and(|work| work.index(&mut indexing));
         match done {
             Ok(true) => return,
             Ok(false) => {
@@ -468,7 +475,8 @@ fn run(work: Work, journal: &Journal) {
                 tracing::error!(%error, "records whose time is over could not be dropped; it is tried again tomorrow");
             }
             heart.beat(journal, parts.options.heartbeat);
-            thread::park_timeout(TICK.min(parts.options.every));
+            // An index that has a lot to make up for leaves the sealing its turn, and no more.
+            thread::park_timeout(if behind { BREATH } else { TICK.min(parts.options.every) });
         }
     }
 }
@@ -542,6 +550,20 @@ impl Retaining {
         }
         Ok(())
     }
+}
+
+/// Seals and indexes everything that need not wait, in this thread.
+pub(crate) fn seal_what_is_there(audit: &Path, keys: Vec<SigningKey>, zone: &Zone) -> Result<u64, AuditError> {
+    let (files, keys, zone) = (Arc::new(OnDisk), keys.into(), zone.clone());
+    let parts =
+        Parts { audit: audit.to_owned(), files, keys, zone, options: SealOptions::default(), shared: Arc::default() };
+    let everything = Position { boot: u32::MAX, seq: 0 };
+    let mut indexing = Indexing::new(audit, &parts.zone, Arc::default());
+    let mut work = Work::open(parts, everything)?;
+    while work.seal(everything, false, SystemClock.now())? > 0 {
+        while work.index(&mut indexing) {}
+    }
+    Ok(work.writer.size())
 }
 
 /// Whether the journal holds files, for the tests.

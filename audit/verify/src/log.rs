@@ -63,9 +63,18 @@ pub type Progress<'a> = &'a dyn Fn(u64, u64);
 /// Verifies a log.
 pub fn verify_log(options: &LogOptions, progress: Progress<'_>) -> Result<Report, Failure> {
     let folder = Folder::new(&options.folder);
+    if options.keys.log.is_empty() {
+        return Err(Error::NoKey.into());
+    }
+    // Before the checkpoint: if the log is being written just now, none of them knows more than the checkpoint does.
+    let minimum = read_minimum(&folder)?;
+    let (heads, unknown, mut findings) = read_heads(&folder, &options.keys)?;
     let (head, signatures) = read_head(&folder, options)?;
     let kept = read_kept(&options.kept, &options.keys)??;
-    let minimum = read_minimum(&folder, head.size)??;
+    let minimum = minimum?;
+    if minimum > head.size {
+        return Err(Finding::in_file(What::Unreadable, "minimum-index", "It is more than the log has leaves.").into());
+    }
     let range = chosen(options, head.size, minimum)?;
     if let (Some(_), Some(path)) = (&options.range, &options.resume) {
         return Err(Error::State {
@@ -74,7 +83,6 @@ pub fn verify_log(options: &LogOptions, progress: Progress<'_>) -> Result<Report
         }
         .into());
     }
-    let (heads, unknown, mut findings) = read_heads(&folder, &options.keys)?;
     let earlier = kept.iter().chain(&heads).cloned().collect::<Vec<_>>();
     let mut contradictions = against_head(&earlier, &head);
     contradictions.append(&mut findings);
@@ -211,7 +219,7 @@ fn read_head(folder: &Folder, options: &LogOptions) -> Result<(Checkpoint, Vec<S
     Ok((signed.checkpoint, seen))
 }
 
-fn read_minimum(folder: &Folder, size: u64) -> Result<Result<u64, Finding>, Error> {
+fn read_minimum(folder: &Folder) -> Result<Result<u64, Finding>, Error> {
     let error = |why: &str| Finding::in_file(What::Unreadable, "minimum-index", why);
     let text = match folder.read("minimum-index", 64)? {
         Read::Absent => return Ok(Ok(0)),
@@ -221,7 +229,6 @@ fn read_minimum(folder: &Folder, size: u64) -> Result<Result<u64, Finding>, Erro
     let number = std::str::from_utf8(&text).ok().map(|text| text.strip_suffix('\n').unwrap_or(text));
     Ok(match number.and_then(crate::note::decimal) {
         None => Err(error("It is not a decimal number.")),
-        Some(minimum) if minimum > size => Err(error("It is more than the log has leaves.")),
         Some(minimum) if minimum % TILE_WIDTH != 0 => Err(error("It is not a multiple of 256.")),
         Some(minimum) => Ok(minimum),
     })

@@ -1,7 +1,7 @@
 //! The rules that a log obeys (FORMAT.md), checked leaf by leaf with bounded memory.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,6 @@ const OWED_LIMIT: usize = 4_000_000;
 const GAPS_LIMIT: usize = 65_536;
 /// Requests without an outcome that are remembered; beyond that the oldest are forgotten, and an outcome of them isn't judged.
 const OPEN_LIMIT: usize = 1_000_000;
-/// Boots of which is remembered what numbers they had.
-const BOOTS_LIMIT: usize = 256;
 
 /// How far the rules have been followed. All of it can be written down and taken up again.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -31,8 +29,6 @@ pub(crate) struct Order {
     open: BTreeSet<(u32, u64)>,
     /// Outcomes of requests up to this one are not judged: they were not seen, or have been forgotten.
     forgotten: Option<(u32, u64)>,
-    /// First and last number of the latest boots that were seen wholly.
-    boots: BTreeMap<u32, (u64, u64)>,
     pub(crate) seen: Tally,
 }
 
@@ -103,7 +99,7 @@ impl Order {
             }
             Role::Recovery { of_boot, lost, unconfirmed } => {
                 self.seen.recoveries += 1;
-                self.account(index, head, *of_boot, lost, unconfirmed)?;
+                self.account(head, *of_boot, lost, unconfirmed);
             }
         }
         Ok(())
@@ -154,10 +150,6 @@ impl Order {
                 self.close_boot(index, last_boot);
                 self.next = 1;
                 self.judged = true;
-                self.boots.insert(boot, (1, 0));
-                if self.boots.len() > BOOTS_LIMIT {
-                    self.boots.pop_first();
-                }
             }
             Some(_) => {}
         }
@@ -199,7 +191,7 @@ impl Order {
         // Rule 5: a log may begin anywhere. What is not the log's beginning may stand on what came before.
         self.judged = index == 0;
         if self.judged {
-            self.boots.insert(boot, (seq, 0));
+            self.forgotten = Some((boot, seq - 1));
         } else {
             self.forgotten = Some((boot, seq));
         }
@@ -208,7 +200,6 @@ impl Order {
     fn lose_track(&mut self) {
         self.seen.unjudged += self.gaps.len() as u64;
         self.gaps.clear();
-        self.boots.clear();
         self.owed.clear();
         self.last = None;
     }
@@ -230,30 +221,13 @@ impl Order {
             self.skip_to(owed, boot, index);
             self.next = self.next.max(owed + 1);
         }
-        if let Some((_, last)) = self.boots.get_mut(&boot) {
-            *last = self.next - 1;
-        }
     }
 
-    /// A `recovery` leaf explains gaps. It can't explain what is no gap.
-    fn account(
-        &mut self,
-        index: u64,
-        head: &Head,
-        of_boot: u32,
-        lost: &[(u64, u64)],
-        unconfirmed: &[(u64, u64)],
-    ) -> Result<(), Finding> {
+    /// A `recovery` leaf explains gaps. What it names may stand in the log all the same: the journal's frame of an outcome may be
+    /// damaged after it was sealed with its request.
+    fn account(&mut self, head: &Head, of_boot: u32, lost: &[(u64, u64)], unconfirmed: &[(u64, u64)]) {
         let mut ranges = [lost, unconfirmed].concat();
         ranges.sort_unstable();
-        let known = self.boots.get(&of_boot).copied().filter(|_| of_boot < head.record.boot);
-        let (mut claimed, mut explained) = (0_u64, 0_u64);
-        if let Some((boot_first, boot_last)) = known {
-            for (first, last) in &ranges {
-                let (first, last) = (*first.max(&boot_first), *last.min(&boot_last));
-                claimed = claimed.saturating_add((last + 1).saturating_sub(first));
-            }
-        }
         if of_boot < head.record.boot && self.gaps.iter().any(|gap| gap.boot == of_boot) {
             let mut left = VecDeque::new();
             let mut next_range = 0;
@@ -270,8 +244,6 @@ impl Order {
                     if *first > from {
                         left.push_back(Gap { first: from, last: first - 1, ..gap });
                     }
-                    let (begin, end) = (from.max(*first), gap.last.min(*last));
-                    explained = explained.saturating_add((end + 1).saturating_sub(begin));
                     from = from.max(last.saturating_add(1));
                 }
                 if from <= gap.last {
@@ -285,14 +257,6 @@ impl Order {
         };
         self.seen.declared_lost = self.seen.declared_lost.saturating_add(count(lost));
         self.seen.declared_unconfirmed = self.seen.declared_unconfirmed.saturating_add(count(unconfirmed));
-        if claimed > explained {
-            let why = format!(
-                "It says that numbers of boot {of_boot} were lost or never confirmed which stand in the log, or which were \
-                 accounted for before."
-            );
-            return Err(at_leaf(What::NotInForm, index, head, why));
-        }
-        Ok(())
     }
 }
 

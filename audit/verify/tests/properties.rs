@@ -115,7 +115,7 @@ proptest! {
         prop_assert!(expected.contains(&found.what), "{:?} at {}: {}", how, first, found);
         // A file that is not there at all says only where it would begin.
         let leaf = found.place.leaf.unwrap() as usize;
-        let whole_file = found.what == What::CutOff && leaf % 256 == 0;
+        let whole_file = found.what == What::CutOff && leaf.is_multiple_of(256);
         prop_assert!(leaf == first || (whole_file && leaf <= first && first < leaf + 256), "{:?} at {}: {}", how, first, found);
     }
 

@@ -379,15 +379,24 @@ fn sealed_wrongly() {
     of(&|_| {}).unwrap();
     let gap = assert_found(of(&|gate| gate.seq += 2), What::SequenceGap, Some(300));
     assert_eq!(gap.place.record.map(|record| (record.boot, record.seq)), Some((1, 301)));
-    // An outcome's number that no leaf owes.
-    assert_found(of(&|gate| gate.leaf(301, Some(303), "request", ",\"outcome\":{}")), What::Inserted, Some(301));
+    // A record with the number of an outcome; an outcome's number twice; one that leaves a gap.
+    let owes = |outcome: u64, next: u64| {
+        move |gate: &mut Gate| {
+            gate.leaf(301, Some(outcome), "request", ",\"outcome\":{}");
+            gate.seq = next;
+        }
+    };
+    of(&owes(302, 303)).unwrap();
+    assert_found(of(&owes(303, 302)), What::Inserted, Some(302));
+    assert_found(of(&owes(303, 304)), What::SequenceGap, Some(301));
     assert_found(
         of(&|gate| {
             gate.leaf(301, Some(303), "request", ",\"outcome\":{}");
+            gate.leaf(302, Some(303), "request", ",\"outcome\":{}");
             gate.seq = 304;
         }),
-        What::SequenceGap,
-        Some(301),
+        What::Inserted,
+        Some(302),
     );
     assert_found(of(&|gate| gate.seq -= 1), What::Inserted, Some(300));
     assert_found(of(&|gate| gate.seq -= 100), What::Reordered, Some(300));
@@ -634,6 +643,22 @@ fn resumed() {
     assert!(matches!(verify(&options), Err(Failure::CouldNotRun(_))));
     let range = LogOptions { range: Some(0..10), ..options };
     assert!(matches!(verify(&range), Err(Failure::CouldNotRun(_))));
+}
+
+/// A log may begin in the middle of things (rule 5): what came before is not judged, and that is said.
+#[test]
+fn begun_late() {
+    let of = |request: u64| {
+        let mut gate = Gate::new(5);
+        gate.boot = 4;
+        gate.seq = 100;
+        (0..300).for_each(|_| gate.heartbeat());
+        let seq = gate.take();
+        gate.leaf(seq, None, "outcome", &format!(",\"of\":[4,{request}],\"end\":\"ok\""));
+        Log::of(&gate.leaves).verify()
+    };
+    assert_eq!(of(99).unwrap().tally.unjudged, 1);
+    assert_found(of(100), What::NotInForm, Some(300));
 }
 
 /// The gap is only there if the state was really taken along.

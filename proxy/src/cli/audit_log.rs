@@ -1,16 +1,18 @@
-//! `sekisho audit`: reading the record, also while the gate writes it.
+//! `sekisho audit`: reading the record, also while the gate writes it. Each look at it is itself recorded first.
 
-use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use audit::{Entry, Filter, Follow, History, Position, Query, Record};
+use audit::{Entry, Filter, Follow, Record};
 use clap::{Args, Subcommand};
-use vocabulary::{AppId, PersonId, Timestamp, Zone};
+use vocabulary::{PersonId, Zone};
 
 use super::checkpoint::Checkpoint;
+use super::proofs::{Export, NewKey, Prove};
+use super::requests::{Requests, row};
 use super::sign_ins::SignIns;
-use super::{ConfigFile, say, settings, table};
+use super::watched::Asked;
+use super::{ConfigFile, say, settings};
 use crate::core::audit_path;
 
 #[derive(Debug, Subcommand)]
@@ -23,36 +25,14 @@ pub(crate) enum AuditCommand {
     Tail(Tail),
     /// The newest checkpoint of the log, and where it is kept elsewhere
     Checkpoint(Checkpoint),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Requests {
-    #[command(flatten)]
-    file: ConfigFile,
-    /// Only this person's
-    #[arg(long)]
-    person: Option<PersonId>,
-    /// Only this app's
-    #[arg(long)]
-    app: Option<AppId>,
-    /// From this time on: 2026-11-01, 2026-11-01T09:00 (the gate's time zone) or 2026-11-01T00:00:00Z
-    #[arg(long)]
-    from: Option<String>,
-    /// Before this time
-    #[arg(long)]
-    to: Option<String>,
-    /// Only what was so decided
-    #[arg(long, value_parser = ["permit", "deny"])]
-    decision: Option<String>,
-    /// Only the request that a page's short code names, such as 3F-7K2Q
-    #[arg(long)]
-    code: Option<String>,
-    /// At most this many, the newest
-    #[arg(long, short = 'n')]
-    limit: Option<usize>,
-    /// One JSON object per line
-    #[arg(long)]
-    json: bool,
+    /// Take one record out of the log, with the proof that it stands there
+    Prove(Prove),
+    /// Take records out of the log into a bundle that proves each of them
+    Export(Export),
+    /// Make a second key that signs the log's checkpoints
+    NewKey(NewKey),
+    /// Make the index anew, by which requests are found; the log itself is not touched
+    Reindex(ConfigFile),
 }
 
 #[derive(Debug, Args)]
@@ -66,79 +46,20 @@ pub(crate) struct Tail {
 
 pub(crate) fn run(command: &AuditCommand) -> anyhow::Result<ExitCode> {
     match command {
-        AuditCommand::Requests(args) => requests(args),
+        AuditCommand::Requests(args) => super::requests::run(args),
         AuditCommand::SignIns(args) => super::sign_ins::run(args),
         AuditCommand::Tail(args) => tail(args),
         AuditCommand::Checkpoint(args) => super::checkpoint::run(args),
+        AuditCommand::Prove(args) => super::proofs::prove(args),
+        AuditCommand::Export(args) => super::proofs::export(args),
+        AuditCommand::NewKey(args) => super::proofs::new_key(args),
+        AuditCommand::Reindex(file) => super::reindex::run(file),
     }
-}
-
-fn requests(args: &Requests) -> anyhow::Result<ExitCode> {
-    let settings = settings(&args.file.config)?.settings;
-    let zone = &settings.gateway.time_zone;
-    let time = |text: &Option<String>| text.as_deref().map(|t| Timestamp::parse(t, zone)).transpose();
-    let wanted = args.code.as_deref().map(apps::code::decode).transpose()?;
-    let filter = Filter {
-        kinds: vec!["request".to_owned()],
-        person: args.person.clone(),
-        app: args.app.clone(),
-        from: time(&args.from)?,
-        to: time(&args.to)?,
-        decision: match args.decision.as_deref() {
-            Some("permit") => Some(audit::Decision::Permit),
-            Some("deny") => Some(audit::Decision::Deny),
-            _ => None,
-        },
-        position: wanted.map(|(boot, seq)| Position { boot, seq }),
-        ..Filter::default()
-    };
-    let query = Query { filter, newest_first: args.limit.is_some(), limit: args.limit, ..Query::default() };
-    let mut entries = History::new(&audit_path(&settings.gateway.data)).read(query)?.collect::<Result<Vec<_>, _>>()?;
-    if args.limit.is_some() {
-        entries.reverse();
-    }
-    let mut rows = Vec::new();
-    for entry in entries {
-        if args.json {
-            // As people see it on a page of ours, and `--code` takes it.
-            let mut value = serde_json::to_value(&entry)?;
-            value["code"] = apps::code::encode(entry.position.boot, entry.position.seq).into();
-            say(value);
-        } else {
-            rows.push(row(&entry, zone));
-        }
-    }
-    if !args.json {
-        table(
-            &["TIME", "PERSON", "APP", "ACTION", "DECISION", "REASON", "STATUS", "SOURCE", "DEVICE", "REQUEST"],
-            &rows,
-        );
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn row(entry: &Entry, zone: &Zone) -> Vec<String> {
-    let or_dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
-    let Record::Request(request) = &entry.record else { return Vec::new() };
-    let outcome = entry.outcome.as_ref();
-    let action = entry.action(request);
-    let source: IpAddr = request.source;
-    vec![
-        zone.display(entry.at),
-        or_dash(request.person.as_ref().map(PersonId::as_str)),
-        or_dash(request.app.as_ref().map(AppId::as_str)),
-        if request.guessed { format!("{action}?") } else { action.to_string() },
-        entry.decision(request).as_str().to_owned(),
-        entry.reason(request).to_string(),
-        outcome.and_then(|o| o.status).map_or_else(|| "-".to_owned(), |s| s.to_string()),
-        source.to_string(),
-        or_dash(request.device.as_ref().map(vocabulary::DeviceId::as_str)),
-        format!("{} {}", request.method, request.path),
-    ]
 }
 
 fn tail(args: &Tail) -> anyhow::Result<ExitCode> {
     let settings = settings(&args.file.config)?.settings;
+    Asked::default().flag("json", args.json).record(&settings, "tail")?;
     let mut follow = Follow::from_end(&audit_path(&settings.gateway.data), Filter::default())?;
     loop {
         for entry in follow.poll()? {
@@ -179,6 +100,13 @@ fn line(entry: &Entry, zone: &Zone) -> Vec<String> {
         }
         Record::SignOut(out) => vec![out.person.to_string(), out.cause.clone()],
         Record::Change(change) => vec![change.by.clone(), change.what.clone(), change.subject.clone()],
+        Record::Reading(reading) => {
+            let filter = reading.filter.iter().map(|(key, value)| match value.as_str() {
+                Some(text) => format!("{key}={text}"),
+                None => format!("{key}={value}"),
+            });
+            vec![reading.by.clone(), reading.what.clone(), filter.collect::<Vec<_>>().join(" ")]
+        }
         Record::Start(start) => vec![format!("version {}", start.version), sha256(start.configuration.as_deref())],
         Record::Stop(stop) => vec![stop.cause.clone()],
         Record::Recovery(found) => {
@@ -210,9 +138,11 @@ fn sha256(digest: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use audit::{Aggregate, Change, Recovered, Reload, SignIn, SignInResult, SignOut};
+    use std::net::IpAddr;
+
+    use audit::{Aggregate, Change, Position, Reading, Recovered, Reload, SignIn, SignInResult, SignOut};
     use serde_json::Map;
-    use vocabulary::{Reason, SessionId};
+    use vocabulary::{Reason, SessionId, Timestamp};
 
     use super::*;
 
@@ -270,6 +200,17 @@ mod tests {
                     more: Map::new(),
                 }),
                 "sign-out  tanaka  idle",
+            ),
+            (
+                Record::Reading(Reading {
+                    by: "os:0".to_owned(),
+                    channel: "offline".to_owned(),
+                    what: "requests".to_owned(),
+                    filter: serde_json::from_str(r#"{"person":"tanaka","limit":5}"#).unwrap(),
+                    rows: None,
+                    more: Map::new(),
+                }),
+                "reading  os:0  requests  person=tanaka limit=5",
             ),
             (Record::Change(change), "change  os:root(0)  staff-locked  tanaka"),
             (Record::Aggregate(counted), "aggregate  -  57 requests of strangers  the minute from"),

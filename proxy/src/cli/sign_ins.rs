@@ -3,19 +3,18 @@
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 
 use apps::{Lang, words};
 use audit::{Change, Entry, Filter, History, Query, Record, SignIn, SignOut};
-use cert_authority::Inventory;
 use clap::Args;
-use identity::Roster;
-use identity::import::{guarded, guarded_id};
 use serde::Serialize;
-use store::Store;
-use vocabulary::{DeviceId, PersonId, Timestamp, Zone};
+use vocabulary::{Clock as _, DeviceId, PersonId, SystemClock, Timestamp, Zone};
 
+use super::csv::Csv;
+use super::names::Names;
+use super::period::Period;
+use super::watched::Asked;
 use super::{ConfigFile, complain, say, settings, table};
 use crate::core::audit_path;
 
@@ -26,12 +25,8 @@ pub(crate) struct SignIns {
     /// Only this person's
     #[arg(long)]
     person: Option<PersonId>,
-    /// From this time on: 2026-11-01, 2026-11-01T09:00 (the gate's time zone) or 2026-11-01T00:00:00Z
-    #[arg(long)]
-    from: Option<String>,
-    /// Before this time
-    #[arg(long)]
-    to: Option<String>,
+    #[command(flatten)]
+    period: Period,
     /// Only attempts that ended so
     #[arg(long, value_parser = ["ok", "wrong", "second-factor", "throttled", "not-allowed", "provider-failed"])]
     result: Option<String>,
@@ -48,6 +43,9 @@ pub(crate) struct SignIns {
     #[arg(long, value_parser = ["ja", "en"], default_value = "ja")]
     lang: String,
 }
+
+/// Sessions last a day at most; their end is recorded once the gate runs again.
+const LONGEST_SESSION_SECS: i64 = 8 * 86_400;
 
 /// A line of the history.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -86,11 +84,18 @@ struct Line {
 pub(crate) fn run(args: &SignIns) -> anyhow::Result<ExitCode> {
     let settings = settings(&args.file.config)?.settings;
     let zone = &settings.gateway.time_zone;
-    let time = |text: &Option<String>| text.as_deref().map(|t| Timestamp::parse(t, zone)).transpose();
-    let (from, to) = (time(&args.from)?, time(&args.to)?);
+    let (from, to) = args.period.bounds(SystemClock.now(), zone)?;
+    let asked = args.period.note(Asked::default()).note("person", args.person.as_ref());
+    let asked = asked.note("result", args.result.as_ref()).note("provider", args.provider.as_ref());
+    let format = if args.csv { Some("csv") } else { args.json.then_some("json") };
+    asked.note("as", format).record(&settings, "sign-ins")?;
     // A session's end may stand long after its beginning, so times are looked at when all is read.
-    let kinds = ["sign-in", "sign-out", "change"].map(str::to_owned).to_vec();
-    let filter = Filter { kinds, ..Filter::default() };
+    let filter = Filter {
+        kinds: ["sign-in", "sign-out", "change"].map(str::to_owned).to_vec(),
+        from: from.map(|from| from.plus_secs(-LONGEST_SESSION_SECS)),
+        to: to.map(|to| to.plus_secs(LONGEST_SESSION_SECS)),
+        ..Filter::default()
+    };
     let names = Names::open(&settings.gateway.data);
     let query = Query { filter, ..Query::default() };
     let entries = History::new(&audit_path(&settings.gateway.data)).read(query)?.collect::<Result<Vec<_>, _>>()?;
@@ -108,7 +113,9 @@ pub(crate) fn run(args: &SignIns) -> anyhow::Result<ExitCode> {
         }
     } else if args.csv {
         let lang = if args.lang == "en" { Lang::En } else { Lang::Ja };
-        std::io::stdout().lock().write_all(csv(&lines, lang).as_bytes())?;
+        csv(std::io::BufWriter::new(std::io::stdout().lock()), &lines, lang)?;
+    } else if lines.is_empty() {
+        complain(nothing(args, &names));
     } else {
         let head = words::LOGIN_HISTORY.map(|head| head.en.to_uppercase());
         let rows: Vec<_> = lines
@@ -120,40 +127,27 @@ pub(crate) fn run(args: &SignIns) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Names for ids, as they are known now. The record itself has ids only.
-#[derive(Default)]
-struct Names {
-    roster: Roster,
-    inventory: Option<Inventory>,
+/// Why there is nothing to show, as far as it can be told.
+fn nothing(args: &SignIns, names: &Names) -> String {
+    match &args.person {
+        Some(person) if names.roster.get(person).is_none() => {
+            let known: Vec<String> = names.roster.people().iter().map(|person| person.id.to_string()).collect();
+            let hint = config::did_you_mean(person.as_str(), &known);
+            format!("Nobody on the roster has the ID {person}, and no sign-in of such a person fits{hint}")
+        }
+        Some(person) => format!("No sign-in of {person} fits."),
+        None => "No sign-in fits.".to_owned(),
+    }
 }
 
-impl Names {
-    fn open(data: &Path) -> Self {
-        let path = data.join("state.db");
-        if !path.exists() {
-            return Self::default();
-        }
-        let opened = || -> anyhow::Result<Self> {
-            let store = Store::open_to_read(&path)?;
-            Ok(Self { roster: Roster::read(&store)?, inventory: Some(Inventory::open(&store)?) })
-        };
-        // The record can be read without names.
-        opened().unwrap_or_else(|error| {
-            complain(format_args!("sekisho: names are left out, the state can't be read: {error:#}"));
-            Self::default()
-        })
+/// Fills in what ids are called now.
+fn fill_in(names: &Names, line: &mut Line) {
+    let person = line.person.as_deref().and_then(|id| PersonId::new(id).ok());
+    if let Some((name, facility)) = person.and_then(|id| names.person(&id)) {
+        (line.name, line.facility) = (Some(name), facility);
     }
-
-    fn fill_in(&self, line: &mut Line) {
-        let person = line.person.as_deref().and_then(|id| PersonId::new(id).ok());
-        if let Some(person) = person.and_then(|id| self.roster.get(&id).cloned()) {
-            line.name = Some(person.name.clone());
-            line.facility = person.facility.clone();
-        }
-        let device = line.device.as_deref().and_then(|id| DeviceId::new(id).ok());
-        let device = device.and_then(|id| self.inventory.as_ref()?.by_id(&id));
-        line.device_name = device.map(|device| device.name.clone());
-    }
+    let device = line.device.as_deref().and_then(|id| DeviceId::new(id).ok());
+    line.device_name = device.and_then(|id| names.device(&id));
 }
 
 /// The records as lines, oldest first.
@@ -178,7 +172,7 @@ fn history(entries: impl Iterator<Item = Entry>, zone: &Zone, names: &Names) -> 
         };
         line.at = entry.at;
         line.time = zone.display(entry.at);
-        names.fill_in(&mut line);
+        fill_in(names, &mut line);
         if let (Some(session), "sign-in") = (&line.session, line.event.as_str()) {
             open.entry(session.clone()).or_default().push(lines.len());
         }
@@ -324,24 +318,11 @@ impl Line {
 /// Where ids stand that a spreadsheet must not read as numbers: person, account, device, serial number, session.
 const IDS: [usize; 5] = [2, 9, 15, 16, 17];
 
-fn csv(lines: &[Line], lang: Lang) -> String {
-    let mut out = String::from("\u{feff}");
-    let head = words::LOGIN_HISTORY.map(|head| head.get(lang).to_owned());
-    for cells in std::iter::once(head).chain(lines.iter().map(|line| line.cells(lang))) {
-        for (place, cell) in cells.iter().enumerate() {
-            if place > 0 {
-                out.push(',');
-            }
-            let safe = if IDS.contains(&place) { guarded_id(cell) } else { guarded(cell) };
-            if safe.contains([',', '"', '\n', '\r']) {
-                out.push_str(&format!("\"{}\"", safe.replace('"', "\"\"")));
-            } else {
-                out.push_str(&safe);
-            }
-        }
-        out.push_str("\r\n");
-    }
-    out
+fn csv(out: impl Write, lines: &[Line], lang: Lang) -> std::io::Result<bool> {
+    let head = words::LOGIN_HISTORY.map(|head| head.get(lang));
+    let mut csv = Csv::begin(out, &head, &IDS)?;
+    lines.iter().try_for_each(|line| csv.row(&line.cells(lang)))?;
+    csv.end()
 }
 
 #[cfg(test)]
@@ -433,8 +414,10 @@ mod tests {
         let mut line = history([entry(1, 0, sign_in(Some("s-1")))].into_iter(), &Zone::UTC, &Names::default());
         line[0].name = Some("=1+1".to_owned());
         line[0].facility = Some("さくら, \"本部\"".to_owned());
-        let csv = csv(&line, Lang::Ja);
-        assert!(csv.starts_with("\u{feff}日時,種別,職員ID,"), "{csv}");
-        assert!(csv.contains("\r\n1970/01/01 00:00:00,sign-in,'0012,'=1+1,\"さくら, \"\"本部\"\"\",ok,"), "{csv}");
+        let mut out = Vec::new();
+        csv(&mut out, &line, Lang::Ja).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.starts_with("\u{feff}日時,種別,職員ID,"), "{text}");
+        assert!(text.contains("\r\n1970/01/01 00:00:00,sign-in,'0012,'=1+1,\"さくら, \"\"本部\"\"\",ok,"), "{text}");
     }
 }

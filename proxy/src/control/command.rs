@@ -92,6 +92,15 @@ pub(crate) enum Command {
     /// To all places that keep checkpoints, now.
     CheckpointSend,
     Reload,
+    /// Records are about to be shown to who says this, who asked for what stands in the filter.
+    AuditReading {
+        what: String,
+        filter: serde_json::Map<String, serde_json::Value>,
+    },
+    /// How far the index of the log is; with `anew`, it is thrown away before.
+    AuditIndex {
+        anew: bool,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]

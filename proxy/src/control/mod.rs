@@ -13,7 +13,7 @@ mod server;
 
 pub(crate) use client::{ClientError, ask};
 pub(crate) use command::{Actor, Command, Import, NewPerson, NewScimToken, Reply};
-pub(crate) use execute::{Refused, change, execute, record_when_possible, sign_out};
+pub(crate) use execute::{Refused, change, execute, reading, record_when_possible, sign_out};
 pub(crate) use server::{AsyncCommand, listen, serve};
 
 /// Bytes as JSON carries them here: base64 (RFC 4648, 4).

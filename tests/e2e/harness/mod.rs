@@ -50,6 +50,11 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Opt
     }
 }
 
+/// For programs that can't report a port which they chose themselves.
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 /// Opens a page that needs signing in, fills in the form and returns what follows.
 pub(crate) async fn sign_in(browser: &mut Browser, url: &str, person: &str, password: &str) -> Response {
     let page = browser.open(url).await.unwrap();

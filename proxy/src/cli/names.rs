@@ -1,0 +1,43 @@
+//! Names for ids, as they are known now. The record itself has ids only.
+
+use std::path::Path;
+
+use cert_authority::Inventory;
+use identity::Roster;
+use store::Store;
+use vocabulary::{DeviceId, PersonId};
+
+use super::complain;
+
+#[derive(Default)]
+pub(super) struct Names {
+    pub(super) roster: Roster,
+    inventory: Option<Inventory>,
+}
+
+impl Names {
+    pub(super) fn open(data: &Path) -> Self {
+        let path = data.join("state.db");
+        if !path.exists() {
+            return Self::default();
+        }
+        let opened = || -> anyhow::Result<Self> {
+            let store = Store::open_to_read(&path)?;
+            Ok(Self { roster: Roster::read(&store)?, inventory: Some(Inventory::open(&store)?) })
+        };
+        // The record can be read without names.
+        opened().unwrap_or_else(|error| {
+            complain(format_args!("sekisho: names are left out, the state can't be read: {error:#}"));
+            Self::default()
+        })
+    }
+
+    /// Name and facility.
+    pub(super) fn person(&self, id: &PersonId) -> Option<(String, Option<String>)> {
+        self.roster.get(id).map(|person| (person.name.clone(), person.facility.clone()))
+    }
+
+    pub(super) fn device(&self, id: &DeviceId) -> Option<String> {
+        Some(self.inventory.as_ref()?.by_id(id)?.name.clone())
+    }
+}

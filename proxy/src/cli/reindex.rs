@@ -1,0 +1,89 @@
+//! `sekisho audit reindex`: the index made anew from the log, by the running gate or, with none running, here.
+
+use std::io::{IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use audit::{History, Index};
+use config::Settings;
+
+use super::{ConfigFile, complain, say, settings};
+use crate::control::{self, ClientError, Command, Reply};
+use crate::core::{audit_path, lock, socket_path};
+
+pub(crate) fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
+    let settings = settings(&file.config)?.settings;
+    let socket = socket_path(&settings.gateway.data);
+    let ask = |anew: bool| -> anyhow::Result<Option<(u64, u64)>> {
+        match control::ask(&socket, &Command::AuditIndex { anew }) {
+            Ok(Reply::Done(value)) => {
+                let number = |key: &str| value[key].as_u64().context("the gate's answer lacks a number");
+                Ok(Some((number("indexed")?, number("size")?)))
+            }
+            Ok(Reply::Refused(why) | Reply::Failed(why)) => anyhow::bail!("{why}"),
+            Err(ClientError::NotRunning) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    };
+    let mut progress = Progress::default();
+    let Some((_, size)) = ask(true)? else {
+        return alone(&settings, &mut progress);
+    };
+    // What is sealed meanwhile is indexed by the gate anyway.
+    loop {
+        let (indexed, _) = ask(false)?.context("the gate was stopped; it goes on when it is started again")?;
+        progress.tell(indexed, size);
+        if indexed >= size {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    done(size)
+}
+
+fn alone(settings: &Settings, progress: &mut Progress) -> anyhow::Result<ExitCode> {
+    let audit = audit_path(&settings.gateway.data);
+    anyhow::ensure!(audit.is_dir(), "there is no record in {}", settings.gateway.data.display());
+    let _lock = lock(&settings.gateway.data)?;
+    let log = History::new(&audit).log();
+    let size = log.checkpoint()?.map_or(0, |checkpoint| checkpoint.size);
+    let mut index = Index::open(&audit, settings.gateway.time_zone.clone())?;
+    index.clear()?;
+    index.catch_up(&log, size, |indexed| {
+        progress.tell(indexed, size);
+        ControlFlow::Continue(())
+    })?;
+    progress.tell(size, size);
+    done(size)
+}
+
+fn done(size: u64) -> anyhow::Result<ExitCode> {
+    say(format_args!("{size} records are indexed."));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// On one line of a terminal, else every tenth of the way.
+#[derive(Default)]
+struct Progress {
+    told: Option<u64>,
+}
+
+impl Progress {
+    fn tell(&mut self, indexed: u64, size: u64) {
+        let percent = if size == 0 { 100 } else { indexed.min(size) * 100 / size };
+        let terminal = std::io::stderr().is_terminal();
+        let step = if terminal { percent } else { percent / 10 };
+        if self.told.replace(step) == Some(step) {
+            return;
+        }
+        let line = format!("{indexed} of {size} records ({percent} %)");
+        if terminal {
+            let end = if percent == 100 { "\n" } else { "" };
+            let _ = write!(std::io::stderr().lock(), "\r{line}{end}");
+        } else {
+            complain(line);
+        }
+    }
+}

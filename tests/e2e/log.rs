@@ -1,0 +1,205 @@
+//! The log that outsiders verify: what the gate sealed, checked by a program that shares nothing with it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::harness::{Gate, eventually, free_port, run};
+
+/// `audit-verify`, which is built beside the gate.
+fn verify(arguments: &[&str]) -> (bool, String) {
+    let program = Path::new(env!("CARGO_BIN_EXE_sekisho")).with_file_name("audit-verify");
+    let Output { status, stdout, stderr } = Command::new(program).args(arguments).output().unwrap();
+    (status.success(), [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat())
+}
+
+fn holds(arguments: &[&str]) -> String {
+    let (verified, words) = verify(arguments);
+    assert!(verified, "{words}");
+    words
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+async fn busy() -> Gate {
+    let gate = Gate::builder().more("audit: { log: { seal_every: 1s } }\n").start().await;
+    for person in ["sato", "tanaka"] {
+        gate.add_staff(person, &["staff"]);
+        let mut browser = gate.signed_in(person).await;
+        for room in 1..=20 {
+            browser.open(&gate.url(&format!("/echo-{person}-{room}"))).await.unwrap();
+        }
+    }
+    gate
+}
+
+fn log(gate: &Gate) -> PathBuf {
+    gate.data().join("audit/log")
+}
+
+/// Waits until all that was recorded so far is sealed, and returns the checkpoint.
+async fn sealed(gate: &Gate) -> String {
+    let requests = gate.requests(&[]).len();
+    eventually("all requests are sealed", async || {
+        let leaves = zcat(&log(gate));
+        (leaves.lines().filter(|leaf| leaf.contains("\"kind\":\"request\"")).count() >= requests).then_some(())
+    })
+    .await;
+    std::fs::read_to_string(log(gate).join("checkpoint")).unwrap()
+}
+
+/// The log as somebody reads it who has only the format page; all that was recorded here is in the first bundle.
+fn zcat(log: &Path) -> String {
+    let newest = "ls -d tile/entries/000 2>/dev/null || ls -d tile/entries/000.p/* | sort -t/ -k4 -n | tail -1";
+    let command = format!("zcat $({newest}) | LC_ALL=C grep -ao '{{\"v\".*'");
+    let output = Command::new("sh").args(["-c", &command]).current_dir(log).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn promise_6_a_month_taken_home_is_proven_there() {
+    run(async {
+        let mut gate = busy().await;
+        let kept = sealed(&gate).await;
+        let home = tempfile::tempdir().unwrap();
+        let at_home = |name: &str| home.path().join(name);
+        std::fs::write(at_home("kept"), &kept).unwrap();
+        let key = std::fs::read_to_string(log(&gate).join("log.vkey")).unwrap();
+        let key = key.trim();
+
+        // One person's month, and one record by the code that a page shows.
+        let export = at_home("sato.sekisho-export");
+        let told = gate.cli(&[
+            "audit",
+            "export",
+            "--proof",
+            "--person",
+            "sato",
+            "--period",
+            "this-month",
+            "-o",
+            text(&export),
+        ]);
+        assert!(told.status.success(), "{told:?}");
+        let words = holds(&["bundle", text(&export), "--key", key]);
+        let bundle = std::fs::read_to_string(&export).unwrap();
+        assert!(bundle.contains("/echo-sato-20") && !bundle.contains("/echo-tanaka"), "{words}");
+        let code =
+            gate.requests(&["--person", "sato", "--path", "/echo-sato-7"])[0]["code"].as_str().unwrap().to_owned();
+        let proof = at_home("seven.tlog-proof");
+        assert!(gate.cli(&["audit", "prove", &code, "-o", text(&proof)]).status.success());
+        assert!(holds(&["proof", text(&proof), "--key", key]).contains("/echo-sato-7"));
+
+        // Somebody changes a word at home.
+        std::fs::write(&export, bundle.replacen("/echo-sato-20", "/echo-sato-02", 1)).unwrap();
+        assert!(!verify(&["bundle", text(&export), "--key", key]).0);
+
+        // The log went on, and continues what was kept; the whole of it verifies, once the gate has ended too.
+        let since = at_home("since.tlog-consistency");
+        assert!(gate.cli(&["audit", "prove", "--since", text(&at_home("kept")), "-o", text(&since)]).status.success());
+        holds(&["consistency", text(&at_home("kept")), text(&since), "--key", key]);
+        gate.signal("TERM");
+        gate.wait();
+        holds(&["log", text(&log(&gate)), "--key", key, "--checkpoint", text(&at_home("kept"))]);
+        let last = zcat(&log(&gate));
+        assert!(last.lines().last().unwrap().contains("\"kind\":\"stop\""), "{last}");
+
+        // What was done with the record stands in the record.
+        let what: Vec<&str> =
+            ["export", "prove"].into_iter().filter(|what| last.contains(&format!("\"what\":\"{what}\""))).collect();
+        assert_eq!(what, ["export", "prove"]);
+    });
+}
+
+#[test]
+fn promise_6_an_older_state_put_back_is_found_out() {
+    run(async {
+        let mut gate = busy().await;
+        sealed(&gate).await;
+        gate.kill();
+        let audit = gate.data().join("audit");
+        let older = gate.data().join("older");
+        assert!(Command::new("cp").args(["-a", text(&audit), text(&older)]).status().unwrap().success());
+        gate.start().await;
+        let mut sato = gate.signed_in("sato").await;
+        sato.open(&gate.url("/echo-later")).await.unwrap();
+        let kept = gate.data().join("kept");
+        eventually("the log goes on", async || zcat(&log(&gate)).contains("/echo-later").then_some(())).await;
+        std::fs::copy(log(&gate).join("checkpoint"), &kept).unwrap();
+        gate.kill();
+        let key = std::fs::read_to_string(log(&gate).join("log.vkey")).unwrap();
+        holds(&["log", text(&log(&gate)), "--key", key.trim(), "--checkpoint", text(&kept)]);
+
+        // The log's folder alone: the gate itself sees that it does not fit.
+        std::fs::rename(log(&gate), gate.data().join("newer")).unwrap();
+        assert!(
+            Command::new("cp").args(["-a", text(&older.join("log")), text(&log(&gate))]).status().unwrap().success()
+        );
+        let refused = gate.start_with(|_| ()).await.unwrap_err();
+        assert!(refused.contains("put back to an older state"), "{refused}");
+        // All of it: who kept a checkpoint sees it.
+        let (verified, words) = verify(&["log", text(&log(&gate)), "--key", key.trim(), "--checkpoint", text(&kept)]);
+        assert!(!verified && words.contains("cut off"), "{words}");
+    });
+}
+
+/// The folder behind an ordinary web server, as `deploy/` configures it, read by C2SP's paths.
+#[test]
+fn the_folder_is_served_by_nginx_as_it_lies() {
+    run(async {
+        let mut gate = busy().await;
+        sealed(&gate).await;
+        gate.signal("TERM");
+        gate.wait();
+        let folder = tempfile::tempdir().unwrap();
+        assert!(
+            Command::new("cp")
+                .args(["-a", text(&log(&gate)), text(&folder.path().join("log"))])
+                .status()
+                .unwrap()
+                .success()
+        );
+        assert!(Command::new("chmod").args(["-R", "a+rX", text(folder.path())]).status().unwrap().success());
+        let port = free_port();
+        let locations =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/nginx-log.conf")).unwrap();
+        let locations = locations.replace("/var/lib/sekisho/audit/log", text(&folder.path().join("log")));
+        let conf = folder.path().join("nginx.conf");
+        std::fs::write(
+            &conf,
+            format!(
+                "daemon off; pid {0}/pid; error_log stderr; events {{}}\n\
+                 http {{ access_log off; server {{ listen 127.0.0.1:{port};\n{locations}\n}} }}\n",
+                text(folder.path())
+            ),
+        )
+        .unwrap();
+        let mut nginx = Command::new("nginx").args(["-p", text(folder.path()), "-c", text(&conf)]).spawn().unwrap();
+        let fetch = |path: &str| {
+            let url = format!("http://127.0.0.1:{port}/audit/{path}");
+            let output =
+                Command::new("curl").args(["-sS", "--fail", "--compressed", "-D", "-", &url]).output().unwrap();
+            output.status.success().then_some(output.stdout)
+        };
+        let checkpoint = eventually("nginx answers", async || fetch("checkpoint")).await;
+        let size: u64 = String::from_utf8(checkpoint)
+            .unwrap()
+            .split("\r\n\r\n")
+            .nth(1)
+            .unwrap()
+            .lines()
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap();
+        let bundle = fetch(&format!("tile/entries/000.p/{size}")).unwrap();
+        let tile = fetch(&format!("tile/0/000.p/{size}")).unwrap();
+        nginx.kill().unwrap();
+        nginx.wait().unwrap();
+        let head = String::from_utf8_lossy(&bundle);
+        assert!(head.contains("Content-Encoding: gzip") && head.contains("{\"v\":1,\"boot\":1,\"seq\":1,"), "{head}");
+        let body = tile.len() - (tile.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4);
+        assert_eq!(body as u64, 32 * size);
+    });
+}
