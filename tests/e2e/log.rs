@@ -143,7 +143,7 @@ fn promise_6_an_older_state_put_back_is_found_out() {
         assert!(refused.contains("put back to an older state"), "{refused}");
         // All of it: who kept a checkpoint sees it.
         let (verified, words) = verify(&["log", text(&log(&gate)), "--key", key.trim(), "--checkpoint", text(&kept)]);
-        assert!(!verified && words.contains("cut off"), "{words}");
+        assert!(!verified && words.contains("CUT OFF"), "{words}");
     });
 }
 
