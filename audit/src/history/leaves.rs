@@ -88,7 +88,7 @@ impl<'l> Finder<'l> {
 
     /// The leaf that tells the end of a request which was sealed without one.
     fn late_outcome(&mut self, entry: &Entry, index: u64) -> Result<Option<u64>, AuditError> {
-        let told = self.leaf(index)?.and_then(|text| leaf::head(text)).is_some_and(|head| head.outcome_seq.is_some());
+        let told = self.leaf(index)?.and_then(leaf::head).is_some_and(|head| head.outcome_seq.is_some());
         if told || !matches!(entry.record, Record::Request(_)) || entry.outcome.is_none() {
             return Ok(None);
         }

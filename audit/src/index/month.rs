@@ -180,7 +180,7 @@ impl Month {
         block.encode(|column, value| {
             values.posts(column, value, |value| {
                 posted.insert(value);
-            })
+            });
         });
         let (ends, postings) = (name.end(zone), Vec::new());
         Ok(Self { name, path, ends, span, connection, values, block, posted, postings, begins, last })
