@@ -83,7 +83,8 @@ impl Keeping {
     /// of who holds the machine while the gate is off. Places that fail are not waited for.
     pub(crate) async fn farewell(&self) {
         let mut going = JoinSet::new();
-        for place in self.places.iter().cloned() {
+        for place in &self.places {
+            let place = place.clone();
             going.spawn(async move {
                 if !place.is_failing().await {
                     let _ = place.now().await;

@@ -100,7 +100,7 @@ fn openssl_reads_the_request_and_its_stamps_are_accepted_whichever_way_they_are_
         let authority = Authority::new(key, USAGE, "30");
         let answer = authority.stamp(&request(), digest, certificate_hash);
         let now = vocabulary::Clock::now(&vocabulary::SystemClock);
-        let stamped = request().check(&answer, &[authority.root.clone()]).unwrap();
+        let stamped = request().check(&answer, std::slice::from_ref(&authority.root)).unwrap();
         assert!((0..120).contains(&now.secs_since(stamped.at)), "{} {now}", stamped.at);
         // What is kept is what OpenSSL verifies later.
         std::fs::write(authority.folder.path().join("note"), NOTE).unwrap();
