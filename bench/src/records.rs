@@ -163,7 +163,7 @@ impl Records {
             .collect();
         let mut records = Self { random, people, events: BinaryHeap::new(), made: 0, seq: 0, statics };
         for person in 0..PEOPLE {
-            let begins = START + HOUR * 8 * (person % 3) as i64 + records.random.up_to(20 * MINUTE);
+            let begins = START + HOUR * 8 * [0, 1, 2][person % 3] + records.random.up_to(20 * MINUTE);
             records.at(begins, Event::Begin(person));
         }
         records.at(START, Event::Stranger);
@@ -184,7 +184,7 @@ impl Records {
         let number = self.random.next();
         let outside = self.people[who].device.is_some();
         let source = match outside {
-            true if number % 2 == 0 => {
+            true if number.is_multiple_of(2) => {
                 format!("2001:db8:{:x}:{:x}::{:x}", number >> 48, number >> 32 & 0xffff, number >> 16 & 0xff)
             }
             true => format!("198.51.{}.{}", number >> 8 & 0xff, number >> 16 & 0xff),
@@ -193,7 +193,7 @@ impl Records {
         let mistyped = self.random.below(20) == 0;
         let person = &mut self.people[who];
         person.source = source;
-        person.session = format!("s-{:016x}", number);
+        person.session = format!("s-{number:016x}");
         let mut fields = format!(
             ",\"result\":\"{}\",\"person\":\"{}\",\"provider\":\"staff\",\"factors\":{},\"method\":\"password\"",
             if mistyped { "wrong" } else { "ok" },

@@ -101,7 +101,7 @@ impl Filter {
             && self.to.is_none_or(|to| at < to)
             && self.night.as_ref().is_none_or(|zone| {
                 let minute = zone.local(at).minute;
-                minute >= NIGHT_BEGINS || minute < NIGHT_ENDS
+                !(NIGHT_ENDS..NIGHT_BEGINS).contains(&minute)
             })
     }
 

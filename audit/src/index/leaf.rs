@@ -157,6 +157,7 @@ impl<'l> Seen<'l> {
 }
 
 /// A value as it stands there.
+#[derive(Clone, Copy)]
 enum Found<'l> {
     /// A string without escapes.
     Text(&'l str),
