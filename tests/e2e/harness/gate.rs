@@ -349,6 +349,13 @@ impl Gate {
         self.log.lock().unwrap().clone()
     }
 
+    /// What operators are called for, but for the warning that every start of a gate without places for checkpoints gives.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let log = self.log();
+        let called = log.lines().filter(|line| line.contains(" WARN ") || line.contains(" ERROR "));
+        called.filter(|line| !line.contains("no checkpoint is kept elsewhere")).map(str::to_owned).collect()
+    }
+
     /// Changes the configuration file.
     pub(crate) fn rewrite(&self, change: impl FnOnce(String) -> String) {
         let text = std::fs::read_to_string(self.config()).unwrap();
