@@ -4,6 +4,8 @@
 //!
 //! `make test` takes some n; with SEKISHO_SOAK=1 it is every n of a run.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic: that is how it fails")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};

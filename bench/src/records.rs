@@ -163,8 +163,7 @@ impl Records {
             .collect();
         let mut records = Self { random, people, events: BinaryHeap::new(), made: 0, seq: 0, statics };
         for person in 0..PEOPLE {
-            let begins =
-                START + HOUR * 8 * i64::try_from(person % 3).unwrap_or_default() + records.random.up_to(20 * MINUTE);
+            let begins = START + HOUR * 8 * [0, 1, 2][person % 3] + records.random.up_to(20 * MINUTE);
             records.at(begins, Event::Begin(person));
         }
         records.at(START, Event::Stranger);

@@ -192,7 +192,7 @@ impl Month {
     }
 
     /// Takes in the leaf `span.next`.
-    pub(crate) fn push(&mut self, row: &Row<'_>, leaf: &[u8]) -> Result<(), AuditError> {
+    pub(crate) fn push(&mut self, row: &Row<'_>) -> Result<(), AuditError> {
         let Self { path, .. } = self;
         let values = self.values.of_row(&self.connection, row).map_err(AuditError::index(path))?;
         // A leaf whose position can't be read stands where the one before it does.
@@ -204,7 +204,6 @@ impl Month {
         self.span.next += 1;
         self.span.min_at = self.span.min_at.min(row.at);
         self.span.max_at = self.span.max_at.max(row.at);
-        self.span.last_leaf = crc32c::crc32c(leaf);
         if block_of(self.span.next) > block_of(self.span.next - 1) {
             self.write_block().map_err(AuditError::index(&self.path))?;
             self.block.clear();
@@ -218,8 +217,9 @@ impl Month {
         self.begins
     }
 
-    /// Brings everything into the file.
-    pub(crate) fn commit(&mut self, lates: &[Late<'_>]) -> Result<(), AuditError> {
+    /// Brings everything into the file. `last`: the last leaf.
+    pub(crate) fn commit(&mut self, lates: &[Late<'_>], last: &[u8]) -> Result<(), AuditError> {
+        self.span.last_leaf = crc32c::crc32c(last);
         let mut write = || -> rusqlite::Result<()> {
             if !self.block.is_empty() {
                 self.write_block()?;

@@ -128,7 +128,7 @@ impl Index {
     fn try_to_take<'l>(&mut self, first: u64, leaves: impl Iterator<Item = &'l [u8]>) -> Result<(), AuditError> {
         let known = if self.is_empty() { first } else { self.next_leaf() };
         let mut lates: Vec<Late<'l>> = Vec::new();
-        let mut started = false;
+        let (mut started, mut last) = (false, &[][..]);
         for (leaf, text) in (first..).zip(leaves).filter(|(leaf, _)| *leaf >= known) {
             let row = Row::read(text);
             let turns = self
@@ -136,7 +136,7 @@ impl Index {
                 .as_ref()
                 .is_none_or(|month| row.at >= month.ends && MonthName::of(row.at, &self.zone) > month.name);
             if turns {
-                self.finish(&mut lates, started)?;
+                self.finish(&mut lates, started, last)?;
                 let month = Month::create(&self.dir, MonthName::of(row.at, &self.zone), &self.zone, leaf)?;
                 self.older.extend(self.month.replace(month).map(|full| (full.name, full.span)));
                 started = false;
@@ -146,16 +146,17 @@ impl Index {
                 month.start()?;
                 started = true;
             }
-            month.push(&row, text)?;
+            month.push(&row)?;
+            last = text;
             if let Some(of) = row.of {
                 lates.push(Late { of, leaf, row });
             }
         }
-        self.finish(&mut lates, started)
+        self.finish(&mut lates, started, last)
     }
 
     /// Brings what was taken in to disk. Older files first: if that is broken off, the same leaves come once more.
-    fn finish(&mut self, lates: &mut Vec<Late<'_>>, started: bool) -> Result<(), AuditError> {
+    fn finish(&mut self, lates: &mut Vec<Late<'_>>, started: bool, last: &[u8]) -> Result<(), AuditError> {
         let Some(month) = &mut self.month else { return Ok(()) };
         if !started {
             return Ok(());
@@ -170,7 +171,7 @@ impl Index {
                 }
             }
         }
-        month.commit(&here)
+        month.commit(&here, last)
     }
 
     /// Looks at what stands on disk.

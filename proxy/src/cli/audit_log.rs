@@ -18,7 +18,7 @@ use crate::core::audit_path;
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
     /// The requests that were judged, oldest first
-    Requests(Requests),
+    Requests(Box<Requests>),
     /// The gate's own login history: who signed in, who could not and why, how each session ended
     SignIns(SignIns),
     /// Every record as it is written, until interrupted

@@ -72,7 +72,7 @@ struct Progress {
 
 impl Progress {
     fn tell(&mut self, indexed: u64, size: u64) {
-        let percent = if size == 0 { 100 } else { indexed.min(size) * 100 / size };
+        let percent = (indexed.min(size) * 100).checked_div(size).unwrap_or(100);
         let terminal = std::io::stderr().is_terminal();
         let step = if terminal { percent } else { percent / 10 };
         if self.told.replace(step) == Some(step) {
