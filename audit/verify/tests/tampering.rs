@@ -419,7 +419,7 @@ fn sealed_wrongly() {
         What::SequenceGap,
         Some(300),
     );
-    // A recovery that explains a part only, or what is no gap, or the gap of another boot.
+    // A recovery that explains a part only, or the gap of another boot.
     let recovery = |ranges: &'static str| {
         move |gate: &mut Gate| {
             gate.seq += 4;
@@ -434,8 +434,8 @@ fn sealed_wrongly() {
         assert_found(of(&recovery(",\"of_boot\":1,\"lost\":[[301,301],[303,304]]")), What::SequenceGap, Some(300));
     assert_eq!(part.place.record.map(|record| record.seq), Some(302));
     assert_found(of(&recovery(",\"of_boot\":2,\"lost\":[[301,304]]")), What::SequenceGap, Some(300));
-    assert_found(of(&recovery(",\"of_boot\":1,\"lost\":[[300,304]]")), What::NotInForm, Some(301));
-    assert_found(of(&recovery(",\"of_boot\":1,\"lost\":[[301,304],[303,305]]")), What::NotInForm, Some(301));
+    // It may name what is there: the journal's frame of an outcome may be damaged after it was sealed with its request.
+    of(&recovery(",\"of_boot\":1,\"lost\":[[300,304],[303,305]]")).unwrap();
 }
 
 #[test]
