@@ -31,6 +31,7 @@ bench-audit: setup-bench
 # print figures; half an hour in all.
 soak: setup-test
 	SEKISHO_SOAK=1 $(CARGO) test --workspace --test e2e --no-fail-fast -- --nocapture --test-threads 1 durability faults floods
+	SEKISHO_SOAK=1 $(CARGO) test --workspace --test nth_failure -- --nocapture
 
 # Looks for inputs that break a property of tests/properties, each target FUZZ_SECONDS long, from the kept inputs on. What
 # it finds lies in fuzz/artifacts; once mended, it is kept below fuzz/seeds, where `make test` holds it too. At first all

@@ -52,13 +52,23 @@ pub(crate) trait SegmentFile: Send + Debug {
 /// The journal's folder is ours while this lives.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: Option<File>,
+    file: Option<File>,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Said, not left to the closing: a child that was just forked and has not become another program yet holds the
+        // file open, too.
+        if let Some(file) = &self.file {
+            let _ = flock(file, FlockOperation::Unlock);
+        }
+    }
 }
 
 impl Lock {
     #[cfg(test)]
     pub(crate) const fn none() -> Self {
-        Self { _file: None }
+        Self { file: None }
     }
 }
 
@@ -85,7 +95,7 @@ impl Disk for FileSystem {
             .open(&path)
             .map_err(AuditError::io("could not open", &path))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Lock { _file: Some(file) }),
+            Ok(()) => Ok(Lock { file: Some(file) }),
             Err(Errno::WOULDBLOCK) => Err(AuditError::Locked(dir.to_owned())),
             Err(errno) => Err(AuditError::io("could not lock", &path)(errno.into())),
         }

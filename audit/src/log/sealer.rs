@@ -118,7 +118,12 @@ fn plan_path(audit: &Path) -> PathBuf {
 /// # Errors
 /// The file can't be read.
 pub fn sealed_to(audit: &Path) -> Result<Position, AuditError> {
-    let sealed = read_plan(&OnDisk, audit)?.map(|plan| plan.after).unwrap_or_default();
+    sealed_in(&OnDisk, audit)
+}
+
+/// [`sealed_to`] through these files.
+pub(super) fn sealed_in(files: &dyn Files, audit: &Path) -> Result<Position, AuditError> {
+    let sealed = read_plan(files, audit)?.map(|plan| plan.after).unwrap_or_default();
     Ok(Position { boot: sealed.boot, seq: sealed.next_seq })
 }
 

@@ -12,7 +12,7 @@ use vocabulary::Timestamp;
 use super::files::{Files, OnDisk};
 use super::leaf;
 use super::note::{Checkpoint, SigningKey};
-use super::sealer::{Parts, SealOptions, Work, journal_dir, log_dir};
+use super::sealer::{Parts, SealOptions, Work, journal_dir, log_dir, sealed_in};
 use super::simulated::{Failing, Simulated};
 use super::tiles::{LogFolder, tile_path};
 use super::tree::{Hash, TILE_WIDTH};
@@ -395,7 +395,8 @@ proptest! {
                 }
                 Step::Reopen => {
                     journal.close().unwrap();
-                    journal = Journal::open(&journal_dir(dir.path()), small()).unwrap().0;
+                    let sealed = sealed_in(&*files, dir.path()).unwrap();
+                    journal = Journal::open(&journal_dir(dir.path()), Options { sealed, ..small() }).unwrap().0;
                 }
             }
         }
