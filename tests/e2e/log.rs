@@ -1,7 +1,7 @@
 //! The log that outsiders verify: what the gate sealed, checked by a program that shares nothing with it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use crate::harness::{Gate, eventually, free_port, run};
 
@@ -147,6 +147,16 @@ fn promise_6_an_older_state_put_back_is_found_out() {
     });
 }
 
+/// A process that ends with this.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// The folder behind an ordinary web server, as `deploy/` configures it, read by C2SP's paths.
 #[test]
 fn the_folder_is_served_by_nginx_as_it_lies() {
@@ -172,13 +182,17 @@ fn the_folder_is_served_by_nginx_as_it_lies() {
         std::fs::write(
             &conf,
             format!(
-                "daemon off; pid {0}/pid; error_log stderr; events {{}}\n\
+                "daemon off; master_process off; pid {0}/pid; error_log {0}/error.log; events {{}}\n\
                  http {{ access_log off; server {{ listen 127.0.0.1:{port};\n{locations}\n}} }}\n",
                 text(folder.path())
             ),
         )
         .unwrap();
-        let mut nginx = Command::new("nginx").args(["-p", text(folder.path()), "-c", text(&conf)]).spawn().unwrap();
+        // One process, which ends with the test, and holds nothing open of what the test was given.
+        let mut nginx = Command::new("nginx");
+        nginx.args(["-p", text(folder.path()), "-e", "stderr", "-c", text(&conf)]);
+        nginx.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let nginx = Ended(nginx.spawn().unwrap());
         let fetch = |path: &str| {
             let url = format!("http://127.0.0.1:{port}/audit/{path}");
             let output =
@@ -198,8 +212,7 @@ fn the_folder_is_served_by_nginx_as_it_lies() {
             .unwrap();
         let bundle = fetch(&format!("tile/entries/000.p/{size}")).unwrap();
         let tile = fetch(&format!("tile/0/000.p/{size}")).unwrap();
-        nginx.kill().unwrap();
-        nginx.wait().unwrap();
+        drop(nginx);
         let head = String::from_utf8_lossy(&bundle);
         assert!(head.contains("Content-Encoding: gzip") && head.contains("{\"v\":1,\"boot\":1,\"seq\":1,"), "{head}");
         let body = tile.len() - (tile.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4);
