@@ -266,7 +266,7 @@ fn used(setting: &Setting, peer: &Peer, requests: usize, round: usize) -> Result
     let effort = Effort { requests, idle_connections: 0 };
     let run = measure::load(setting, peer, Mode::H1, effort, round)?;
     // What it still has to seal belongs to these requests: until its thread has rested for some seconds.
-    // One that can't seal tries again every few seconds and never rests; what that costs is taken off.
+    // One that can't seal tries again every few seconds and may never rest; its thread's time is taken off anyway.
     let mut last = (thread_ns(&pids, "audit-sealer")?, Instant::now());
     let began = Instant::now();
     while last.1.elapsed() < Duration::from_secs(7) && began.elapsed() < Duration::from_secs(30) {
