@@ -3,7 +3,8 @@
 //!
 //! | step | calls, in this order | what holds afterwards, power loss included |
 //! |---|---|---|
-//! | write | `unlink` of a left-over, `open(O_CREAT\|O_EXCL)`, `write`, `fsync` | the temporary file's content, under a name that nobody reads |
+//! | write | `unlink` of a left-over, `open(O_CREAT\|O_EXCL)`, `write` | nothing; after `kill -9`, the temporary file's content, under a name that nobody reads |
+//! | sync files | `fsync` of each; of very many, `syncfs` | their content |
 //! | rename | `rename` | nothing yet; after `kill -9` of the process, the new name |
 //! | sync folder | `fsync` of the folder | names in it |
 //! | make folder | `mkdir`, `fsync` of its parent | the folder |
@@ -15,13 +16,28 @@ use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use rustix::fs::syncfs;
+
+/// From so many files on, the file system is synchronised instead of each of them, which costs a fraction: journals that
+/// had to wait are long. A busy gate's batch stays below it, and so doesn't wait for what others wrote to the disk.
+const VERY_MANY: usize = 64;
+
+/// What `syncfs` is called on. Opened before the files are written: it tells of what failed since.
+#[derive(Debug, Default)]
+pub(crate) struct Barrier(Option<File>);
 
 /// The steps above. There are two of these: the file system, and one in the tests that fails and loses power.
 pub(crate) trait Files: Send + Sync + Debug {
     /// None: it is not there.
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>>;
     fn write(&self, path: &Path, content: &[u8]) -> io::Result<()>;
+    /// Before files below this folder are written.
+    fn barrier(&self, dir: &Path) -> io::Result<Barrier>;
+    /// Files that were written since.
+    fn sync_files(&self, barrier: &Barrier, paths: &[PathBuf]) -> io::Result<()>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn sync_folder(&self, dir: &Path) -> io::Result<()>;
     /// One folder, whose parent is there; it may be there itself.
@@ -48,8 +64,19 @@ impl Files for OnDisk {
         // Never again a file whose synchronisation failed: the kernel may call the next one a success.
         found(fs::remove_file(path))?;
         let mut file = OpenOptions::new().create_new(true).write(true).mode(FILE_MODE).open(path)?;
-        file.write_all(content)?;
-        file.sync_all()
+        file.write_all(content)
+    }
+
+    fn barrier(&self, dir: &Path) -> io::Result<Barrier> {
+        if syncfs_tells_failures() { File::open(dir).map(|dir| Barrier(Some(dir))) } else { Ok(Barrier::default()) }
+    }
+
+    fn sync_files(&self, barrier: &Barrier, paths: &[PathBuf]) -> io::Result<()> {
+        match &barrier.0 {
+            Some(dir) if paths.len() >= VERY_MANY => Ok(syncfs(dir)?),
+            // Its kernel tells who opens a file anew of a failure that nobody was told of.
+            _ => paths.iter().try_for_each(|path| File::open(path)?.sync_all()),
+        }
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -82,6 +109,18 @@ impl Files for OnDisk {
         let listed = found(fs::read_dir(dir))?.into_iter().flatten();
         listed.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
     }
+}
+
+/// Linux does so from 5.8 on (syncfs(2), "Errors").
+fn syncfs_tells_failures() -> bool {
+    static TELLS: OnceLock<bool> = OnceLock::new();
+    *TELLS.get_or_init(|| {
+        let system = rustix::system::uname();
+        let release = system.release().to_string_lossy();
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
+        let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        system.sysname().to_bytes() == b"Linux" && version >= (5, 8)
+    })
 }
 
 fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {

@@ -89,7 +89,11 @@ pub(super) fn write(files: &dyn Files, audit: &Path, plan: &Plan) -> Result<(), 
     let temporary = path.with_added_extension("tmp");
     let bytes = serde_json::to_vec(plan).map_err(|error| AuditError::log(&path, error))?;
     let written = files
-        .write(&temporary, &bytes)
+        .barrier(audit)
+        .and_then(|barrier| {
+            files.write(&temporary, &bytes)?;
+            files.sync_files(&barrier, std::slice::from_ref(&temporary))
+        })
         .and_then(|()| files.rename(&temporary, &path))
         .and_then(|()| files.sync_folder(audit));
     written.map_err(AuditError::io("could not write", &path))

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::files::{Files, OnDisk};
+use super::files::{Barrier, Files, OnDisk};
 
 /// What happens to the step that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(crate) enum Failing {
 struct State {
     /// As the process sees it.
     names: BTreeMap<PathBuf, Vec<u8>>,
+    /// Written and not synchronised: power loss would leave anything of it, so it must not get its name.
+    dirty: BTreeSet<PathBuf>,
     /// What power loss leaves of it for certain.
     durable: BTreeMap<PathBuf, Vec<u8>>,
     folders: BTreeSet<PathBuf>,
@@ -122,12 +124,22 @@ impl Files for Simulated {
                 "{path:?}"
             );
             state.names.insert(path.to_owned(), content.to_vec());
+            state.dirty.insert(path.to_owned());
         })
+    }
+
+    fn barrier(&self, _: &Path) -> io::Result<Barrier> {
+        Ok(Barrier::default())
+    }
+
+    fn sync_files(&self, _: &Barrier, paths: &[PathBuf]) -> io::Result<()> {
+        self.step(|state| paths.iter().for_each(|path| assert!(state.dirty.remove(path))))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.step(|state| {
             let content = state.names.remove(from).unwrap();
+            assert!(!state.dirty.contains(from), "{from:?} is not on the disk");
             if to.ends_with("log/checkpoint") {
                 state.checkpoints.insert(String::from_utf8(content.clone()).unwrap());
             }

@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use bytes::{Bytes, BytesMut};
+
 use super::leaf::{self, Ending};
 use super::plan::{Cursor, End, Plan};
 use crate::journal::frame::{self, Frame, FrameKind, SEGMENT_HEADER, SegmentHeader};
@@ -20,9 +22,10 @@ const MANY: usize = 1 << 17;
 #[derive(Debug)]
 pub(crate) struct Item {
     pub(crate) position: Position,
-    payload: Vec<u8>,
+    /// A part of what was read at once, as are outcomes: nothing is copied on the way to the leaf.
+    payload: Bytes,
     end: End,
-    outcome: Vec<u8>,
+    outcome: Bytes,
 }
 
 impl Item {
@@ -50,13 +53,13 @@ enum Slot {
     /// Not read yet, or lost.
     Missing,
     Record {
-        payload: Vec<u8>,
+        payload: Bytes,
         /// It is a request, and its outcome has not come: since when it waits.
         waits: Option<Instant>,
-        outcome: Option<(u64, Vec<u8>)>,
+        outcome: Option<(u64, Bytes)>,
     },
     /// An outcome whose record was sealed without it.
-    Outcome(Vec<u8>),
+    Outcome(Bytes),
     /// An outcome that stands in its record's leaf.
     Merged,
 }
@@ -89,7 +92,8 @@ pub(crate) struct Source {
     closed: bool,
     /// Numbers that are missing were passed over, and the record of their loss, the next boot's first, was not taken yet.
     in_gap: bool,
-    chunk: Vec<u8>,
+    /// Room for what is read next.
+    chunk: BytesMut,
     merged: Cursor,
 }
 
@@ -107,7 +111,7 @@ impl Source {
             ended: false,
             closed: false,
             in_gap: false,
-            chunk: Vec::new(),
+            chunk: BytesMut::new(),
             merged: cursor.clone(),
         }
     }
@@ -167,7 +171,7 @@ impl Source {
                 }
                 Slot::Merged => None,
                 Slot::Outcome(payload) => {
-                    Some(Item { position, payload: std::mem::take(payload), end: End::Open, outcome: Vec::new() })
+                    Some(Item { position, payload: std::mem::take(payload), end: End::Open, outcome: Bytes::new() })
                 }
                 Slot::Record { waits: Some(since), .. }
                     if !self.ended && !self.closed && !crowded && since.elapsed() < self.patience =>
@@ -181,9 +185,9 @@ impl Source {
                             && waits.is_some()
                             && leaf::is_permitted_request(payload) =>
                         {
-                            (End::Unknown, Vec::new())
+                            (End::Unknown, Bytes::new())
                         }
-                        None => (End::Open, Vec::new()),
+                        None => (End::Open, Bytes::new()),
                     };
                     Some(Item { position, payload: std::mem::take(payload), end, outcome })
                 }
@@ -234,7 +238,7 @@ impl Source {
                 (seq == wanted).then(|| Item { position, payload: std::mem::take(payload), end, outcome })
             }
             (Slot::Record { payload, .. } | Slot::Outcome(payload), _) => {
-                Some(Item { position, payload: std::mem::take(payload), end, outcome: Vec::new() })
+                Some(Item { position, payload: std::mem::take(payload), end, outcome: Bytes::new() })
             }
             (Slot::Missing | Slot::Merged, _) => None,
         }
@@ -294,22 +298,21 @@ impl Source {
         let limit = if boot == live.boot { live.seq } else { u64::MAX };
         let failed = AuditError::io("could not read", &path);
         let Some((open, header)) = open(&path)? else { return Ok(true) };
-        let mut chunk = std::mem::take(&mut self.chunk);
         let mut read_all = true;
         let result = loop {
-            let read = match read_at(&open, &mut chunk, self.at) {
-                Ok(read) => read,
+            let chunk = match read_at(&open, &mut self.chunk, self.at) {
+                Ok(chunk) => chunk,
                 Err(error) => break Err(failed(error)),
             };
             let mut used = 0;
             let mut stopped = false;
-            while let Some(frame) = frame::read(&chunk[..read], &header, used) {
+            while let Some(frame) = frame::read(&chunk, &header, used) {
                 if frame.kind.is_numbered() && (frame.seq > limit || self.slots.len() >= MANY) {
                     stopped = true;
                     break;
                 }
                 used = frame.span.end;
-                self.accept(&frame, frame.payload(&chunk[..read]), now);
+                self.accept(&frame, &chunk, now);
             }
             self.at += used;
             if stopped {
@@ -320,7 +323,7 @@ impl Source {
                 continue;
             }
             // A damaged place of a file that is not written any more: what follows it is good all the same.
-            if complete && !frame::is_unused(&chunk[..read], 0) {
+            if complete && !frame::is_unused(&chunk, 0) {
                 let rest = match std::fs::read(&path) {
                     Ok(rest) => rest,
                     Err(error) => break Err(failed(error)),
@@ -332,11 +335,10 @@ impl Source {
             }
             break Ok(());
         };
-        self.chunk = chunk;
         result.map(|()| read_all)
     }
 
-    fn accept(&mut self, frame: &Frame, payload: &[u8], now: Instant) {
+    fn accept(&mut self, frame: &Frame, chunk: &Bytes, now: Instant) {
         if let Some(file) = self.files.back_mut().filter(|_| frame.kind.is_numbered()) {
             file.highest = file.highest.max(frame.seq);
         }
@@ -353,11 +355,12 @@ impl Source {
         if !matches!(self.slots.get(place), Some(Slot::Missing)) {
             return;
         }
+        let payload = chunk.slice_ref(frame.payload(chunk));
         let slot = match frame.kind {
             FrameKind::Outcome => self.outcome(frame.seq, payload),
             _ => {
-                let waits = leaf::is_request(payload).then_some(now);
-                Slot::Record { payload: payload.to_vec(), waits, outcome: None }
+                let waits = leaf::is_request(&payload).then_some(now);
+                Slot::Record { payload, waits, outcome: None }
             }
         };
         if let Some(held) = self.slots.get_mut(place) {
@@ -366,19 +369,19 @@ impl Source {
     }
 
     /// Gives an outcome to its record, if that is not sealed yet.
-    fn outcome(&mut self, seq: u64, payload: &[u8]) -> Slot {
+    fn outcome(&mut self, seq: u64, payload: Bytes) -> Slot {
         if self.boot == self.merged.boot && self.merged.merged.contains(&seq) {
             return Slot::Merged;
         }
-        let of = leaf::Outcome::read(payload).map(|outcome| outcome.of).filter(|of| of.boot == self.boot);
+        let of = leaf::Outcome::read(&payload).map(|outcome| outcome.of).filter(|of| of.boot == self.boot);
         let place = of.and_then(|of| usize::try_from(of.seq.checked_sub(self.first)?).ok());
         match place.and_then(|place| self.slots.get_mut(place)) {
             Some(Slot::Record { waits: waits @ Some(_), outcome, .. }) => {
                 *waits = None;
-                *outcome = Some((seq, payload.to_vec()));
+                *outcome = Some((seq, payload));
                 Slot::Merged
             }
-            _ => Slot::Outcome(payload.to_vec()),
+            _ => Slot::Outcome(payload),
         }
     }
 }
@@ -403,9 +406,15 @@ fn begun(path: &Path) -> Result<bool, AuditError> {
     Ok(frame::read(&bytes[..read], &header, 0).is_some())
 }
 
-fn read_at(file: &File, into: &mut Vec<u8>, at: usize) -> io::Result<usize> {
-    into.resize(CHUNK, 0);
-    read_part(file, into, at)
+/// Reads what stands from `at` on, up to [`CHUNK`].
+fn read_at(file: &File, room: &mut BytesMut, at: usize) -> io::Result<Bytes> {
+    room.clear();
+    room.reserve(CHUNK);
+    room.resize(CHUNK, 0);
+    let read = read_part(file, room, at)?;
+    let chunk = room.split_to(read);
+    // The few records that come in quiet hours must not hold so much room each.
+    if read < CHUNK / 16 { Ok(Bytes::copy_from_slice(&chunk)) } else { Ok(chunk.freeze()) }
 }
 
 /// Reads until the buffer is full or the file ends.

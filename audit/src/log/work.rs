@@ -89,18 +89,20 @@ struct Leaves {
 
 impl Leaves {
     fn compose(&mut self, items: &[Item]) {
-        self.clear();
+        self.bytes.clear();
+        self.ends.clear();
         for item in items {
             item.compose(&mut self.bytes);
             self.ends.push(self.bytes.len());
         }
     }
 
-    fn clear(&mut self) {
+    /// Lets go of them, but for room for as many.
+    fn let_go(&mut self) {
+        let used = self.bytes.len();
         self.bytes.clear();
+        self.bytes.shrink_to(2 * used);
         self.ends.clear();
-        // What once was long to seal need not stay.
-        self.bytes.shrink_to(1 << 20);
     }
 
     fn iter(&self) -> impl Iterator<Item = &[u8]> {
@@ -214,7 +216,7 @@ impl Work {
         let size = self.writer.size();
         let first = size - self.newest.ends.len() as u64;
         let behind = indexing.keep_up(&log, size, first, self.newest.iter());
-        self.newest.clear();
+        self.newest.let_go();
         behind
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::Files;
+use super::files::{Barrier, Files};
 use super::note::{Checkpoint, SigningKey};
 use super::tiles::{Bundle, bundle_path, encode_tile, tile_path};
 use super::tree::{Edge, FullTile, Hash, TILE_WIDTH};
@@ -25,10 +25,14 @@ pub(crate) struct Writer {
     folders: HashSet<PathBuf>,
 }
 
-/// A file on its way to its name.
+/// Files on their way to their names.
 struct Pending {
-    temporary: PathBuf,
-    path: PathBuf,
+    barrier: Barrier,
+    /// Under names that nobody reads. `[n]` will be `paths[n]`.
+    temporary: Vec<PathBuf>,
+    paths: Vec<PathBuf>,
+    /// Have their names already, but these may not be on the disk yet.
+    named: Vec<PathBuf>,
 }
 
 impl Writer {
@@ -61,7 +65,7 @@ impl Writer {
 
     /// Adds leaves and signs the tree with them. Afterwards all of it is on the disk.
     pub(crate) fn add<'l>(&mut self, leaves: impl Iterator<Item = &'l [u8]>) -> Result<&Checkpoint, AuditError> {
-        let mut pending = Vec::new();
+        let mut pending = self.pending()?;
         let mut full = Vec::new();
         let mut finished: Vec<PathBuf> = Vec::new();
         for leaf in leaves {
@@ -97,16 +101,16 @@ impl Writer {
 
     /// Writes a file that never changes, unless it is there; then it must be the same.
     pub(crate) fn keep(&mut self, name: &str, content: &[u8]) -> Result<(), AuditError> {
-        let mut pending = Vec::new();
+        let mut pending = self.pending()?;
         self.write(name, content, |found| found == content, &mut pending)?;
         self.settle(pending)
     }
 
     /// Replaces a small file as a whole.
     pub(crate) fn replace(&mut self, name: &str, content: &[u8]) -> Result<(), AuditError> {
-        let path = self.dir.join(name);
-        let pending = self.prepare(path, content)?;
-        self.settle(vec![pending])
+        let mut pending = self.pending()?;
+        self.prepare(self.dir.join(name), content, &mut pending)?;
+        self.settle(pending)
     }
 
     fn read_checkpoint(&self) -> Result<Option<Checkpoint>, AuditError> {
@@ -191,7 +195,7 @@ impl Writer {
         if text.len() == known { Ok(()) } else { self.replace("log.vkey", text.as_bytes()) }
     }
 
-    fn bundle(&mut self, bundle: &Bundle, pending: &mut Vec<Pending>) -> Result<(), AuditError> {
+    fn bundle(&mut self, bundle: &Bundle, pending: &mut Pending) -> Result<(), AuditError> {
         let (index, width) = (bundle.first() / TILE_WIDTH, bundle.len() as u64);
         let name = bundle_path(index, width);
         let path = self.dir.join(&name);
@@ -202,7 +206,7 @@ impl Writer {
         self.write(&name, &content, same, pending)
     }
 
-    fn tile(&mut self, name: &str, hashes: &[Hash], pending: &mut Vec<Pending>) -> Result<(), AuditError> {
+    fn tile(&mut self, name: &str, hashes: &[Hash], pending: &mut Pending) -> Result<(), AuditError> {
         let content = encode_tile(hashes);
         self.write(name, &content, |found| found == content, pending)
     }
@@ -212,45 +216,47 @@ impl Writer {
         name: &str,
         content: &[u8],
         same: impl Fn(&[u8]) -> bool,
-        pending: &mut Vec<Pending>,
+        pending: &mut Pending,
     ) -> Result<(), AuditError> {
         let path = self.dir.join(name);
         match self.files.read(&path).map_err(AuditError::io("could not read", &path))? {
             Some(found) if same(&found) => {
-                // It is whole, but its name may not be on the disk yet.
-                pending.push(Pending { temporary: PathBuf::new(), path });
+                pending.named.push(path);
                 Ok(())
             }
             Some(_) => Err(AuditError::log(&path, "it is there already and holds something else: it was changed")),
-            None => {
-                let prepared = self.prepare(path, content)?;
-                pending.push(prepared);
-                Ok(())
-            }
+            None => self.prepare(path, content, pending),
         }
     }
 
-    /// Writes a file's content to the disk, under a name that nobody reads.
-    fn prepare(&mut self, path: PathBuf, content: &[u8]) -> Result<Pending, AuditError> {
+    fn pending(&self) -> Result<Pending, AuditError> {
+        let barrier = self.files.barrier(&self.dir).map_err(AuditError::io("could not open", &self.dir))?;
+        Ok(Pending { barrier, temporary: Vec::new(), paths: Vec::new(), named: Vec::new() })
+    }
+
+    /// Writes a file's content, under a name that nobody reads.
+    fn prepare(&mut self, path: PathBuf, content: &[u8], pending: &mut Pending) -> Result<(), AuditError> {
         if let Some(folder) = path.parent() {
             self.folder(folder)?;
         }
         let temporary = path.with_added_extension("tmp");
         self.files.write(&temporary, content).map_err(AuditError::io("could not write", &temporary))?;
-        Ok(Pending { temporary, path })
+        pending.temporary.push(temporary);
+        pending.paths.push(path);
+        Ok(())
     }
 
-    /// Gives files their names, and brings the names to the disk.
-    fn settle(&self, pending: Vec<Pending>) -> Result<(), AuditError> {
-        let mut folders = BTreeSet::new();
-        for Pending { temporary, path } in pending {
-            if !temporary.as_os_str().is_empty() {
-                self.files.rename(&temporary, &path).map_err(AuditError::io("could not rename to", &path))?;
-            }
-            folders.extend(path.parent().map(Path::to_owned));
+    /// Brings files to the disk, gives them their names, and brings the names to the disk.
+    fn settle(&self, pending: Pending) -> Result<(), AuditError> {
+        let Pending { barrier, temporary, paths, named } = pending;
+        let synchronised = self.files.sync_files(&barrier, &temporary);
+        synchronised.map_err(AuditError::io("could not synchronise files below", &self.dir))?;
+        for (temporary, path) in temporary.iter().zip(&paths) {
+            self.files.rename(temporary, path).map_err(AuditError::io("could not rename to", path))?;
         }
+        let folders: BTreeSet<_> = paths.iter().chain(&named).filter_map(|path| path.parent()).collect();
         for folder in folders {
-            self.files.sync_folder(&folder).map_err(AuditError::io("could not synchronise", &folder))?;
+            self.files.sync_folder(folder).map_err(AuditError::io("could not synchronise", folder))?;
         }
         Ok(())
     }
