@@ -45,7 +45,7 @@ pub use log::sealer::{SealOptions, SealStats, Sealer, sealed_to};
 pub use log::tiles::{Bundle, LogFolder, TileHashes};
 pub use log::tree::{Hash, TILE_WIDTH};
 pub use record::{
-    Aggregate, Change, ClockAccepted, Decision, End, Heartbeat, Outcome, Reading, Record, Recovered, Reload, Request,
-    RequestIntent, Retention, SignIn, SignInResult, SignOut, Start, Stop,
+    Aggregate, Change, ClockAccepted, Decision, End, Heartbeat, Login, LoginEnd, LoginResult, Outcome, Reading, Record,
+    Recovered, Reload, Request, RequestIntent, Retention, SignIn, SignInResult, SignOut, Start, Stop,
 };
 pub use strangers::{Admit, StrangerLimits, Strangers};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use vocabulary::{Action, AppId, DeviceId, PersonId, Reason, RuleName, SessionId, Timestamp, Zone};
 
-use crate::{Decision, End, Entry, Position, Record, Request, SignInResult};
+use crate::{Decision, End, Entry, LoginResult, Position, Record, Request, SignInResult};
 
 /// Which records to read. Everything that is given must fit.
 ///
@@ -153,6 +153,7 @@ impl Entry {
                     })
             }
             Record::SignIn(sign_in) => !matches!(sign_in.result, SignInResult::Ok | SignInResult::SecondFactor),
+            Record::Login(login) => login.result == LoginResult::Failed,
             _ => false,
         }
     }
@@ -165,6 +166,8 @@ impl Record {
             Self::Request(request) => request.person.as_ref() == Some(person),
             Self::SignIn(sign_in) => sign_in.person.as_ref() == Some(person),
             Self::SignOut(sign_out) => sign_out.person == *person,
+            Self::Login(login) => login.person.as_ref() == Some(person),
+            Self::LoginEnd(end) => end.person.as_ref() == Some(person),
             Self::Change(change) => change.by == person.as_str() || change.subject == person.as_str(),
             Self::Reading(reading) => reading.by == person.as_str(),
             Self::ClockAccepted(accepted) => accepted.by == person.as_str(),
@@ -177,6 +180,7 @@ impl Record {
             Self::Request(request) => request.session.as_ref(),
             Self::SignIn(sign_in) => sign_in.session.as_ref(),
             Self::SignOut(sign_out) => Some(&sign_out.session),
+            Self::Login(login) => login.session.as_ref(),
             _ => None,
         }
     }
@@ -185,6 +189,7 @@ impl Record {
         match self {
             Self::Request(request) => net.contains(&request.source.to_canonical()),
             Self::SignIn(sign_in) => net.contains(&sign_in.source.to_canonical()),
+            Self::Login(login) => net.contains(&login.source.to_canonical()),
             Self::SignOut(sign_out) => sign_out.source.is_some_and(|source| net.contains(&source.to_canonical())),
             Self::Aggregate(counted) => counted.source.as_deref().is_some_and(|source| source_lies_in(source, net)),
             _ => false,

@@ -99,6 +99,22 @@ fn line(entry: &Entry, zone: &Zone) -> Vec<String> {
             ]
         }
         Record::SignOut(out) => vec![out.person.to_string(), out.cause.clone()],
+        Record::Login(login) => vec![
+            or_dash(login.person.as_ref().map(PersonId::as_str)),
+            login.app.to_string(),
+            login.result.as_str().to_owned(),
+            or_dash(login.cause.as_deref()),
+            or_dash(login.saas_id.as_deref()),
+            login.source.to_string(),
+            or_dash(login.device.as_ref().map(vocabulary::DeviceId::as_str)),
+        ],
+        Record::LoginEnd(end) => vec![
+            or_dash(end.person.as_ref().map(PersonId::as_str)),
+            end.app.to_string(),
+            end.login.to_string(),
+            end.cause.clone(),
+            zone.display(end.ended),
+        ],
         Record::Change(change) => vec![change.by.clone(), change.what.clone(), change.subject.clone()],
         Record::Reading(reading) => {
             let filter = reading.filter.iter().map(|(key, value)| match value.as_str() {
@@ -158,6 +174,8 @@ mod tests {
         let sign_in = SignIn {
             result: SignInResult::NotAllowed,
             reason: Some(Reason::StaffRetired),
+            name: None,
+            facility: None,
             person: Some(tanaka.clone()),
             provider: "staff".to_owned(),
             account: None,

@@ -93,6 +93,9 @@ pub(super) async fn intent(
         http: if connection.http2 { "2" } else { "1.1" },
         user_agent: headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok()),
         navigation: exchange.navigation,
+        operation: None,
+        subject: None,
+        login: None,
     };
     let began = std::time::Instant::now();
     let recorded = match countable {
@@ -199,6 +202,8 @@ impl SignInRecorder {
             result,
             reason,
             person,
+            name: None,
+            facility: None,
             provider: self.provider.clone(),
             account: None,
             cause: None,
