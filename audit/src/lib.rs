@@ -26,7 +26,10 @@ mod strangers;
 pub use document::{AuditDocument, Durability, Size, SizeError, StrangersDocument};
 pub use error::{AuditError, Unavailable};
 pub use history::filter::{Filter, PathPattern};
-pub use history::{Entries, History, Leaves, Query, Sort};
+pub use history::{
+    AppLogin, Called, Coverage, Entries, Happening, History, Leaves, Logins, Moment, NamesThen, Query, SaasAccount,
+    SharedIds, Sort, Step, Steps, Unnamed, Use,
+};
 pub use index::Index;
 pub use journal::follow::Follow;
 #[doc(hidden)]
