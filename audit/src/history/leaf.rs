@@ -101,9 +101,15 @@ mod tests {
     #[test]
     fn a_rare_kind_reads_the_same_on_both_ways() {
         let fields = [
-            ("login", r#""app":"kaipoke","result":"ok","login":"l-1","request":[1,7],"saas_id":"a\"b","person":"sato","source":"192.0.2.1","inside":true,"later":{"x":[1]}"#),
+            (
+                "login",
+                r#""app":"kaipoke","result":"ok","login":"l-1","request":[1,7],"saas_id":"a\"b","person":"sato","source":"192.0.2.1","inside":true,"later":{"x":[1]}"#,
+            ),
             ("login-end", r#""app":"kaipoke","login":"l-1","person":"sato","cause":"idle","ended":5,"requests":3"#),
-            ("sign-in", r#""result":"wrong","person":"sato","provider":"staff","factors":1,"source":"::1","inside":false"#),
+            (
+                "sign-in",
+                r#""result":"wrong","person":"sato","provider":"staff","factors":1,"source":"::1","inside":false"#,
+            ),
             ("sign-out", r#""person":"sato","session":"s-1","cause":"idle""#),
             ("change", r#""by":"os:0","channel":"offline","what":"staff-locked","subject":"sato","details":{"a":1}"#),
         ];

@@ -13,8 +13,8 @@
 //! The index says where to look; the log says what is there. Without an index, or with one that can't be used, the log is
 //! read from end to end.
 
-pub(crate) mod filter;
 mod coverage;
+pub(crate) mod filter;
 mod leaf;
 mod leaves;
 mod logins;
@@ -25,6 +25,8 @@ mod sort;
 mod step;
 mod timeline;
 
+#[cfg(test)]
+mod histories_tests;
 #[cfg(test)]
 mod measure;
 #[cfg(test)]

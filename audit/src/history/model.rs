@@ -16,8 +16,7 @@ use crate::{Decision, Entry, Filter, Index, LoginResult, PathPattern, Position, 
 pub(crate) const PEOPLE: [&str; 4] = ["sato", "0012", "佐藤.花子", "suzuki"];
 const PATHS: [&str; 6] = ["/", "/residents/1", "/residents/2?tab=*", "/a\\\"b", "/export/*.csv", "/あ"];
 const SOURCES: [&str; 5] = ["192.0.2.1", "192.0.2.77", "198.51.100.9", "2001:db8::1", "2001:db8:0:1::2"];
-const KINDS: [&str; 8] =
-    ["request", "sign-in", "sign-out", "login", "login-end", "change", "aggregate", "vote"];
+const KINDS: [&str; 8] = ["request", "sign-in", "sign-out", "login", "login-end", "change", "aggregate", "vote"];
 const SUBJECTS: [&str; 4] = ["resident/1234", "resident/7", "staff/sato", "利用者/あ"];
 /// Shortly before a month ends in Tokyo.
 const START: i64 = 1_793_458_700_000_000;

@@ -163,7 +163,11 @@ impl Sealed {
                 let kept = search.kept(range, ascending, self.batch).map_err(AuditError::index(path))?;
                 let done = match kept.last() {
                     Some((last, _)) if kept.len() == self.batch => {
-                        if ascending { range.start..last + 1 } else { *last..range.end }
+                        if ascending {
+                            range.start..last + 1
+                        } else {
+                            *last..range.end
+                        }
                     }
                     _ => range.clone(),
                 };

@@ -102,8 +102,7 @@ impl Step {
             self.decision = Decision::Deny;
         }
         let went_wrong = matches!(outcome.end, End::UpstreamFailed | End::Refused);
-        self.failed |= self.decision == Decision::Deny
-            || went_wrong
-            || outcome.status.is_some_and(|status| status >= 400);
+        self.failed |=
+            self.decision == Decision::Deny || went_wrong || outcome.status.is_some_and(|status| status >= 400);
     }
 }

@@ -27,11 +27,21 @@ pub enum Happening {
     /// Something was done to the person, or the person changed something.
     Change(Change),
     /// An operation, or a request that was refused; the same one, several times in a row, is told once, by its first.
-    Operation { step: Box<Step>, times: u64, last: Timestamp },
+    Operation {
+        step: Box<Step>,
+        times: u64,
+        last: Timestamp,
+    },
     /// Requests in a row that no recipe names.
-    Unnamed { app: Option<Arc<str>>, requests: u64, last: Timestamp },
+    Unnamed {
+        app: Option<Arc<str>>,
+        requests: u64,
+        last: Timestamp,
+    },
     /// More than a quarter of an hour without a request while signed in.
-    Gap { until: Timestamp },
+    Gap {
+        until: Timestamp,
+    },
 }
 
 impl History {

@@ -327,7 +327,8 @@ mod tests {
 
     #[test]
     fn what_was_done_to_whom_is_read_and_a_login_fails_in_its_own_words() {
-        let leaf = r#"{"kind":"request","method":"POST","operation":"care-plan","subject":"resident/1234","outcome":{}}"#;
+        let leaf =
+            r#"{"kind":"request","method":"POST","operation":"care-plan","subject":"resident/1234","outcome":{}}"#;
         let row = Row::read(leaf.as_bytes());
         let text = |column| row.text(column).unwrap();
         assert_eq!((text(Column::Operation), text(Column::Subject)), ("care-plan", "resident/1234"));

@@ -314,7 +314,12 @@ impl Search {
     }
 
     /// Texts of at most so many kept leaves within `range` that may fit, the lowest or the highest ones, in that order.
-    pub(crate) fn kept(&self, range: &Range<u64>, ascending: bool, most: usize) -> rusqlite::Result<Vec<(u64, Vec<u8>)>> {
+    pub(crate) fn kept(
+        &self,
+        range: &Range<u64>,
+        ascending: bool,
+        most: usize,
+    ) -> rusqlite::Result<Vec<(u64, Vec<u8>)>> {
         match &self.kept {
             Some(wanted) if self.possible => kept::read(&self.connection, wanted, range, ascending, most),
             _ => Ok(Vec::new()),
@@ -353,7 +358,8 @@ impl Search {
             return Ok(Some(Arc::clone(text)));
         }
         let mut statement = self.connection.prepare_cached("SELECT text FROM value WHERE id = ?1")?;
-        let text: Arc<str> = statement.query_row([value], |row| row.get_ref(0)?.as_str().map(Arc::from).map_err(Into::into))?;
+        let text: Arc<str> =
+            statement.query_row([value], |row| row.get_ref(0)?.as_str().map(Arc::from).map_err(Into::into))?;
         if texts.len() >= LEADING * 16 {
             texts.clear();
         }
