@@ -109,9 +109,11 @@ fn the_index_is_measured() {
     measure("nobody", newest(Filter { person: Some("nobody".parse().unwrap()), ..Filter::default() }));
     let night = Some(Zone::named("Asia/Tokyo").unwrap());
     measure("a person's nights", newest(Filter { person: person.clone(), night, ..Filter::default() }));
-    let began = Instant::now();
-    let logins = history.logins(Query::default()).unwrap().map(Result::unwrap).count();
-    println!("all logins: {logins}, {:.2} ms", began.elapsed().as_secs_f64() * 1e3);
+    for _ in 0..200 {
+        let began = Instant::now();
+        let logins = history.logins(Query::default()).unwrap().map(Result::unwrap).count();
+        println!("all logins: {logins}, {:.2} ms", began.elapsed().as_secs_f64() * 1e3);
+    }
     let (zone, last) = (Zone::named("Asia/Tokyo").unwrap(), request_at);
     let (from, to) = (zone.day_start(zone.day_start(last).plus_secs(-1)), zone.day_start(last));
     for (_, request) in some.iter().step_by(9) {
