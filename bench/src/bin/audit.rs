@@ -26,6 +26,10 @@ use sekisho_bench::sekisho;
 use serde::Serialize;
 use vocabulary::{PersonId, Zone};
 
+/// As in the gate.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Numbers of the journal that are written before they are sealed.
 const CHUNK: usize = 400_000;
 /// What one file of the journal holds here.
