@@ -38,12 +38,13 @@ pub(super) fn read(leaf: &[u8]) -> Leaf {
 /// written as leaves are.
 fn read_rare(leaf: &[u8]) -> Option<Leaf> {
     let text = std::str::from_utf8(leaf).ok()?;
-    let (boot, rest) = text.strip_prefix("{\"v\":1,\"boot\":")?.split_once(",\"seq\":")?;
-    let (seq, rest) = rest.split_once(",\"kind\":\"")?;
-    let (kind, rest) = rest.split_once("\",\"at\":")?;
-    let (at, rest) = rest.split_once(",\"salt\":\"")?;
+    let (boot, rest) = number(text.strip_prefix("{\"v\":1,\"boot\":")?)?;
+    let (seq, rest) = number(rest.strip_prefix(",\"seq\":")?)?;
+    let (kind, rest) = rest.strip_prefix(",\"kind\":\"")?.split_once('"')?;
+    let (at, rest) = number(rest.strip_prefix(",\"at\":")?)?;
+    let rest = rest.strip_prefix(",\"salt\":\"")?;
     let (salt, rest) = (rest.get(..16)?, rest.get(16..)?.strip_prefix("\",")?);
-    if !salt.bytes().all(|byte| byte.is_ascii_hexdigit()) || rest.contains("\"outcome") {
+    if !salt.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     let fields = format!("{{{rest}");
@@ -55,9 +56,26 @@ fn read_rare(leaf: &[u8]) -> Option<Leaf> {
         "change" => Record::Change(serde_json::from_str(&fields).ok()?),
         _ => return None,
     };
+    let more = match &record {
+        Record::SignIn(fields) => &fields.more,
+        Record::SignOut(fields) => &fields.more,
+        Record::Login(fields) => &fields.more,
+        Record::LoginEnd(fields) => &fields.more,
+        Record::Change(fields) => &fields.more,
+        _ => return None,
+    };
+    // Head and outcome are no fields of a record, wherever they stand.
+    if ["v", "boot", "seq", "outcome_seq", "kind", "at", "salt", "outcome"].iter().any(|key| more.contains_key(*key)) {
+        return None;
+    }
     let position = Position { boot: boot.parse().ok()?, seq: seq.parse().ok()? };
     let at = Timestamp(at.parse().ok()?);
     Some(Leaf::Record(Box::new(Entry { position, at, salt: salt.to_owned(), record, outcome: None })))
+}
+
+fn number(text: &str) -> Option<(&str, &str)> {
+    let digits = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'-').count();
+    (digits > 0).then(|| text.split_at(digits))
 }
 
 fn read_any(leaf: &[u8]) -> Leaf {

@@ -160,21 +160,17 @@ impl Sealed {
         let ascending = self.ascending;
         match &self.stretch {
             Stretch::Index { path, search, range, .. } if !range.is_empty() && search.is_kept() => {
-                let kept = search.kept(range, ascending, self.batch).map_err(AuditError::index(path))?;
-                let done = match kept.last() {
-                    Some((last, _)) if kept.len() == self.batch => {
-                        if ascending {
-                            range.start..last + 1
-                        } else {
-                            *last..range.end
-                        }
-                    }
-                    _ => range.clone(),
+                let kept = search.kept(range, ascending, self.batch, leaf::read).map_err(AuditError::index(path))?;
+                let done = match kept.to {
+                    Some(to) if ascending => range.start..to + 1,
+                    Some(to) => to..range.end,
+                    None => range.clone(),
                 };
                 self.batch = (2 * self.batch).min(MOST_KEPT);
                 self.found = kept
-                    .iter()
-                    .filter_map(|(_, text)| match leaf::read(text) {
+                    .leaves
+                    .into_iter()
+                    .filter_map(|(_, leaf)| match leaf {
                         Leaf::Record(entry) => Some(Found::Kept(entry)),
                         Leaf::Outcome { .. } => None,
                     })

@@ -27,9 +27,9 @@ const SCHEMA: &str = "
         min_at INTEGER NOT NULL, max_at INTEGER NOT NULL);
     CREATE TABLE posting (value INTEGER NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (value, block)) WITHOUT ROWID;
     CREATE TABLE late (leaf INTEGER PRIMARY KEY, outcome INTEGER NOT NULL);
-    CREATE TABLE kept (
-        leaf INTEGER PRIMARY KEY, kind INTEGER NOT NULL, at INTEGER NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL);
-    CREATE TABLE kept_of (person INTEGER NOT NULL, leaf INTEGER NOT NULL, PRIMARY KEY (person, leaf)) WITHOUT ROWID;";
+    CREATE TABLE kept (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL);
+    CREATE TABLE kept_of (
+        person INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (person, number)) WITHOUT ROWID;";
 
 /// So many texts of one dimension are kept in memory; beyond, they are looked up in the file.
 const KEPT: usize = 1 << 16;
@@ -198,9 +198,9 @@ impl Month {
     pub(crate) fn push(&mut self, row: &Row<'_>, text: &[u8]) -> Result<(), AuditError> {
         let Self { path, .. } = self;
         let values = self.values.of_row(&self.connection, row).map_err(AuditError::index(path))?;
-        if let Some(kind) = row.text(Column::Kind).and_then(kept::bit) {
+        if let Some(kind) = row.text(Column::Kind).and_then(kept::place) {
             let people = [values[Column::Person as usize], values[Column::Subject as usize]];
-            kept::write(&self.connection, self.span.next, (kind, row.at), people, text)
+            kept::write(&self.connection, (kind, self.span.next, row.at), people, text)
                 .map_err(AuditError::index(path))?;
         }
         // A leaf whose position can't be read stands where the one before it does.

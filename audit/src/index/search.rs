@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, ffi};
 use vocabulary::Timestamp;
 
 use super::block::{Block, View};
+use super::kept::Kept;
 use super::month::{self, Span, look_up};
 use super::{COLUMNS, Column, TEXTS, block_of, flag, kept};
 use crate::history::filter::source_lies_in;
@@ -313,16 +314,18 @@ impl Search {
         self.kept.is_some()
     }
 
-    /// Texts of at most so many kept leaves within `range` that may fit, the lowest or the highest ones, in that order.
-    pub(crate) fn kept(
+    /// Kept leaves within `range` that may fit, as `take` reads their texts, the lowest or the highest ones, at most so many of
+    /// each kind.
+    pub(crate) fn kept<T>(
         &self,
         range: &Range<u64>,
         ascending: bool,
         most: usize,
-    ) -> rusqlite::Result<Vec<(u64, Vec<u8>)>> {
+        take: impl FnMut(&[u8]) -> T,
+    ) -> rusqlite::Result<Kept<T>> {
         match &self.kept {
-            Some(wanted) if self.possible => kept::read(&self.connection, wanted, range, ascending, most),
-            _ => Ok(Vec::new()),
+            Some(wanted) if self.possible => kept::read(&self.connection, wanted, range, ascending, most, take),
+            _ => Ok(Kept { leaves: Vec::new(), to: None }),
         }
     }
 
