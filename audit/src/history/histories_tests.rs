@@ -95,6 +95,28 @@ proptest! {
     }
 }
 
+#[test]
+fn kept_leaves_of_many_kinds_come_in_order_and_once() {
+    let happened = Happened::by_chance(5, 9_000);
+    let dir = tempfile::tempdir().unwrap();
+    happened.lay_out(dir.path(), (happened.len(), happened.len(), usize::MAX), 3_000);
+    let history = History::new(dir.path());
+    for kinds in [&["sign-in", "sign-out", "login", "login-end", "change"][..], &["change", "sign-in"], &["login"]] {
+        for person in [None, Some(PEOPLE[0].parse().unwrap())] {
+            let kinds = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+            let filter = Filter { kinds, person, ..Filter::default() };
+            let mut expected = happened.expected(&filter);
+            assert!(expected.len() > 60, "more than are read at once: {}", expected.len());
+            for newest_first in [false, true] {
+                let query = Query { filter: filter.clone(), newest_first, ..Query::default() };
+                let read: Vec<Entry> = history.read(query).unwrap().collect::<Result<_, _>>().unwrap();
+                assert_eq!(read, expected);
+                expected.reverse();
+            }
+        }
+    }
+}
+
 /// Seconds after the start, kind, fields.
 fn written(audit: &Path, records: &[(i64, &str, &str)]) -> History {
     let leaves: Vec<String> = records
@@ -188,6 +210,9 @@ fn a_day_is_told_in_lines() {
     assert_eq!(told(Some(6), Some(9)), ["6 unnamed x2 to 7", "8 care-plan resident/7 x1 to 8"]);
     let logins = logins(&history, Query::default());
     assert_eq!((logins.len(), logins[0].duration_secs(), logins[0].is_open()), (1, Some(913), false));
+    // It ended after the time asked for.
+    let filter = Filter { to: Some(Timestamp::from_secs(10)), ..Filter::default() };
+    assert_eq!(super::histories_tests::logins(&history, Query { filter, ..Query::default() }), logins);
     let coverage = history.coverage(Filter { app: "kaipoke".parse().ok(), ..Filter::default() }, 9).unwrap();
     assert_eq!((coverage.requests, coverage.named, coverage.unnamed.len()), (7, 3, 1));
     assert_eq!((coverage.unnamed[0].path.as_str(), coverage.unnamed[0].requests), ("/a/*", 4));
