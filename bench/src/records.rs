@@ -224,8 +224,8 @@ impl Records {
             let gap = self.random.up_to(4 * MINUTE);
             self.at(at + SECOND + gap, Event::Page(who, at + 8 * HOUR));
             // One to three apps a shift.
-            for place in 0..1 + number as usize % 3 {
-                self.at(at + SECOND + gap * (place as i64 + 1) / 4, Event::Login(who, place));
+            for (place, quarter) in (0..1 + self.random.below(3)).zip(1..) {
+                self.at(at + SECOND + gap * quarter / 4, Event::Login(who, place));
             }
             // Five days of seven.
             let days = if self.random.below(5) == 0 { 3 } else { 1 };

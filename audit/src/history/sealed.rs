@@ -115,10 +115,11 @@ impl Sealed {
     pub(super) fn next(&mut self) -> Result<Option<Entry>, AuditError> {
         while let Some(found) = self.next_found()? {
             match found {
-                Found::Leaf(leaf) => match self.entry(leaf)? {
-                    Some(entry) => return Ok(Some(entry)),
-                    None => {}
-                },
+                Found::Leaf(leaf) => {
+                    if let Some(entry) = self.entry(leaf)? {
+                        return Ok(Some(entry));
+                    }
+                }
                 Found::Kept(entry) => return Ok(Some(*entry)),
                 Found::Step(_) => {}
             }
