@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use vocabulary::{LoginId, PersonId, Timestamp};
@@ -17,7 +18,7 @@ fn logins(history: &History, query: Query) -> Vec<AppLogin> {
 
 /// By looking at everything.
 fn naive_logins(all: &[Entry], filter: &Filter) -> Vec<AppLogin> {
-    let mut ends: BTreeMap<LoginId, LoginEnd> = BTreeMap::new();
+    let mut ends: BTreeMap<LoginId, Arc<LoginEnd>> = BTreeMap::new();
     for entry in all {
         if let Record::LoginEnd(end) = &entry.record
             && filter.person.is_none_or_is(end.person.as_ref())
@@ -25,7 +26,7 @@ fn naive_logins(all: &[Entry], filter: &Filter) -> Vec<AppLogin> {
             && filter.from.is_none_or(|from| entry.at >= from)
             && filter.to.is_none_or(|to| entry.at < to.plus_secs(8 * 86_400))
         {
-            ends.insert(end.login.clone(), end.clone());
+            ends.insert(end.login.clone(), Arc::new(end.clone()));
         }
     }
     let fitting = all.iter().filter(|entry| Filter { kinds: Vec::new(), ..filter.clone() }.takes(entry));

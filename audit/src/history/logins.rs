@@ -1,6 +1,7 @@
 //! Logins to the SaaS, each with its end.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use vocabulary::{LoginId, Timestamp};
 
@@ -17,7 +18,7 @@ pub struct AppLogin {
     pub at: Timestamp,
     pub login: Login,
     /// None: it still goes on, its end is not recorded yet, or it came to nothing.
-    pub end: Option<LoginEnd>,
+    pub end: Option<Arc<LoginEnd>>,
 }
 
 impl AppLogin {
@@ -36,7 +37,7 @@ impl AppLogin {
 #[derive(Debug)]
 pub struct Logins {
     entries: Entries,
-    ends: HashMap<LoginId, LoginEnd>,
+    ends: HashMap<LoginId, Arc<LoginEnd>>,
 }
 
 impl History {
@@ -57,7 +58,7 @@ impl History {
         let mut ends = HashMap::new();
         for entry in self.read(Query { filter: ended, after: *after, ..Query::default() })? {
             if let Entry { record: Record::LoginEnd(end), .. } = entry? {
-                ends.insert(end.login.clone(), end);
+                ends.insert(end.login.clone(), Arc::new(end));
             }
         }
         let filter = Filter { kinds: vec!["login".to_owned()], ..query.filter };
