@@ -45,6 +45,7 @@ pub const fn status(reason: Reason) -> u16 {
         | Reason::StaffRetired
         | Reason::StaffLocked
         | Reason::DeviceNotYours
+        | Reason::WrongAccount
         | Reason::ActionDenied
         | Reason::NoRule
         | Reason::UnknownNetwork

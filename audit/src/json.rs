@@ -51,6 +51,9 @@ pub(crate) fn request(out: &mut Vec<u8>, intent: &RequestIntent<'_>) -> Result<(
     string(out, "http", intent.http);
     optional(out, "user_agent", intent.user_agent());
     flag(out, "navigation", intent.navigation);
+    optional(out, "operation", intent.operation);
+    optional(out, "subject", intent.subject);
+    optional(out, "login", intent.login.map(AsRef::as_ref));
     out.push(b'}');
     Ok(())
 }
@@ -92,6 +95,8 @@ pub(crate) fn record(out: &mut Vec<u8>, at: Timestamp, record: &Record) -> Resul
         Record::Aggregate(fields) => body(out, fields),
         Record::SignIn(fields) => body(out, fields),
         Record::SignOut(fields) => body(out, fields),
+        Record::Login(fields) => body(out, fields),
+        Record::LoginEnd(fields) => body(out, fields),
         Record::Change(fields) => body(out, fields),
         Record::Reading(fields) => body(out, fields),
         Record::Start(fields) => body(out, fields),
@@ -268,7 +273,7 @@ mod tests {
     use proptest::option::of;
     use proptest::prelude::*;
     use serde_json::Map;
-    use vocabulary::{Action, AppId, DeviceId, NetworkName, PersonId, Reason, RuleName, SessionId};
+    use vocabulary::{Action, AppId, DeviceId, LoginId, NetworkName, PersonId, Reason, RuleName, SessionId};
 
     use super::*;
     use crate::journal::reader::{read_outcome, read_record};
@@ -326,6 +331,7 @@ mod tests {
             let person = ids.as_ref().map(|id| PersonId::new(id).unwrap());
             let session = ids.as_ref().map(|id| SessionId::new(id).unwrap());
             let device = ids.as_ref().map(|id| DeviceId::new(id).unwrap());
+            let login = ids.as_ref().map(|id| LoginId::new(id).unwrap());
             let networks: Vec<_> = networks.iter().map(|name| NetworkName::new(name).unwrap()).collect();
             let intent = RequestIntent {
                 at: Timestamp(at), app: app.as_ref(), host: &host, method: &method, path: &path, action, guessed,
@@ -333,6 +339,7 @@ mod tests {
                 person: person.as_ref(), session: session.as_ref(), factors, factor_device, device: device.as_ref(),
                 serial: ids.as_deref(), client: ids.as_deref(),
                 source, networks: &networks, inside, tls, http: "1.1", user_agent: agent.as_deref(), navigation,
+                operation: ids.as_deref(), subject: ids.as_deref(), login: login.as_ref(),
             };
             let owned = Record::Request(Box::new(Request::from(&intent)));
             let (mut by_hand, mut by_serde) = (Vec::new(), Vec::new());

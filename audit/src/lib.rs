@@ -26,7 +26,10 @@ mod strangers;
 pub use document::{AuditDocument, Durability, Size, SizeError, StrangersDocument};
 pub use error::{AuditError, Unavailable};
 pub use history::filter::{Filter, PathPattern};
-pub use history::{Entries, History, Leaves, Query, Sort};
+pub use history::{
+    AppLogin, Called, Coverage, Entries, Happening, History, Leaves, Logins, Moment, NamesThen, Query, SaasAccount,
+    SharedIds, Sort, Step, Steps, Unnamed, Use,
+};
 pub use index::Index;
 pub use journal::follow::Follow;
 #[doc(hidden)]
@@ -46,7 +49,7 @@ pub use log::sealer::{SealOptions, SealStats, Sealer};
 pub use log::tiles::{Bundle, LogFolder, TileHashes};
 pub use log::tree::{Hash, TILE_WIDTH};
 pub use record::{
-    Aggregate, Change, ClockAccepted, Decision, End, Heartbeat, Outcome, Reading, Record, Recovered, Reload, Request,
-    RequestIntent, Retention, SignIn, SignInResult, SignOut, Start, Stop,
+    Aggregate, Change, ClockAccepted, Decision, End, Heartbeat, Login, LoginEnd, LoginResult, Outcome, Reading, Record,
+    Recovered, Reload, Request, RequestIntent, Retention, SignIn, SignInResult, SignOut, Start, Stop,
 };
 pub use strangers::{Admit, StrangerLimits, Strangers};

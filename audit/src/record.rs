@@ -12,7 +12,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use vocabulary::{Action, AppId, DeviceId, NetworkName, PersonId, Reason, RuleName, SessionId, Timestamp};
+use vocabulary::{Action, AppId, DeviceId, LoginId, NetworkName, PersonId, Reason, RuleName, SessionId, Timestamp};
+
+use crate::Position;
 
 /// Version of the written form. It changes only if an old reader would misread the new form.
 pub(crate) const VERSION: u8 = 1;
@@ -85,6 +87,12 @@ pub struct RequestIntent<'a> {
     pub user_agent: Option<&'a str>,
     /// A person's navigation to a page, as told apart from what a page fetches by itself.
     pub navigation: bool,
+    /// Id of what was done, in the app's recipe. None: no recipe names it.
+    pub operation: Option<&'a str>,
+    /// What it was done to, as `<kind>/<id>`: `resident/1234`.
+    pub subject: Option<&'a str>,
+    /// The login to the SaaS under which it was done.
+    pub login: Option<&'a LoginId>,
 }
 
 impl RequestIntent<'_> {
@@ -162,6 +170,12 @@ pub struct Request {
     pub user_agent: Option<String>,
     #[serde(default, skip_serializing_if = "is_false")]
     pub navigation: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<LoginId>,
     /// Fields of later versions.
     #[serde(flatten)]
     pub more: Map<String, Value>,
@@ -193,6 +207,9 @@ impl From<&RequestIntent<'_>> for Request {
             http: intent.http.to_owned(),
             user_agent: intent.user_agent().map(str::to_owned),
             navigation: intent.navigation,
+            operation: intent.operation.map(str::to_owned),
+            subject: intent.subject.map(str::to_owned),
+            login: intent.login.cloned(),
             more: Map::new(),
         }
     }
@@ -318,6 +335,12 @@ pub struct SignIn {
     /// Only a person of the roster. What else was typed is not recorded: people type passwords there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub person: Option<PersonId>,
+    /// The person's name on the roster at that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The person's facility at that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facility: Option<String>,
     /// Id of the identity provider, from the configuration.
     pub provider: String,
     /// What the identity provider calls the person (`sub`), once it has vouched for somebody.
@@ -347,6 +370,99 @@ pub struct SignIn {
     pub inside: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// How an attempt to log in to a SaaS ended, as its answer shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoginResult {
+    Ok,
+    Failed,
+    /// The SaaS asks for something more, such as a one-time code.
+    SecondStep,
+    /// The answer is none of those that the recipe knows.
+    Unknown,
+    /// Nobody logged in through the gate: the browser came with a session of the SaaS that it has from elsewhere.
+    Elsewhere,
+}
+
+impl LoginResult {
+    pub const ALL: [Self; 5] = [Self::Ok, Self::Failed, Self::SecondStep, Self::Unknown, Self::Elsewhere];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::SecondStep => "second-step",
+            Self::Unknown => "unknown",
+            Self::Elsewhere => "elsewhere",
+        }
+    }
+}
+
+/// A login to a SaaS, read off the wire by the app's recipe. Written when the SaaS has answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Login {
+    pub app: AppId,
+    pub result: LoginResult,
+    /// Why it failed, in the recipe's word: `wrong-password`, `locked`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// Names the login in the requests that follow. None: it is none that goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<LoginId>,
+    /// The request that asked for it, as `[boot, seq]`.
+    #[serde(with = "pair")]
+    pub request: Position,
+    /// The SaaS's account of the facility (法人ID, sub-domain), if the recipe tells which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The SaaS's login ID, if the SaaS accepted it now or before. What else was typed there may be a password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saas_id: Option<String>,
+    /// A keyed hash of what was typed, where `saas_id` can't stand: the same text gives the same hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saas_id_hash: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
+    /// The person's name on the roster at that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The person's facility at that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facility: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    pub source: IpAddr,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<NetworkName>,
+    pub inside: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// The end of a login to a SaaS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginEnd {
+    pub app: AppId,
+    pub login: LoginId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
+    /// One word: `logout`, `idle` (the SaaS ends it by then), `expired` (the SaaS said so), `replaced` (by another login in
+    /// the same browser), `unknown`.
+    pub cause: String,
+    /// When it ended, or when it was last seen.
+    pub ended: Timestamp,
+    /// Requests under it.
+    pub requests: u64,
     #[serde(flatten)]
     pub more: Map<String, Value>,
 }
@@ -490,6 +606,8 @@ pub enum Record {
     Aggregate(Aggregate),
     SignIn(Box<SignIn>),
     SignOut(SignOut),
+    Login(Box<Login>),
+    LoginEnd(LoginEnd),
     Change(Change),
     Reading(Reading),
     Start(Start),
@@ -514,6 +632,8 @@ impl Record {
             Self::Aggregate(_) => "aggregate",
             Self::SignIn(_) => "sign-in",
             Self::SignOut(_) => "sign-out",
+            Self::Login(_) => "login",
+            Self::LoginEnd(_) => "login-end",
             Self::Change(_) => "change",
             Self::Reading(_) => "reading",
             Self::Start(_) => "start",
@@ -530,4 +650,19 @@ impl Record {
 
 fn is_false(value: &bool) -> bool {
     !*value
+}
+
+/// A position as `[boot, seq]`, as an outcome's `of` stands.
+mod pair {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use crate::Position;
+
+    pub(super) fn serialize<S: Serializer>(position: &Position, serializer: S) -> Result<S::Ok, S::Error> {
+        (position.boot, position.seq).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Position, D::Error> {
+        <(u32, u64)>::deserialize(deserializer).map(|(boot, seq)| Position { boot, seq })
+    }
 }

@@ -52,6 +52,9 @@ fn request() -> RequestIntent<'static> {
         http: "2",
         user_agent: None,
         navigation: false,
+        operation: None,
+        subject: None,
+        login: None,
     }
 }
 

@@ -58,6 +58,7 @@ pub fn nanoseconds(size: Size) -> Result<f64> {
         path: "/residents/101",
         action,
         static_ok: false,
+        wrong_account: false,
     };
     let mut asked = [facts(addresses[0], Action::View), facts(addresses[1], Action::Delete)];
     let verdicts = asked.each_ref().map(|facts| policy.decide(facts).is_permit());

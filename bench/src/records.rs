@@ -3,7 +3,7 @@
 //! 400 people in three shifts use six apps. Somebody opens a page every eight minutes or so, and with it come its static files
 //! and what its scripts fetch; so 10 million records are about a month. A third works outside, on enrolled devices and from
 //! changing addresses. Strangers look for holes; now and then somebody mistypes a password, something is refused, a WebSocket
-//! lasts for minutes.
+//! lasts for minutes. In a shift each logs in to one, two or three of the apps; one attempt in fifty fails, and a few share an ID.
 //!
 //! What comes out are the journal's own texts, with numbers as the journal gives them, and the log's leaves that are made of
 //! them (`audit/verify/FORMAT.md`).
@@ -75,6 +75,8 @@ struct Person {
     agent: &'static str,
     session: String,
     source: String,
+    /// Login to each of `apps` in this shift, and how many requests it has had.
+    logins: [Option<(String, u64)>; 3],
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +86,9 @@ enum Event {
     Fetch(usize, Fetch),
     Stranger,
     Outcome(u64, String),
+    /// A login to the app at this place of the person's.
+    Login(usize, usize),
+    LoginEnd(usize, usize),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -159,6 +164,7 @@ impl Records {
                 agent: AGENTS[if n % 3 == 0 { 2 + n % 2 } else { [0, 1, 4, 5][n % 4] }],
                 session: String::new(),
                 source: String::new(),
+                logins: [const { None }; 3],
             })
             .collect();
         let mut records = Self { random, people, events: BinaryHeap::new(), made: 0, seq: 0, statics };
@@ -217,12 +223,70 @@ impl Records {
         } else {
             let gap = self.random.up_to(4 * MINUTE);
             self.at(at + SECOND + gap, Event::Page(who, at + 8 * HOUR));
+            // One to three apps a shift.
+            for (place, quarter) in (0..1 + self.random.below(3)).zip(1..) {
+                self.at(at + SECOND + gap * quarter / 4, Event::Login(who, place));
+            }
             // Five days of seven.
             let days = if self.random.below(5) == 0 { 3 } else { 1 };
             let late = self.random.up_to(10 * MINUTE) - 5 * MINUTE;
             self.at(at + days * DAY + late, Event::Begin(who));
         }
         self.written(at, "sign-in", None, fields)
+    }
+
+    /// What the app's recipe reads of a login on the wire.
+    fn login(&mut self, at: i64, who: usize, place: usize) -> Written {
+        let (number, failed) = (self.random.next(), self.random.below(50) == 0);
+        // The office's computers have one ID each for all who sit there.
+        let shared = who % 40 == 7;
+        let person = &mut self.people[who];
+        let app = APPS[person.apps[place]];
+        let mut fields = format!(",\"app\":\"{app}\",\"result\":\"{}\"", if failed { "failed" } else { "ok" });
+        let saas_id = if shared { format!("jimusho{}", who % 3) } else { format!("sk{who:04}") };
+        if failed {
+            let _ = write!(fields, ",\"cause\":\"wrong-password\",\"request\":[{BOOT},{}]", self.seq);
+            let _ = write!(fields, ",\"account\":\"1310{app}\",\"saas_id_hash\":\"{:016x}\"", number ^ 0x5aa5);
+        } else {
+            let login = format!("l-{number:016x}");
+            let _ = write!(fields, ",\"login\":\"{login}\",\"request\":[{BOOT},{}]", self.seq);
+            let _ = write!(fields, ",\"account\":\"1310{app}\",\"saas_id\":\"{saas_id}\"");
+            person.logins[place] = Some((login, 0));
+        }
+        let _ = write!(
+            fields,
+            ",\"person\":\"{}\",\"name\":\"職員 {who:03}\",\"facility\":\"さくらの家 {}\",\"session\":\"{}\"",
+            person.id,
+            who % 8,
+            person.session
+        );
+        if let Some((device, serial)) = &person.device {
+            let _ = write!(fields, ",\"device\":\"{device}\",\"serial\":\"{serial}\"");
+        }
+        let outside = person.device.is_some();
+        let networks = if outside { "" } else { ",\"networks\":[\"sakura-home\"]" };
+        let _ = write!(
+            fields,
+            ",\"source\":\"{}\"{networks},\"inside\":{},\"user_agent\":\"{}\"",
+            person.source, !outside, person.agent
+        );
+        if failed {
+            self.at(at + 20 * SECOND, Event::Login(who, place));
+        } else {
+            let lasts = 5 * HOUR + self.random.up_to(3 * HOUR);
+            self.at(at + lasts, Event::LoginEnd(who, place));
+        }
+        self.written(at, "login", None, fields)
+    }
+
+    fn login_end(&mut self, at: i64, who: usize, place: usize) -> Option<Written> {
+        let person = &mut self.people[who];
+        let (login, requests) = person.logins[place].take()?;
+        let (app, id, cause) = (APPS[person.apps[place]], &person.id, ["logout", "idle"][who % 2]);
+        let fields = format!(
+            ",\"app\":\"{app}\",\"login\":\"{login}\",\"person\":\"{id}\",\"cause\":\"{cause}\",\"ended\":{at},\"requests\":{requests}"
+        );
+        Some(self.written(at, "login-end", None, fields))
     }
 
     fn page(&mut self, at: i64, who: usize, until: i64) {
@@ -279,8 +343,8 @@ impl Records {
             (_, true) => ("permit", "rule", "visiting nurses"),
             _ => ("permit", "rule", "in the facility"),
         };
-        let app = APPS[app];
-        let mut fields = String::with_capacity(640);
+        let (number_of_app, app) = (app, APPS[app]);
+        let mut fields = String::with_capacity(720);
         let _ = write!(
             fields,
             ",\"app\":\"{app}\",\"host\":\"{app}.gw.sakura-kai.example\",\"method\":\"{method}\",\"path\":\"{path}\",\"action\":\"{action}\",\"guessed\":true,\"decision\":\"{decision}\",\"reason\":\"{reason}\",\"rule\":\"{rule}\",\"person\":\"{}\",\"session\":\"{}\",\"factors\":{}",
@@ -299,6 +363,24 @@ impl Records {
         );
         if http_navigation {
             fields.push_str(",\"navigation\":true");
+        }
+        // Recipes name pages, what changes and what is taken out, and say to whom it was done; not what scripts fetch.
+        let operation = match what {
+            What::Page => Some(["summary", "vitals", "meals", "care-plan"][screen % 4]),
+            What::Edit => Some("save"),
+            What::Download => Some("export"),
+            _ => None,
+        };
+        if let Some(operation) = operation {
+            let _ = write!(fields, ",\"operation\":\"{operation}\"");
+            if what != What::Download {
+                let _ = write!(fields, ",\"subject\":\"resident/{resident}\"");
+            }
+        }
+        let place = self.people[who].apps.iter().position(|of| *of == number_of_app);
+        if let Some((login, requests)) = place.and_then(|place| self.people[who].logins[place].as_mut()) {
+            *requests += 1;
+            let _ = write!(fields, ",\"login\":\"{login}\"");
         }
         let written = self.written(at, "request", None, fields);
         let took = match what {
@@ -354,6 +436,12 @@ impl Iterator for Records {
                 Event::Page(who, until) => self.page(at, who, until),
                 Event::Fetch(who, fetch) => return Some(self.fetch(at, who, &fetch)),
                 Event::Stranger => return Some(self.stranger(at)),
+                Event::Login(who, place) => return Some(self.login(at, who, place)),
+                Event::LoginEnd(who, place) => {
+                    if let Some(end) = self.login_end(at, who, place) {
+                        return Some(end);
+                    }
+                }
                 Event::Outcome(of, fields) => return Some(self.written(at, "outcome", Some(of), fields)),
             }
         }

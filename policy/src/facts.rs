@@ -38,6 +38,8 @@ pub struct Facts<'a> {
     pub action: Action,
     /// A recipe marks the host static and a live session uses this address.
     pub static_ok: bool,
+    /// A recipe sees that it is about another account at the SaaS than the facility's.
+    pub wrong_account: bool,
 }
 
 /// Where a request goes.
@@ -252,6 +254,7 @@ mod tests {
                 path: "/",
                 action: Action::View,
                 static_ok: false,
+                wrong_account: false,
             };
             assert_eq!(facts.factors().total(), total, "{sign_in} with {device:?}");
             assert_eq!(Facts { person: None, ..facts }.factors().total(), 0);

@@ -38,6 +38,8 @@ pub enum Rung {
     SignIn,
     /// May this person work today, on this device?
     Person,
+    /// Is it about the facility's own account at the SaaS?
+    Account,
     /// What do the rules say?
     Rules,
 }
@@ -56,6 +58,7 @@ impl fmt::Display for Rung {
             Self::Device => "device",
             Self::SignIn => "sign-in",
             Self::Person => "person",
+            Self::Account => "account",
             Self::Rules => "rules",
         })
     }
@@ -142,6 +145,11 @@ impl Policy {
         // 7. The person and the device in their hands.
         if let Some(reason) = refused_person(&person, facts.device) {
             return deny(Rung::Person, reason);
+        }
+
+        // No rule can allow what is another's: the records of another facility are not for the rules of this one.
+        if facts.wrong_account {
+            return deny(Rung::Account, Reason::WrongAccount);
         }
 
         // 8. The rules: deny wins, then allow, then nothing.

@@ -26,6 +26,7 @@
 //! | `checkpoints/` | checkpoints kept elsewhere: mail, webhooks, files, time stamps, witnesses, and what goes wrong with each |
 //! | `record.rs` | what is in the record |
 //! | `log.rs` | the sealed log: taken home, verified, put back to an older state, served (promise 6) |
+//! | `histories.rs` | logins to the SaaS, operations, a person's day, shared IDs, coverage: on the command line, before and after sealing |
 //! | `history.rs` | records found again: filters, pages, spreadsheets, the index; looking is recorded |
 //! | `secrets.rs` | secrets in every place where one can stand, and every place searched for them (promise 4) |
 //! | `durability.rs` | kill, full and read-only disks, floods (promise 1) |
@@ -58,6 +59,7 @@ mod floods;
 mod forwarding;
 mod harness;
 mod held_forms;
+mod histories;
 mod history;
 mod impostor;
 mod listener;

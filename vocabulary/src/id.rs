@@ -138,6 +138,7 @@ id!(/** A person of the roster: the staff number or sign-in name the facility us
 id!(/** An application behind the gate; also its label in host names. */ AppId, "app", label);
 id!(/** An enrolled device, as made when its certificate is issued. */ DeviceId, "device", |v, k| plain(v, k, 64));
 id!(/** A session's public name: it identifies, it does not authenticate. */ SessionId, "session", |v, k| plain(v, k, 64));
+id!(/** A login to a SaaS, as made when the gate saw it succeed. */ LoginId, "login", |v, k| plain(v, k, 64));
 id!(/** A group of people, from the roster. */ GroupName, "group", |v, k| plain(v, k, 64));
 id!(/** A network of the configuration. */ NetworkName, "network", |v, k| plain(v, k, 64));
 id!(/** A policy rule's name. */ RuleName, "rule", line);

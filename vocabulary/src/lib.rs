@@ -11,6 +11,6 @@ mod time;
 
 pub use action::{Action, ActionSet, ParseActionError};
 pub use document::{DisplayPath, DocumentError, PathStep, Span, SpanError};
-pub use id::{AppId, DeviceId, GroupName, IdError, NetworkName, PersonId, RuleName, SessionId};
+pub use id::{AppId, DeviceId, GroupName, IdError, LoginId, NetworkName, PersonId, RuleName, SessionId};
 pub use reason::{ParseReasonError, Reason};
 pub use time::{Clock, Date, LocalTime, SystemClock, TimeError, Timestamp, Weekday, Zone};

@@ -77,6 +77,8 @@ reasons! {
     DeviceNotYours => "device-not-yours",
     /// The session began on another device.
     SessionElsewhere => "session-elsewhere",
+    /// It is a login to, or a page of, another facility's account at the SaaS.
+    WrongAccount => "wrong-account",
     /// A deny rule matched.
     ActionDenied => "action-denied",
     /// No allow rule comes near.

@@ -111,6 +111,13 @@ impl Zone {
         }
     }
 
+    /// When the day of `at` began.
+    pub fn day_start(&self, at: Timestamp) -> Timestamp {
+        let midnight = self.local(at).date.to_datetime(jiff::civil::Time::midnight());
+        let begun = self.0.to_ambiguous_timestamp(midnight).compatible();
+        begun.map_or(Timestamp(i64::MIN), |begun| Timestamp(begun.as_microsecond()))
+    }
+
     /// When the month began that lies so many months before the one of `at`.
     pub fn month_start(&self, at: Timestamp, months_before: u32) -> Timestamp {
         let first = self.local(at).date.first_of_month();

@@ -57,3 +57,8 @@ pub const REQUEST_LOG: [Text; 23] = [
 
 pub const INSIDE: Text = text("内", "inside");
 pub const OUTSIDE: Text = text("外", "outside");
+
+/// A request of an app that has a recipe, and the recipe has no name for it.
+pub const NOT_IDENTIFIED: Text = text("特定不可", "not identified");
+/// A login whose end is not recorded.
+pub const STILL_OPEN: Text = text("継続中", "open");

@@ -202,6 +202,17 @@ pub const fn of_reason(reason: Reason) -> Notice {
             ),
             text("この端末で、もう一度ログインしてください。", "Sign in again on this device."),
         ),
+        Reason::WrongAccount => notice(
+            text("ほかの事業所のアカウントです", "This is another facility's account"),
+            text(
+                "この事業所のものではないアカウント(法人IDなど)で、サービスにログインしようとしました。",
+                "You tried to log in to the service with an account (such as a corporation ID) that is not this facility's.",
+            ),
+            text(
+                "入力した法人IDなどを確かめてください。正しいのにこの画面が出るときは、管理者に連絡してください。",
+                "Check the corporation ID that you typed. If it is right and you still see this page, tell your administrator.",
+            ),
+        ),
         Reason::ActionDenied => notice(
             text("この操作は禁止されています", "This is not permitted"),
             text("施設の決まりで、この操作は止められています。", "Your facility's rules forbid this operation."),

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use vocabulary::{Action, AppId, DeviceId, PersonId, Reason, RuleName, SessionId, Timestamp, Zone};
 
-use crate::{Decision, End, Entry, Position, Record, Request, SignInResult};
+use super::step::Step;
+use crate::{Decision, End, Entry, LoginResult, Position, Record, Request, SignInResult};
 
 /// Which records to read. Everything that is given must fit.
 ///
@@ -31,6 +32,12 @@ pub struct Filter {
     /// Came from there.
     pub source: Option<IpNet>,
     pub path: Option<PathPattern>,
+    /// Did this, by the operation's id in the app's recipe.
+    pub operation: Option<String>,
+    /// Was done to this, as `<kind>/<id>`.
+    pub subject: Option<String>,
+    /// A recipe named what was done.
+    pub named: bool,
     /// Came from outside of all facilities.
     pub outside: bool,
     /// Was refused or went wrong: denied, answered with a status of 400 or more, not forwarded, not signed in.
@@ -62,38 +69,127 @@ impl PathPattern {
 const NIGHT_BEGINS: u16 = 22 * 60;
 const NIGHT_ENDS: u16 = 5 * 60;
 
+/// What a filter looks at, of a record or of what the index knows of a request.
+struct Facts<'f> {
+    at: Timestamp,
+    position: Position,
+    kind: &'f str,
+    app: Option<&'f str>,
+    action: Option<Action>,
+    decision: Option<Decision>,
+    reason: Option<Reason>,
+    rule: Option<&'f str>,
+    session: Option<&'f str>,
+    device: Option<&'f str>,
+    path: Option<&'f str>,
+    operation: Option<&'f str>,
+    subject: Option<&'f str>,
+    outside: bool,
+    failed: bool,
+}
+
+impl<'f> Facts<'f> {
+    fn of(entry: &'f Entry) -> Self {
+        let mut facts = Self {
+            at: entry.at,
+            position: entry.position,
+            kind: entry.record.kind(),
+            app: None,
+            action: None,
+            decision: None,
+            reason: None,
+            rule: None,
+            session: entry.record.session().map(SessionId::as_str),
+            device: None,
+            path: None,
+            operation: None,
+            subject: None,
+            outside: false,
+            failed: entry.failed(),
+        };
+        match &entry.record {
+            Record::Request(request) => {
+                facts.app = request.app.as_ref().map(AppId::as_str);
+                facts.action = Some(entry.action(request));
+                facts.decision = Some(entry.decision(request));
+                facts.reason = Some(entry.reason(request));
+                facts.rule = entry.rule(request).map(RuleName::as_str);
+                facts.device = request.device.as_ref().map(DeviceId::as_str);
+                facts.path = Some(&request.path);
+                facts.operation = request.operation.as_deref();
+                facts.subject = request.subject.as_deref();
+                facts.outside = !request.inside;
+            }
+            Record::SignIn(sign_in) => {
+                facts.reason = sign_in.reason;
+                facts.device = sign_in.device.as_ref().map(DeviceId::as_str);
+                facts.outside = !sign_in.inside;
+            }
+            Record::Login(login) => {
+                facts.app = Some(login.app.as_str());
+                facts.device = login.device.as_ref().map(DeviceId::as_str);
+                facts.outside = !login.inside;
+            }
+            Record::LoginEnd(end) => facts.app = Some(end.app.as_str()),
+            _ => {}
+        }
+        facts
+    }
+
+    fn of_step(step: &'f Step) -> Self {
+        Self {
+            at: step.at,
+            position: step.position,
+            kind: "request",
+            app: step.app.as_deref(),
+            action: Some(step.action),
+            decision: Some(step.decision),
+            reason: step.reason,
+            rule: step.rule.as_deref(),
+            session: step.session.as_deref(),
+            device: step.device.as_deref(),
+            path: Some(&step.path),
+            operation: step.operation.as_deref(),
+            subject: step.subject.as_deref(),
+            outside: step.outside,
+            failed: step.failed,
+        }
+    }
+}
+
 impl Filter {
     /// Whether a record fits. A request's outcome may still be missing; then it is looked at as if it had none.
     pub fn takes(&self, entry: &Entry) -> bool {
-        let request = match &entry.record {
-            Record::Request(request) => Some(&**request),
-            _ => None,
-        };
-        let sign_in = match &entry.record {
-            Record::SignIn(sign_in) => Some(&**sign_in),
-            _ => None,
-        };
-        self.takes_time(entry.at)
-            && self.position.is_none_or(|position| position == entry.position)
-            && self.takes_kind(entry.record.kind())
+        self.takes_facts(&Facts::of(entry))
             && self.person.as_ref().is_none_or(|person| entry.record.concerns(person))
-            && self.app.as_ref().is_none_or(|app| request.is_some_and(|r| r.app.as_ref() == Some(app)))
-            && self.action.is_none_or(|action| request.is_some_and(|r| entry.action(r) == action))
-            && self.decision.is_none_or(|decision| request.is_some_and(|r| entry.decision(r) == decision))
-            && self.reason.is_none_or(|reason| match request {
-                Some(request) => entry.reason(request) == reason,
-                None => sign_in.is_some_and(|s| s.reason == Some(reason)),
-            })
-            && self.rule.as_ref().is_none_or(|rule| request.is_some_and(|r| entry.rule(r) == Some(rule)))
-            && self.session.as_ref().is_none_or(|session| entry.record.session() == Some(session))
-            && self.device.as_ref().is_none_or(|device| {
-                let named = request.map_or_else(|| sign_in.and_then(|s| s.device.as_ref()), |r| r.device.as_ref());
-                named == Some(device)
-            })
             && self.source.is_none_or(|net| entry.record.came_from(&net))
-            && self.path.as_ref().is_none_or(|path| request.is_some_and(|r| path.takes(&r.path)))
-            && (!self.outside || request.map(|r| r.inside).or(sign_in.map(|s| s.inside)) == Some(false))
-            && (!self.failed || entry.failed())
+    }
+
+    /// [`Filter::takes`] of a request that is known by the index alone.
+    pub(crate) fn takes_step(&self, step: &Step) -> bool {
+        self.takes_facts(&Facts::of_step(step))
+            && self.person.as_ref().is_none_or(|person| step.person.as_deref() == Some(person.as_str()))
+            && self.source.is_none_or(|net| source_lies_in(&step.source, &net))
+    }
+
+    fn takes_facts(&self, facts: &Facts<'_>) -> bool {
+        let is = |wanted: Option<&str>, there: Option<&str>| wanted.is_none() || wanted == there;
+        self.takes_time(facts.at)
+            && self.position.is_none_or(|position| position == facts.position)
+            && self.takes_kind(facts.kind)
+            && is(self.app.as_ref().map(AppId::as_str), facts.app)
+            && (self.action.is_none() || self.action == facts.action)
+            && (self.decision.is_none() || self.decision == facts.decision)
+            && (self.reason.is_none() || self.reason == facts.reason)
+            && is(self.rule.as_ref().map(RuleName::as_str), facts.rule)
+            && is(self.session.as_ref().map(SessionId::as_str), facts.session)
+            && is(self.device.as_ref().map(DeviceId::as_str), facts.device)
+            && is(self.operation.as_deref(), facts.operation)
+            && is(self.subject.as_deref(), facts.subject)
+            && self.path.as_ref().is_none_or(|pattern| facts.path.is_some_and(|path| pattern.takes(path)))
+            && (!self.named || facts.operation.is_some())
+            && (!self.outside || facts.outside)
+            && (!self.failed || facts.failed)
     }
 
     pub(crate) fn takes_time(&self, at: Timestamp) -> bool {
@@ -153,6 +249,7 @@ impl Entry {
                     })
             }
             Record::SignIn(sign_in) => !matches!(sign_in.result, SignInResult::Ok | SignInResult::SecondFactor),
+            Record::Login(login) => login.result == LoginResult::Failed,
             _ => false,
         }
     }
@@ -165,6 +262,8 @@ impl Record {
             Self::Request(request) => request.person.as_ref() == Some(person),
             Self::SignIn(sign_in) => sign_in.person.as_ref() == Some(person),
             Self::SignOut(sign_out) => sign_out.person == *person,
+            Self::Login(login) => login.person.as_ref() == Some(person),
+            Self::LoginEnd(end) => end.person.as_ref() == Some(person),
             Self::Change(change) => change.by == person.as_str() || change.subject == person.as_str(),
             Self::Reading(reading) => reading.by == person.as_str(),
             Self::ClockAccepted(accepted) => accepted.by == person.as_str(),
@@ -177,6 +276,7 @@ impl Record {
             Self::Request(request) => request.session.as_ref(),
             Self::SignIn(sign_in) => sign_in.session.as_ref(),
             Self::SignOut(sign_out) => Some(&sign_out.session),
+            Self::Login(login) => login.session.as_ref(),
             _ => None,
         }
     }
@@ -185,6 +285,7 @@ impl Record {
         match self {
             Self::Request(request) => net.contains(&request.source.to_canonical()),
             Self::SignIn(sign_in) => net.contains(&sign_in.source.to_canonical()),
+            Self::Login(login) => net.contains(&login.source.to_canonical()),
             Self::SignOut(sign_out) => sign_out.source.is_some_and(|source| net.contains(&source.to_canonical())),
             Self::Aggregate(counted) => counted.source.as_deref().is_some_and(|source| source_lies_in(source, net)),
             _ => false,

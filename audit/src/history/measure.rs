@@ -78,6 +78,8 @@ fn the_index_is_measured() {
     });
     let some: Vec<_> = some.collect();
     let (position, request) = &some[0];
+    let newest_of_all = Query { newest_first: true, limit: Some(1), ..Query::default() };
+    let request_at = history.read(newest_of_all).unwrap().next().unwrap().unwrap().at;
     let person = request.person.clone();
     measure("newest page", newest(Filter { kinds: requests(), ..Filter::default() }));
     for (n, (_, request)) in some.iter().enumerate().step_by(17) {
@@ -107,6 +109,21 @@ fn the_index_is_measured() {
     measure("nobody", newest(Filter { person: Some("nobody".parse().unwrap()), ..Filter::default() }));
     let night = Some(Zone::named("Asia/Tokyo").unwrap());
     measure("a person's nights", newest(Filter { person: person.clone(), night, ..Filter::default() }));
+    for _ in 0..5 {
+        let began = Instant::now();
+        let logins = history.logins(Query::default()).unwrap().map(Result::unwrap).count();
+        println!("all logins: {logins}, {:.2} ms", began.elapsed().as_secs_f64() * 1e3);
+    }
+    let (zone, last) = (Zone::named("Asia/Tokyo").unwrap(), request_at);
+    let (from, to) = (zone.day_start(zone.day_start(last).plus_secs(-1)), zone.day_start(last));
+    for (_, request) in some.iter().step_by(9) {
+        let began = Instant::now();
+        let day = history.timeline(request.person.as_ref().unwrap(), Some(from), Some(to)).unwrap().len();
+        println!("a person's day: {day} moments, {:.2} ms", began.elapsed().as_secs_f64() * 1e3);
+    }
+    let began = Instant::now();
+    let coverage = history.coverage(Filter { app: "kaipoke".parse().ok(), ..Filter::default() }, 20).unwrap();
+    println!("coverage of {} requests, {:.2} ms", coverage.requests, began.elapsed().as_secs_f64() * 1e3);
     let oldest = Query { newest_first: false, ..newest(Filter { person, ..Filter::default() }) };
     measure("a person's oldest page", oldest);
 }

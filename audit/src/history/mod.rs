@@ -13,12 +13,20 @@
 //! The index says where to look; the log says what is there. Without an index, or with one that can't be used, the log is
 //! read from end to end.
 
+mod coverage;
 pub(crate) mod filter;
 mod leaf;
 mod leaves;
+mod logins;
+mod names;
 mod sealed;
+mod shared;
 mod sort;
+mod step;
+mod timeline;
 
+#[cfg(test)]
+mod histories_tests;
 #[cfg(test)]
 mod measure;
 #[cfg(test)]
@@ -39,8 +47,14 @@ use crate::history::sealed::Sealed;
 use crate::journal::reader::{self, Tail};
 use crate::{AuditError, Entry, Filter, LogFolder, Position, TILE_WIDTH};
 
+pub use coverage::{Coverage, Unnamed};
 pub use leaves::Leaves;
+pub use logins::{AppLogin, Logins};
+pub use names::{Called, NamesThen};
+pub use shared::{SaasAccount, SharedIds, Use};
 pub use sort::Sort;
+pub use step::Step;
+pub use timeline::{Happening, Moment};
 
 /// The record below a gateway's audit folder (`<data>/audit`).
 #[derive(Clone, Debug)]
@@ -110,6 +124,17 @@ impl History {
         // What has gone from the journal meanwhile lies before this end.
         let (size, sealed) = end_of(&log)?;
         Entries::new(self, log, query, (size, sealed), tail)
+    }
+
+    /// Requests in short, in the order asked for: out of the index alone, as far as it reaches.
+    ///
+    /// # Errors
+    /// As [`History::read`].
+    pub fn steps(&self, query: Query) -> Result<Steps, AuditError> {
+        let filter = Filter { kinds: vec!["request".to_owned()], ..query.filter };
+        let mut entries = self.read(Query { filter, ..query })?;
+        entries.sealed = entries.sealed.in_short();
+        Ok(Steps(entries))
     }
 
     /// All that fits, sorted by something else than the place in the record. At most 50,000 can be.
@@ -193,6 +218,41 @@ impl Entries {
             }
         }
         Ok(self.tail.pop_front())
+    }
+}
+
+/// Requests in short, as they are read. After an error nothing more comes.
+#[derive(Debug)]
+pub struct Steps(Entries);
+
+impl Steps {
+    fn advance(&mut self) -> Result<Option<Step>, AuditError> {
+        let Entries { query, bounds, sealed, tail, .. } = &mut self.0;
+        let mut unsealed = || tail.pop_front().as_ref().and_then(Step::of);
+        if query.newest_first
+            && let Some(step) = unsealed()
+        {
+            return Ok(Some(step));
+        }
+        while let Some(step) = sealed.next_step()? {
+            if bounds.take(step.position) && query.filter.takes_step(&step) {
+                return Ok(Some(step));
+            }
+        }
+        Ok(unsealed())
+    }
+}
+
+impl Iterator for Steps {
+    type Item = Result<Step, AuditError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.left = self.0.left.checked_sub(1)?;
+        let next = self.advance().transpose();
+        if !matches!(next, Some(Ok(_))) {
+            self.0.left = 0;
+        }
+        next
     }
 }
 

@@ -11,12 +11,13 @@ use super::leaf::{self, Leaf};
 use super::written::WrittenLog;
 use crate::journal::frame::FrameKind;
 use crate::journal::inside;
-use crate::{Decision, Entry, Filter, Index, PathPattern, Position, Record};
+use crate::{Decision, Entry, Filter, Index, LoginResult, PathPattern, Position, Record};
 
 pub(crate) const PEOPLE: [&str; 4] = ["sato", "0012", "佐藤.花子", "suzuki"];
 const PATHS: [&str; 6] = ["/", "/residents/1", "/residents/2?tab=*", "/a\\\"b", "/export/*.csv", "/あ"];
 const SOURCES: [&str; 5] = ["192.0.2.1", "192.0.2.77", "198.51.100.9", "2001:db8::1", "2001:db8:0:1::2"];
-const KINDS: [&str; 6] = ["request", "sign-in", "sign-out", "change", "aggregate", "vote"];
+const KINDS: [&str; 8] = ["request", "sign-in", "sign-out", "login", "login-end", "change", "aggregate", "vote"];
+const SUBJECTS: [&str; 4] = ["resident/1234", "resident/7", "staff/sato", "利用者/あ"];
 /// Shortly before a month ends in Tokyo.
 const START: i64 = 1_793_458_700_000_000;
 
@@ -275,7 +276,14 @@ fn fields(chance: &mut Chance, kind: &str) -> String {
             if chance.below(3) == 0 {
                 fields.push_str(",\"device\":\"phone\"");
             }
-            format!("{fields},\"source\":\"{source}\",\"inside\":{inside},\"http\":\"2\"")
+            fields.push_str(&format!(",\"source\":\"{source}\",\"inside\":{inside},\"http\":\"2\""));
+            if chance.below(2) == 0 {
+                fields.push_str(&format!(",\"operation\":\"{}\"", chance.one(&["care-plan", "export"])));
+                if chance.below(2) == 0 {
+                    fields.push_str(&format!(",\"subject\":\"{}\"", chance.one(&SUBJECTS)));
+                }
+            }
+            fields
         }
         "sign-in" => {
             let result = chance.one(&["ok", "wrong", "second-factor", "not-allowed"]);
@@ -284,6 +292,26 @@ fn fields(chance: &mut Chance, kind: &str) -> String {
             )
         }
         "sign-out" => format!(",\"person\":\"{person}\",\"session\":\"s-2\",\"cause\":\"idle\""),
+        "login" => {
+            let result = chance.one(&LoginResult::ALL).as_str();
+            let mut fields = format!(",\"app\":\"app-{}\",\"result\":\"{result}\"", chance.below(3));
+            if matches!(result, "ok" | "elsewhere") {
+                fields.push_str(&format!(",\"login\":\"l-{}\"", chance.below(40)));
+            }
+            fields.push_str(&format!(",\"request\":[1,{}]", chance.below(90)));
+            match chance.below(3) {
+                0 => fields.push_str(",\"saas_id_hash\":\"c0ffee\""),
+                n => fields.push_str(&format!(",\"account\":\"hojin\",\"saas_id\":\"kyoyu-{n}\"")),
+            }
+            if chance.below(5) > 0 {
+                fields.push_str(&format!(",\"person\":\"{person}\",\"name\":\"名前{}\"", chance.below(3)));
+            }
+            format!("{fields},\"session\":\"s-{}\",\"source\":\"{source}\",\"inside\":{inside}", chance.below(6))
+        }
+        "login-end" => format!(
+            ",\"app\":\"app-1\",\"login\":\"l-{}\",\"person\":\"{person}\",\"cause\":\"idle\",\"ended\":{START},\"requests\":3",
+            chance.below(40)
+        ),
         "change" => {
             format!(",\"by\":\"os:0\",\"channel\":\"offline\",\"what\":\"staff-locked\",\"subject\":\"{person}\"")
         }
@@ -317,6 +345,8 @@ prop_compose! {
             select(&["/residents", "/", "/none"][..]).prop_map(|path| PathPattern::Prefix(path.to_owned())),
             select(&["a\"", "a\\", "2", "csv", "あ"][..]).prop_map(|path| PathPattern::Contains(path.to_owned())),
         ]),
+        operation in rarely(select(&["care-plan", "export", "none"][..])),
+        subject in rarely(select(&["resident/1234", "staff/sato", "利用者/あ", "sato"][..])), named in rarely(Just(())),
         (outside, failed, night) in (rarely(Just(())), rarely(Just(())), rarely(Just(()))),
     ) -> Filter {
         Filter {
@@ -333,6 +363,9 @@ prop_compose! {
             device: device.map(|id| id.parse().unwrap()),
             source: source.map(|net| net.parse().unwrap()),
             path,
+            operation: operation.map(str::to_owned),
+            subject: subject.map(str::to_owned),
+            named: named.is_some(),
             outside: outside.is_some(),
             failed: failed.is_some(),
             night: night.map(|()| tokyo()),

@@ -6,10 +6,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::leaf::{self, Leaf};
+use super::step::Step;
 use super::{Bounds, Query};
 use crate::index::leaf::Row;
 use crate::index::month::MonthName;
-use crate::index::search::Search;
+use crate::index::search::{Columns, Search};
 use crate::index::{BLOCK_BITS, Column, block_of, files, flag};
 use crate::log::tiles::Bundle;
 use crate::{AuditError, Entry, Filter, LogFolder, Outcome, Position, Record, TILE_WIDTH};
@@ -32,10 +33,26 @@ pub(super) struct Sealed {
     stretch: Stretch,
     /// Leaves that are still to come: those behind `rest.start`, or before `rest.end` if the newest come first.
     rest: Range<u64>,
-    /// Leaves that may fit, in the order asked for.
-    leaves: VecDeque<u64>,
+    /// What may fit, in the order asked for.
+    found: VecDeque<Found>,
+    /// Requests are told as the index has them, where it has them.
+    in_short: bool,
+    /// How many kept leaves are read at once; twice as many each time, since who wants one page wants few.
+    batch: usize,
     bundle: Option<Bundle>,
 }
+
+#[derive(Debug)]
+enum Found {
+    Leaf(u64),
+    /// It stands whole in the index.
+    Kept(Box<Entry>),
+    /// It is told by the index.
+    Step(Box<Step>),
+}
+
+/// At most so many kept leaves are read at once.
+const MOST_KEPT: usize = 2_048;
 
 /// Leaves that are looked for in one way.
 #[derive(Debug)]
@@ -74,7 +91,9 @@ impl Sealed {
             files: Vec::new(),
             stretch: Stretch::None,
             rest: minimum..size,
-            leaves: VecDeque::new(),
+            found: VecDeque::new(),
+            in_short: false,
+            batch: 16,
             bundle: None,
         };
         sealed.files = files(audit)?;
@@ -87,12 +106,45 @@ impl Sealed {
         Ok(sealed)
     }
 
+    /// Tells requests as [`Step`]s from now on; nothing may have been read yet.
+    pub(super) fn in_short(mut self) -> Self {
+        self.in_short = true;
+        self
+    }
+
     pub(super) fn next(&mut self) -> Result<Option<Entry>, AuditError> {
-        loop {
-            while let Some(leaf) = self.leaves.pop_front() {
-                if let Some(entry) = self.entry(leaf)? {
-                    return Ok(Some(entry));
+        while let Some(found) = self.next_found()? {
+            match found {
+                Found::Leaf(leaf) => {
+                    if let Some(entry) = self.entry(leaf)? {
+                        return Ok(Some(entry));
+                    }
                 }
+                Found::Kept(entry) => return Ok(Some(*entry)),
+                Found::Step(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn next_step(&mut self) -> Result<Option<Step>, AuditError> {
+        while let Some(found) = self.next_found()? {
+            let step = match found {
+                Found::Leaf(leaf) => self.entry(leaf)?.as_ref().and_then(Step::of),
+                Found::Step(step) => Some(*step),
+                Found::Kept(_) => None,
+            };
+            if step.is_some() {
+                return Ok(step);
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_found(&mut self) -> Result<Option<Found>, AuditError> {
+        loop {
+            if let Some(found) = self.found.pop_front() {
+                return Ok(Some(found));
             }
             if self.rest.is_empty() {
                 return Ok(None);
@@ -108,6 +160,24 @@ impl Sealed {
     fn look_further(&mut self) -> Result<(), AuditError> {
         let ascending = self.ascending;
         match &self.stretch {
+            Stretch::Index { path, search, range, .. } if !range.is_empty() && search.is_kept() => {
+                let kept = search.kept(range, ascending, self.batch, leaf::read).map_err(AuditError::index(path))?;
+                let done = match kept.to {
+                    Some(to) if ascending => range.start..to + 1,
+                    Some(to) => to..range.end,
+                    None => range.clone(),
+                };
+                self.batch = (2 * self.batch).min(MOST_KEPT);
+                self.found = kept
+                    .leaves
+                    .into_iter()
+                    .filter_map(|(_, leaf)| match leaf {
+                        Leaf::Record(entry) => Some(Found::Kept(entry)),
+                        Leaf::Outcome { .. } => None,
+                    })
+                    .collect();
+                self.done_with(&done);
+            }
             Stretch::Index { path, search, range, changed } if !range.is_empty() => {
                 let first = |block: u64| block << BLOCK_BITS;
                 let from = block_of(if ascending { range.start } else { range.end - 1 });
@@ -117,15 +187,27 @@ impl Sealed {
                 let both = [found, changed_next.copied().map(block_of)].into_iter().flatten();
                 let next = if ascending { both.min() } else { both.max() };
                 let part = next.map(|next| first(next).max(range.start)..first(next + 1).min(range.end));
-                let (done, leaves) = match part.filter(|part| !part.is_empty()) {
-                    None => (range.clone(), BTreeSet::new()),
+                let (done, leaves, told) = match part.filter(|part| !part.is_empty()) {
+                    None => (range.clone(), BTreeSet::new(), Vec::new()),
                     Some(part) => {
                         let found = search.leaves(block_of(part.start), &part).map_err(AuditError::index(path))?;
-                        let leaves = found.into_iter().chain(changed.range(part.clone()).copied()).collect();
-                        (if ascending { range.start..part.end } else { part.start..range.end }, leaves)
+                        let leaves: BTreeSet<u64> =
+                            found.into_iter().chain(changed.range(part.clone()).copied()).collect();
+                        let told = match self.in_short && !leaves.is_empty() {
+                            true => search.columns(block_of(part.start), &leaves).map_err(AuditError::index(path))?,
+                            false => Vec::new(),
+                        };
+                        (if ascending { range.start..part.end } else { part.start..range.end }, leaves, told)
                     }
                 };
-                self.leaves = if ascending { leaves.into_iter().collect() } else { leaves.into_iter().rev().collect() };
+                let mut found: VecDeque<Found> = match self.in_short {
+                    true => self.steps(told)?,
+                    false => leaves.into_iter().map(Found::Leaf).collect(),
+                };
+                if !ascending {
+                    found.make_contiguous().reverse();
+                }
+                self.found = found;
                 self.done_with(&done);
             }
             Stretch::Log(range) if !range.is_empty() => {
@@ -264,10 +346,11 @@ impl Sealed {
                     self.later.insert(of, *outcome);
                 }
             } else if may_fit(&row, &self.filter) {
-                if self.ascending { found.push_back(index) } else { found.push_front(index) }
+                let leaf = Found::Leaf(index);
+                if self.ascending { found.push_back(leaf) } else { found.push_front(leaf) }
             }
         }
-        self.leaves = found;
+        self.found = found;
         Ok(())
     }
 
@@ -322,6 +405,24 @@ impl Sealed {
         Ok(Some(*entry))
     }
 
+    /// Requests as the index tells them, with what became known of them since.
+    fn steps(&mut self, told: Vec<Columns>) -> Result<VecDeque<Found>, AuditError> {
+        let mut steps = VecDeque::with_capacity(told.len());
+        for columns in told {
+            let (leaf, open) = (columns.leaf, columns.flags & flag::OPEN != 0);
+            let Some(mut step) = Step::of_columns(columns) else { continue };
+            if open {
+                let outcome = match self.later.get(&step.position) {
+                    Some(outcome) => Some(outcome.clone()),
+                    None => self.late_outcome(leaf)?,
+                };
+                outcome.iter().for_each(|outcome| step.settle(outcome));
+            }
+            steps.push_back(Found::Step(Box::new(step)));
+        }
+        Ok(steps)
+    }
+
     fn late_outcome(&mut self, request: u64) -> Result<Option<Outcome>, AuditError> {
         let Stretch::Index { search, .. } = &self.stretch else { return Ok(None) };
         // If the index fails here, the next look into it tells.
@@ -372,6 +473,9 @@ fn may_fit(row: &Row<'_>, filter: &Filter) -> bool {
             [Column::Person, Column::Subject].into_iter().any(|column| row.text(column) == Some(person.as_str()))
         })
         && is(Column::App, filter.app.as_ref().map(AsRef::as_ref))
+        && is(Column::Operation, filter.operation.as_deref())
+        && is(Column::Subject, filter.subject.as_deref())
+        && (!filter.named || row.flags & flag::NAMED != 0)
         && is(Column::Session, filter.session.as_ref().map(AsRef::as_ref))
         && is(Column::Device, filter.device.as_ref().map(AsRef::as_ref))
         && (open || is(Column::Action, filter.action.map(|action| action.as_str())))

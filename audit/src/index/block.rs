@@ -281,7 +281,7 @@ mod tests {
         #[test]
         fn a_block_reads_back(
             rows in prop::collection::vec(
-                ((0u32..3, any::<u64>()), any::<i64>(), prop::array::uniform13(prop_oneof![0u32..4, any::<u32>()])),
+                ((0u32..3, any::<u64>()), any::<i64>(), prop::array::uniform15(prop_oneof![0u32..4, any::<u32>()])),
                 0..200,
             ),
         ) {

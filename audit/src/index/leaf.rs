@@ -78,6 +78,8 @@ impl<'l> Seen<'l> {
             "device" => Column::Device,
             "source" => Column::Source,
             "path" => Column::Path,
+            "method" => Column::Method,
+            "operation" => Column::Operation,
             "by" => {
                 self.by = value.text();
                 return;
@@ -105,7 +107,10 @@ impl<'l> Seen<'l> {
                 return;
             }
             "result" => {
-                let failed = matches!(&value, Found::Text(_)) && !value.is("ok") && !value.is("second-factor");
+                let failed = match self.row.text(Column::Kind) {
+                    Some("login") => value.is("failed"),
+                    _ => matches!(&value, Found::Text(_)) && !value.is("ok") && !value.is("second-factor"),
+                };
                 self.fails(failed);
                 return;
             }
@@ -142,8 +147,9 @@ impl<'l> Seen<'l> {
 
     fn into_row(self) -> Row<'l> {
         let mut row = self.row;
-        if row.text(Column::Kind) == Some("request") && !self.outcome {
-            row.flags |= flag::OPEN;
+        if row.text(Column::Kind) == Some("request") {
+            row.flags |= if self.outcome { 0 } else { flag::OPEN };
+            row.flags |= if row.text(Column::Operation).is_some() { flag::NAMED } else { 0 };
         }
         if self.denied {
             row.texts[Column::Decision as usize] = Some(Cow::Borrowed("deny"));
@@ -317,6 +323,26 @@ mod tests {
         assert_eq!(Row::read(br#"{"kind":"request","decision":"permit"}"#).flags, flag::OPEN);
         let late = Row::read(br#"{"kind":"outcome","of":[2,9],"end":"ok","status":500}"#);
         assert_eq!((late.of, late.flags), (Some(Position { boot: 2, seq: 9 }), flag::FAILED));
+    }
+
+    #[test]
+    fn what_was_done_to_whom_is_read_and_a_login_fails_in_its_own_words() {
+        let leaf =
+            r#"{"kind":"request","method":"POST","operation":"care-plan","subject":"resident/1234","outcome":{}}"#;
+        let row = Row::read(leaf.as_bytes());
+        let text = |column| row.text(column).unwrap();
+        assert_eq!((text(Column::Operation), text(Column::Subject)), ("care-plan", "resident/1234"));
+        assert_eq!((text(Column::Method), row.flags), ("POST", flag::NAMED));
+        for (kind, result, failed) in [
+            ("login", "failed", true),
+            ("login", "unknown", false),
+            ("login", "elsewhere", false),
+            ("sign-in", "wrong", true),
+            ("sign-in", "second-factor", false),
+        ] {
+            let leaf = format!("{{\"kind\":\"{kind}\",\"at\":1,\"result\":\"{result}\"}}");
+            assert_eq!(Row::read(leaf.as_bytes()).flags & flag::FAILED != 0, failed, "{leaf}");
+        }
     }
 
     proptest! {

@@ -10,11 +10,16 @@
 //! A file holds a contiguous range of leaves: those sealed while the highest time seen so far lay in its month. Leaves are
 //! kept in blocks of 1,024, column by column, texts as numbers (`value`). For each text that occurs in a block, `posting` has
 //! a row; a search intersects those of what it looks for, newest first, and decodes only the blocks that are left. What it
-//! finds may fit; whoever searches reads the leaf itself and decides. So the index is never the answer, only the way to it.
+//! finds may fit; whoever searches reads the leaf itself and decides.
+//!
+//! Two things are answered from a file alone, because to read them out of the log would take seconds: `kept.rs` has the
+//! leaves of rare kinds whole, so that a month's logins are read one after the other; and the columns of a request say
+//! enough for a person's timeline (`Step`). What is to be proven is read from the log all the same.
 //!
 //! What does not live here: the merged view with what is not indexed or not sealed yet (`history`).
 
 pub(crate) mod block;
+pub(crate) mod kept;
 pub(crate) mod leaf;
 pub(crate) mod month;
 pub(crate) mod search;
@@ -24,7 +29,7 @@ pub use writer::Index;
 pub(crate) use writer::files;
 
 /// Version of the files. A file of another one is made anew.
-pub(crate) const FORMAT: i64 = 1;
+pub(crate) const FORMAT: i64 = 2;
 
 /// Leaves per block, as a power of two.
 pub(crate) const BLOCK_BITS: u32 = 10;
@@ -51,6 +56,9 @@ pub(crate) enum Column {
     Device,
     Source,
     Path,
+    Method,
+    /// What was done, in the app's recipe.
+    Operation,
     /// Bits of [`flag`].
     Flags,
 }
@@ -73,6 +81,8 @@ impl Column {
         Self::Device,
         Self::Source,
         Self::Path,
+        Self::Method,
+        Self::Operation,
         Self::Flags,
     ];
 
@@ -93,6 +103,9 @@ pub(crate) mod flag {
     pub(crate) const FAILED: u32 = 2;
     /// A request whose outcome was not known when it was sealed.
     pub(crate) const OPEN: u32 = 4;
+    /// A request whose operation a recipe named.
+    pub(crate) const NAMED: u32 = 8;
 
-    pub(crate) const ALL: [(u32, &str); 3] = [(OUTSIDE, "outside"), (FAILED, "failed"), (OPEN, "open")];
+    pub(crate) const ALL: [(u32, &str); 4] =
+        [(OUTSIDE, "outside"), (FAILED, "failed"), (OPEN, "open"), (NAMED, "named")];
 }

@@ -12,7 +12,7 @@ use vocabulary::{Timestamp, Zone};
 
 use super::block::Block;
 use super::leaf::Row;
-use super::{BLOCK_BITS, COLUMNS, Column, FORMAT, TEXTS, block_of, flag, search};
+use super::{BLOCK_BITS, COLUMNS, Column, FORMAT, TEXTS, block_of, flag, kept, search};
 use crate::{AuditError, Position};
 
 const SCHEMA: &str = "
@@ -26,7 +26,10 @@ const SCHEMA: &str = "
         block INTEGER PRIMARY KEY, first INTEGER NOT NULL, boot INTEGER NOT NULL, seq INTEGER NOT NULL,
         min_at INTEGER NOT NULL, max_at INTEGER NOT NULL);
     CREATE TABLE posting (value INTEGER NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (value, block)) WITHOUT ROWID;
-    CREATE TABLE late (leaf INTEGER PRIMARY KEY, outcome INTEGER NOT NULL);";
+    CREATE TABLE late (leaf INTEGER PRIMARY KEY, outcome INTEGER NOT NULL);
+    CREATE TABLE kept (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL);
+    CREATE TABLE kept_of (
+        person INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (person, number)) WITHOUT ROWID;";
 
 /// So many texts of one dimension are kept in memory; beyond, they are looked up in the file.
 const KEPT: usize = 1 << 16;
@@ -191,10 +194,15 @@ impl Month {
         self.connection.execute_batch("BEGIN IMMEDIATE").map_err(AuditError::index(&self.path))
     }
 
-    /// Takes in the leaf `span.next`.
-    pub(crate) fn push(&mut self, row: &Row<'_>) -> Result<(), AuditError> {
+    /// Takes in the leaf `span.next`: what was read of it, and its text.
+    pub(crate) fn push(&mut self, row: &Row<'_>, text: &[u8]) -> Result<(), AuditError> {
         let Self { path, .. } = self;
         let values = self.values.of_row(&self.connection, row).map_err(AuditError::index(path))?;
+        if let Some(kind) = row.text(Column::Kind).and_then(kept::place) {
+            let people = [values[Column::Person as usize], values[Column::Subject as usize]];
+            kept::write(&self.connection, (kind, self.span.next, row.at), people, text)
+                .map_err(AuditError::index(path))?;
+        }
         // A leaf whose position can't be read stands where the one before it does.
         self.last = self.last.max(row.position);
         if self.span.next == self.span.first {

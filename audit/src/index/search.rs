@@ -1,15 +1,18 @@
 //! Searching one file of the index.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, ffi};
 use vocabulary::Timestamp;
 
 use super::block::{Block, View};
+use super::kept::Kept;
 use super::month::{self, Span, look_up};
-use super::{Column, block_of, flag};
+use super::{COLUMNS, Column, TEXTS, block_of, flag, kept};
 use crate::history::filter::source_lies_in;
 use crate::{Filter, PathPattern, Position};
 
@@ -27,6 +30,23 @@ pub(crate) struct Search {
     outcomes: Option<u32>,
     /// False: something that is looked for isn't in the file at all.
     possible: bool,
+    /// What is looked for, if all of it is kept whole.
+    kept: Option<kept::Wanted>,
+    /// The first and the last block that may hold what happened in the time asked for.
+    blocks: RangeInclusive<u64>,
+    /// Texts by their numbers, as far as they were needed.
+    texts: RefCell<HashMap<u32, Arc<str>>>,
+}
+
+/// What the columns say of a leaf.
+#[derive(Debug)]
+pub(crate) struct Columns {
+    pub(crate) leaf: u64,
+    pub(crate) position: Position,
+    pub(crate) at: Timestamp,
+    /// By column.
+    pub(crate) texts: [Option<Arc<str>>; TEXTS],
+    pub(crate) flags: u32,
 }
 
 /// What leads to blocks.
@@ -65,11 +85,24 @@ impl Search {
             ..Filter::default()
         });
         let outcomes = look_up(&connection, Column::Kind as u8, "outcome")?;
-        let (leads, checks, possible) = (Vec::new(), Vec::new(), true);
-        let mut search = Self { connection, span, leads, checks, time, outcomes, possible };
+        let mut search = Self {
+            connection,
+            span,
+            leads: Vec::new(),
+            checks: Vec::new(),
+            time,
+            outcomes,
+            possible: true,
+            kept: kept::Wanted::of(filter),
+            blocks: 0..=u64::MAX,
+            texts: RefCell::default(),
+        };
         search.possible = filter.from.is_none_or(|from| span.max_at >= from)
             && filter.to.is_none_or(|to| span.min_at < to)
             && search.look_for(filter)?;
+        if search.possible && (filter.from.is_some() || filter.to.is_some()) {
+            search.blocks = search.blocks_within(filter.from, filter.to)?;
+        }
         Ok(Some(search))
     }
 
@@ -81,6 +114,8 @@ impl Search {
             (&[Column::Session][..], filter.session.as_ref().map(ToString::to_string)),
             (&[Column::Device], filter.device.as_ref().map(ToString::to_string)),
             (&[Column::App], filter.app.as_ref().map(ToString::to_string)),
+            (&[Column::Operation], filter.operation.clone()),
+            (&[Column::Subject], filter.subject.clone()),
             (&[Column::Rule], filter.rule.as_ref().map(ToString::to_string)),
             (&[Column::Reason], word(filter.reason.map(|reason| reason.as_str()))),
             (&[Column::Action], word(filter.action.map(|action| action.as_str()))),
@@ -90,9 +125,13 @@ impl Search {
             let Some(text) = text else { continue };
             let dimension = columns.first().map_or(0, |column| column.dimension());
             let Some(value) = look_up(&self.connection, dimension, &text)? else { return Ok(false) };
+            if let Some(kept) = self.kept.as_mut().filter(|_| columns.contains(&Column::Person)) {
+                kept.person = Some(value);
+            }
             self.add(columns, vec![value])?;
         }
-        for (wanted, bit) in [(filter.outside, flag::OUTSIDE), (filter.failed, flag::FAILED)] {
+        let flags = [(filter.outside, flag::OUTSIDE), (filter.failed, flag::FAILED), (filter.named, flag::NAMED)];
+        for (wanted, bit) in flags {
             if wanted && !self.add_flag(bit)? {
                 return Ok(false);
             }
@@ -185,7 +224,8 @@ impl Search {
         if !self.possible || self.span.first == self.span.next {
             return Ok(None);
         }
-        let (first, last) = (block_of(self.span.first), block_of(self.span.next - 1));
+        let first = block_of(self.span.first).max(*self.blocks.start());
+        let last = block_of(self.span.next - 1).min(*self.blocks.end());
         let mut block = if ascending { from.max(first) } else { from.min(last) };
         'again: while (first..=last).contains(&block) {
             for lead in &self.leads {
@@ -223,6 +263,15 @@ impl Search {
         }
     }
 
+    fn blocks_within(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> rusqlite::Result<RangeInclusive<u64>> {
+        let sql = "SELECT min(block), max(block) FROM span WHERE (?1 IS NULL OR max_at >= ?1) AND (?2 IS NULL OR min_at < ?2)";
+        let times = (from.map(|from| from.0), to.map(|to| to.0));
+        let (first, last): (Option<i64>, Option<i64>) =
+            self.connection.query_row(sql, times, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        // An empty range, if none of them may.
+        Ok(first.map_or(1, i64::cast_unsigned)..=last.map_or(0, i64::cast_unsigned))
+    }
+
     fn may_lie_in(&self, block: u64) -> rusqlite::Result<bool> {
         let Some(filter) = &self.time else { return Ok(true) };
         let mut statement = self.connection.prepare_cached("SELECT min_at, max_at FROM span WHERE block = ?1")?;
@@ -258,6 +307,67 @@ impl Search {
             check.look(&view, &mut takes, |row| late.contains(&(first + row as u64))).ok_or_else(|| damaged(number))?;
         }
         Ok((first..).zip(takes).filter_map(|(leaf, takes)| takes.then_some(leaf)).collect())
+    }
+
+    /// Whether all that is looked for is kept whole, so that [`Search::kept`] finds it.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// Kept leaves within `range` that may fit, as `take` reads their texts, the lowest or the highest ones, at most so many of
+    /// each kind.
+    pub(crate) fn kept<T>(
+        &self,
+        range: &Range<u64>,
+        ascending: bool,
+        most: usize,
+        take: impl FnMut(&[u8]) -> T,
+    ) -> rusqlite::Result<Kept<T>> {
+        match &self.kept {
+            Some(wanted) if self.possible => kept::read(&self.connection, wanted, range, ascending, most, take),
+            _ => Ok(Kept { leaves: Vec::new(), to: None }),
+        }
+    }
+
+    /// What the columns say of these leaves of the block, which are in ascending order.
+    pub(crate) fn columns(&self, number: u64, leaves: &BTreeSet<u64>) -> rusqlite::Result<Vec<Columns>> {
+        let Some((first, rows, data)) = read(&self.connection, number)? else { return Ok(Vec::new()) };
+        let broken = || damaged(number);
+        let view = View::new(&data, rows).ok_or_else(broken)?;
+        let (positions, times) = (view.positions().ok_or_else(broken)?, view.times().ok_or_else(broken)?);
+        let columns: Option<Vec<_>> = Column::ALL.into_iter().map(|column| view.column(column)).collect();
+        let columns: [_; COLUMNS] = columns.and_then(|columns| columns.try_into().ok()).ok_or_else(broken)?;
+        let mut found = Vec::with_capacity(leaves.len());
+        for leaf in leaves {
+            let row = usize::try_from(leaf.wrapping_sub(first)).unwrap_or(usize::MAX);
+            let (Some(position), Some(at)) = (positions.get(row), times.get(row)) else { continue };
+            let mut texts = [const { None }; TEXTS];
+            for (text, column) in texts.iter_mut().zip(&columns) {
+                *text = self.text(column.value(row))?;
+            }
+            let flags = columns[Column::Flags as usize].value(row);
+            found.push(Columns { leaf: *leaf, position: *position, at: Timestamp(*at), texts, flags });
+        }
+        Ok(found)
+    }
+
+    /// The text that has the number; 0 stands for none.
+    fn text(&self, value: u32) -> rusqlite::Result<Option<Arc<str>>> {
+        if value == 0 {
+            return Ok(None);
+        }
+        let mut texts = self.texts.borrow_mut();
+        if let Some(text) = texts.get(&value) {
+            return Ok(Some(Arc::clone(text)));
+        }
+        let mut statement = self.connection.prepare_cached("SELECT text FROM value WHERE id = ?1")?;
+        let text: Arc<str> =
+            statement.query_row([value], |row| row.get_ref(0)?.as_str().map(Arc::from).map_err(Into::into))?;
+        if texts.len() >= LEADING * 16 {
+            texts.clear();
+        }
+        texts.insert(value, Arc::clone(&text));
+        Ok(Some(text))
     }
 
     /// Requests that have late outcomes.

@@ -146,7 +146,7 @@ impl Index {
                 month.start()?;
                 started = true;
             }
-            month.push(&row)?;
+            month.push(&row, text)?;
             last = text;
             if let Some(of) = row.of {
                 lates.push(Late { of, leaf, row });

@@ -41,6 +41,9 @@ pub(crate) fn request(path: &str) -> RequestIntent<'_> {
         http: "2",
         user_agent: Some("Mozilla/5.0"),
         navigation: true,
+        operation: None,
+        subject: None,
+        login: None,
     }
 }
 

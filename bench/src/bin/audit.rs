@@ -20,7 +20,7 @@ use sekisho_bench::peers::{Peer, Setting};
 use sekisho_bench::pki::Pki;
 use sekisho_bench::plan::{Mode, OriginPlan};
 use sekisho_bench::process::{LOAD_CORE, Running, allow_files, free_address, sibling, thread_ns};
-use sekisho_bench::records::Records;
+use sekisho_bench::records::{Records, START};
 use sekisho_bench::report::median;
 use sekisho_bench::sekisho;
 use serde::Serialize;
@@ -45,6 +45,12 @@ struct Figures {
     index_bytes_per_record: f64,
     /// The newest 50 requests of a person, median of twenty people.
     person_page_ms: f64,
+    /// One month's whole login history, as `sekisho audit logins` reads it.
+    month_logins_ms: f64,
+    /// How many logins that were.
+    month_logins: u64,
+    /// A person's timeline of a day, median of twenty people.
+    person_day_ms: f64,
     /// Records verified per second of CPU time.
     verify_per_s: f64,
     /// CPU time per request of the threads that serve, with sealing against without.
@@ -71,6 +77,8 @@ fn main() -> Result<()> {
     let index_bytes: u64 = bytes_below(&audit)? - log_bytes - bytes_below(&audit.join("journal"))?;
     let per_record = |bytes: u64| bytes as f64 / rows as f64;
     let person_page_ms = person_pages(&audit)?;
+    let (month_logins, month_logins_ms) = month_logins(&audit)?;
+    let person_day_ms = person_days(&audit)?;
     let verify_per_s = rows as f64 / verify(&audit, &key)?.as_secs_f64();
     let (serving_overhead, process_overhead) = match wish.rounds {
         0 => (None, None),
@@ -82,6 +90,9 @@ fn main() -> Result<()> {
         log_bytes_per_record: per_record(log_bytes),
         index_bytes_per_record: per_record(index_bytes),
         person_page_ms,
+        month_logins_ms,
+        month_logins,
+        person_day_ms,
         verify_per_s,
         serving_overhead,
         process_overhead,
@@ -164,8 +175,8 @@ fn bytes_below(folder: &Path) -> Result<u64> {
     Ok(sum)
 }
 
-/// As `sekisho audit requests --person … -n 50` reads it.
-fn person_pages(audit: &Path) -> Result<f64> {
+/// People of the newest requests.
+fn people(audit: &Path) -> Result<Vec<PersonId>> {
     let newest = audit::Query { newest_first: true, limit: Some(20_000), ..audit::Query::default() };
     let mut people: Vec<PersonId> = Vec::new();
     for entry in audit::History::new(audit).read(newest)? {
@@ -179,8 +190,51 @@ fn person_pages(audit: &Path) -> Result<f64> {
             break;
         }
     }
+    Ok(people)
+}
+
+/// The first month of the records, which is the longest: how many logins, and the median of five readings in milliseconds.
+fn month_logins(audit: &Path) -> Result<(u64, f64)> {
+    let (from, zone) = (vocabulary::Timestamp(START), Zone::named("Asia/Tokyo")?);
+    let to = zone.month_start(from.plus_secs(40 * 86_400), 0);
+    let (mut times, mut logins) = (Vec::new(), 0);
+    for _ in 0..5 {
+        let began = Instant::now();
+        let filter = audit::Filter { from: Some(from), to: Some(to), ..audit::Filter::default() };
+        let found = audit::History::new(audit).logins(audit::Query { filter, ..audit::Query::default() })?;
+        logins = 0;
+        for login in found {
+            login?;
+            logins += 1;
+        }
+        times.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    Ok((logins, median(times).context("no time")?))
+}
+
+/// The last whole day that lies before the newest records, as `sekisho audit person` reads it.
+fn person_days(audit: &Path) -> Result<f64> {
+    let newest = audit::Query { newest_first: true, limit: Some(1), ..audit::Query::default() };
+    let last = audit::History::new(audit).read(newest)?.next().context("no record")??.at;
+    let zone = Zone::named("Asia/Tokyo")?;
+    let to = zone.day_start(last);
+    let from = zone.day_start(to.plus_secs(-1));
+    let (mut times, mut moments) = (Vec::new(), 0);
+    for person in people(audit)? {
+        let began = Instant::now();
+        moments += audit::History::new(audit).timeline(&person, Some(from), Some(to))?.len();
+        times.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    if moments == 0 {
+        bail!("nobody did anything on the last day");
+    }
+    median(times).context("nobody made a request")
+}
+
+/// As `sekisho audit requests --person … -n 50` reads it.
+fn person_pages(audit: &Path) -> Result<f64> {
     let mut times = Vec::new();
-    for person in people {
+    for person in people(audit)? {
         let began = Instant::now();
         let filter =
             audit::Filter { person: Some(person), kinds: vec!["request".to_owned()], ..audit::Filter::default() };

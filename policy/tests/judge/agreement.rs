@@ -115,7 +115,7 @@ fn some_request() -> impl Strategy<Value = Request> {
         1 => select(vec![Standing::NotOnRoster, Standing::NotYet, Standing::Retired, Standing::Locked]).prop_map(Device::OwnerOut),
     ];
     let rarely = || prop::bool::weighted(0.04);
-    let flags = (rarely(), rarely(), rarely(), rarely(), prop::bool::weighted(0.1), rarely(), rarely());
+    let flags = (rarely(), rarely(), rarely(), rarely(), prop::bool::weighted(0.1), rarely(), rarely(), rarely());
     let local = (1_i8..9, 0_u16..1440).prop_map(|(day, minute)| LocalTime { minute, ..at(day, 0, 0) });
     let paths = vec!["/", "/residents", "/residents/7", "/Residents/7", "/residents/7/notes", "/resources", "/RES"];
     let head = (select(vec!["GET", "POST", "post", "OPTIONS", "PUT"]), select(paths), select(Action::ALL.to_vec()));
@@ -128,6 +128,7 @@ fn some_request() -> impl Strategy<Value = Request> {
             preflight: flags.4,
             static_ok: flags.5,
             stale: flags.6,
+            wrong_account: flags.7,
             to,
             address,
             device,

@@ -329,6 +329,18 @@ fn each_rung_decides_in_its_turn() {
             Reason::SessionElsewhere,
             None,
         ),
+        (
+            "another facility's account is nobody's business here",
+            Request { wrong_account: true, ..request() },
+            Reason::WrongAccount,
+            None,
+        ),
+        (
+            "and that is not told to who has left",
+            Request { wrong_account: true, person: standing(Standing::Retired), ..request() },
+            Reason::StaffRetired,
+            None,
+        ),
         // 8
         ("staff work in the facility", request(), Reason::Rule, Some("in the facility")),
         (

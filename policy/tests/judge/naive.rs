@@ -289,6 +289,9 @@ pub(crate) fn decide(rules: &[RuleDocument], request: &Request) -> Outcome {
     if !person.session_matches_device {
         return deny(Reason::SessionElsewhere);
     }
+    if request.wrong_account {
+        return deny(Reason::WrongAccount);
+    }
     let matching = |rule: &&RuleDocument| about(rule, app) && everything(rule, request).is_empty();
     if let Some(rule) = rules.iter().filter(|r| !allows(r)).find(matching) {
         return (false, Reason::ActionDenied, Some(rule.name.to_string()));

@@ -76,6 +76,7 @@ pub(crate) struct Request {
     pub(crate) path: &'static str,
     pub(crate) action: Action,
     pub(crate) static_ok: bool,
+    pub(crate) wrong_account: bool,
     /// Where the request comes from was looked up in the networks of another policy.
     pub(crate) stale: bool,
 }
@@ -97,6 +98,7 @@ pub(crate) fn request() -> Request {
         path: "/residents/7",
         action: Action::View,
         static_ok: false,
+        wrong_account: false,
         stale: false,
     }
 }
@@ -227,6 +229,7 @@ pub(crate) fn with_facts<R>(policy: &Policy, request: &Request, then: impl FnOnc
         path: request.path,
         action: request.action,
         static_ok: request.static_ok,
+        wrong_account: request.wrong_account,
     })
 }
 

@@ -8,6 +8,9 @@ use clap::{Args, Subcommand};
 use vocabulary::{PersonId, Zone};
 
 use super::checkpoint::Checkpoint;
+use super::logins::{Logins, SharedIds};
+use super::operations::{Operations, Subject};
+use super::person::Person;
 use super::proofs::{Export, NewKey, Prove};
 use super::requests::{Requests, row};
 use super::sign_ins::SignIns;
@@ -21,6 +24,16 @@ pub(crate) enum AuditCommand {
     Requests(Box<Requests>),
     /// The gate's own login history: who signed in, who could not and why, how each session ended
     SignIns(SignIns),
+    /// Logins to the SaaS: who, as which login ID, from where, and when it ended
+    Logins(Box<Logins>),
+    /// What was done in the SaaS
+    Operations(Box<Operations>),
+    /// One person's timeline; today's, if no time is given
+    Person(Person),
+    /// Login IDs that several people use, and people who use several
+    SharedIds(SharedIds),
+    /// Who opened or changed one record, such as resident/1234
+    Subject(Box<Subject>),
     /// Every record as it is written, until interrupted
     Tail(Tail),
     /// The newest checkpoint of the log, and where it is kept elsewhere
@@ -48,6 +61,11 @@ pub(crate) fn run(command: &AuditCommand) -> anyhow::Result<ExitCode> {
     match command {
         AuditCommand::Requests(args) => super::requests::run(args),
         AuditCommand::SignIns(args) => super::sign_ins::run(args),
+        AuditCommand::Logins(args) => super::logins::run(args),
+        AuditCommand::Operations(args) => super::operations::run(args),
+        AuditCommand::Person(args) => super::person::run(args),
+        AuditCommand::SharedIds(args) => super::logins::shared(args),
+        AuditCommand::Subject(args) => super::operations::subject(args),
         AuditCommand::Tail(args) => tail(args),
         AuditCommand::Checkpoint(args) => super::checkpoint::run(args),
         AuditCommand::Prove(args) => super::proofs::prove(args),
@@ -99,6 +117,22 @@ fn line(entry: &Entry, zone: &Zone) -> Vec<String> {
             ]
         }
         Record::SignOut(out) => vec![out.person.to_string(), out.cause.clone()],
+        Record::Login(login) => vec![
+            or_dash(login.person.as_ref().map(PersonId::as_str)),
+            login.app.to_string(),
+            login.result.as_str().to_owned(),
+            or_dash(login.cause.as_deref()),
+            or_dash(login.saas_id.as_deref()),
+            login.source.to_string(),
+            or_dash(login.device.as_ref().map(vocabulary::DeviceId::as_str)),
+        ],
+        Record::LoginEnd(end) => vec![
+            or_dash(end.person.as_ref().map(PersonId::as_str)),
+            end.app.to_string(),
+            end.login.to_string(),
+            end.cause.clone(),
+            zone.display(end.ended),
+        ],
         Record::Change(change) => vec![change.by.clone(), change.what.clone(), change.subject.clone()],
         Record::Reading(reading) => {
             let filter = reading.filter.iter().map(|(key, value)| match value.as_str() {
@@ -158,6 +192,8 @@ mod tests {
         let sign_in = SignIn {
             result: SignInResult::NotAllowed,
             reason: Some(Reason::StaffRetired),
+            name: None,
+            facility: None,
             person: Some(tanaka.clone()),
             provider: "staff".to_owned(),
             account: None,

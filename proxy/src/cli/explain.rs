@@ -150,6 +150,7 @@ pub(crate) fn run(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
         path: &path,
         action,
         static_ok: false,
+        wrong_account: false,
     };
     let explanation = policy.explain(&facts);
     if args.json {

@@ -8,16 +8,22 @@ mod checkpoint;
 mod csv;
 mod devices;
 mod explain;
+mod filters;
 mod gate;
 mod links;
+mod logins;
 mod names;
+mod operations;
 mod output;
 mod period;
+mod person;
 mod proofs;
+mod recipes;
 mod reindex;
 mod requests;
 mod scim;
 mod sessions;
+mod sheet;
 mod sign_ins;
 mod staff;
 mod staff_import;
@@ -82,6 +88,9 @@ enum Command {
     /// The record of every request
     #[command(subcommand)]
     Audit(audit_log::AuditCommand),
+    /// What recipes make of the apps' requests
+    #[command(subcommand)]
+    Recipe(operations::RecipeCommand),
     /// The gate's clock
     #[command(subcommand)]
     Clock(gate::ClockCommand),
@@ -101,6 +110,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Session(command) => sessions::run(&command),
         Command::Scim(command) => scim::run(&command),
         Command::Audit(command) => audit_log::run(&command),
+        Command::Recipe(command) => operations::recipe(&command),
         Command::Clock(command) => gate::clock(&command),
     };
     match result {

@@ -1,7 +1,8 @@
-//! Names for ids, as they are known now. The record itself has ids only.
+//! Names for ids, as they are known now. What people were called then stands in the record of their sign-ins and logins.
 
 use std::path::Path;
 
+use audit::Called;
 use cert_authority::Inventory;
 use identity::Roster;
 use store::Store;
@@ -35,6 +36,12 @@ impl Names {
     /// Name and facility.
     pub(super) fn person(&self, id: &PersonId) -> Option<(String, Option<String>)> {
         self.roster.get(id).map(|person| (person.name.clone(), person.facility.clone()))
+    }
+
+    /// As the roster has it now.
+    pub(super) fn called(&self, person: Option<&PersonId>) -> Called {
+        let (name, facility) = person.and_then(|id| self.person(id)).unzip();
+        Called { name, facility: facility.flatten() }
     }
 
     pub(super) fn device(&self, id: &DeviceId) -> Option<String> {

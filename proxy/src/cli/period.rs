@@ -23,6 +23,7 @@ pub(super) struct Period {
 #[serde(rename_all = "kebab-case")]
 enum Preset {
     Today,
+    Yesterday,
     ThisMonth,
     LastMonth,
 }
@@ -37,7 +38,11 @@ impl Period {
         let time = |text: &Option<String>| text.as_deref().map(|text| Timestamp::parse(text, zone)).transpose();
         Ok(match self.period {
             None => (time(&self.from)?, time(&self.to)?),
-            Some(Preset::Today) => (Some(Timestamp::parse(&zone.local(now).date.to_string(), zone)?), None),
+            Some(Preset::Today) => (Some(zone.day_start(now)), None),
+            Some(Preset::Yesterday) => {
+                let today = zone.day_start(now);
+                (Some(zone.day_start(today.plus_secs(-1))), Some(today))
+            }
             Some(Preset::ThisMonth) => (Some(zone.month_start(now, 0)), None),
             Some(Preset::LastMonth) => (Some(zone.month_start(now, 1)), Some(zone.month_start(now, 0))),
         })
@@ -63,6 +68,7 @@ mod tests {
         };
         let midnight = |day: &str| Some(format!("2026/{day} 00:00:00"));
         assert_eq!(bounds(Preset::Today), [midnight("12/01"), None]);
+        assert_eq!(bounds(Preset::Yesterday), [midnight("11/30"), midnight("12/01")]);
         assert_eq!(bounds(Preset::ThisMonth), [midnight("12/01"), None]);
         assert_eq!(bounds(Preset::LastMonth), [midnight("11/01"), midnight("12/01")]);
         let given = Period { from: Some("2026-11-01".to_owned()), to: None, period: None };

@@ -189,6 +189,7 @@ impl Filters {
             failed: self.failures,
             night: self.night.then(|| zone.clone()),
             position: self.code,
+            ..Filter::default()
         })
     }
 }

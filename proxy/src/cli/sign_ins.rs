@@ -140,10 +140,13 @@ fn nothing(args: &SignIns, names: &Names) -> String {
     }
 }
 
-/// Fills in what ids are called now.
+/// Fills in what ids are called now, where the record does not say what they were called then.
 fn fill_in(names: &Names, line: &mut Line) {
     let person = line.person.as_deref().and_then(|id| PersonId::new(id).ok());
-    if let Some((name, facility)) = person.and_then(|id| names.person(&id)) {
+    if line.name.is_none()
+        && line.facility.is_none()
+        && let Some((name, facility)) = person.and_then(|id| names.person(&id))
+    {
         (line.name, line.facility) = (Some(name), facility);
     }
     let device = line.device.as_deref().and_then(|id| DeviceId::new(id).ok());
@@ -215,6 +218,8 @@ fn of_sign_in(sign_in: &SignIn) -> Line {
         event: "sign-in".to_owned(),
         person: sign_in.person.as_ref().map(ToString::to_string),
         result: word(serde_json::to_value(sign_in.result)),
+        name: sign_in.name.clone(),
+        facility: sign_in.facility.clone(),
         reason: sign_in.reason.map(|reason| reason.as_str().to_owned()),
         detail: sign_in.cause.clone(),
         provider: Some(sign_in.provider.clone()),

@@ -35,7 +35,7 @@ impl Asked {
     }
 
     /// Records it durably: over the running gate's socket, or, with none running, under its lock.
-    pub(super) fn record(self, settings: &Settings, what: &str) -> anyhow::Result<()> {
+    pub(super) fn record(&self, settings: &Settings, what: &str) -> anyhow::Result<()> {
         let done = || -> anyhow::Result<()> {
             let command = Command::AuditReading { what: what.to_owned(), filter: self.0.clone() };
             match control::ask(&socket_path(&settings.gateway.data), &command) {

@@ -275,6 +275,7 @@ impl Known {
             path: &exchange.path,
             action,
             static_ok: false,
+            wrong_account: false,
         }
     }
 

@@ -93,6 +93,9 @@ pub(super) async fn intent(
         http: if connection.http2 { "2" } else { "1.1" },
         user_agent: headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok()),
         navigation: exchange.navigation,
+        operation: exchange.guess.name.as_deref(),
+        subject: None,
+        login: None,
     };
     let began = std::time::Instant::now();
     let recorded = match countable {
@@ -195,10 +198,14 @@ impl SignInRecorder {
     }
 
     fn sign_in(&self, result: SignInResult, person: Option<PersonId>, factors: u8, reason: Option<Reason>) -> SignIn {
+        let roster = self.gate.core.identity.roster();
+        let entry = person.as_ref().and_then(|id| roster.get(id));
         SignIn {
             result,
             reason,
             person,
+            name: entry.map(|entry| entry.name.clone()),
+            facility: entry.and_then(|entry| entry.facility.clone()),
             provider: self.provider.clone(),
             account: None,
             cause: None,

@@ -154,5 +154,6 @@ fn request_of(source: &mut Source<'_>) -> Request {
             "/RES",
         ]),
         action: source.pick(&Action::ALL),
+        wrong_account: rarely(source),
     }
 }

@@ -1,0 +1,44 @@
+//! Heads of columns that several histories have.
+
+use super::{Text, text};
+
+pub const TIME: Text = text("日時", "time");
+pub const CODE: Text = text("番号", "code");
+pub const PERSON: Text = text("職員ID", "person");
+pub const NAME: Text = text("氏名", "name");
+pub const FACILITY: Text = text("事業所", "facility");
+pub const APP: Text = text("アプリ", "app");
+pub const RESULT: Text = text("結果", "result");
+pub const REASON: Text = text("理由", "reason");
+pub const ACCOUNT: Text = text("法人ID等", "account");
+pub const SAAS_ID: Text = text("SaaSのログインID", "saas id");
+pub const SOURCE: Text = text("接続元", "source");
+pub const PLACE: Text = text("内外", "place");
+pub const DEVICE_NAME: Text = text("端末名", "device name");
+pub const DEVICE: Text = text("端末ID", "device");
+pub const SERIAL: Text = text("証明書番号", "serial");
+pub const SESSION: Text = text("セッション", "session");
+pub const ENDED: Text = text("ログアウト日時", "ended");
+pub const END_CAUSE: Text = text("ログアウト理由", "end cause");
+pub const DURATION: Text = text("利用時間(秒)", "duration (s)");
+pub const REQUESTS: Text = text("リクエスト数", "requests");
+pub const CATEGORY: Text = text("区分", "action");
+pub const OPERATION: Text = text("操作", "operation");
+pub const OPERATION_ID: Text = text("操作ID", "operation id");
+pub const SUBJECT: Text = text("対象", "subject");
+pub const DECISION: Text = text("判定", "decision");
+pub const RULE: Text = text("規則", "rule");
+pub const METHOD: Text = text("メソッド", "method");
+pub const PATH: Text = text("パス", "path");
+pub const STATUS: Text = text("状態コード", "status");
+pub const BYTES_IN: Text = text("受信バイト数", "bytes in");
+pub const BYTES_OUT: Text = text("送信バイト数", "bytes out");
+pub const EVENT: Text = text("種別", "event");
+pub const DETAIL: Text = text("内容", "detail");
+pub const TIMES: Text = text("回数", "times");
+pub const UNTIL: Text = text("終了日時", "until");
+pub const SHARED: Text = text("共用の種類", "shared");
+pub const LOGINS: Text = text("ログイン回数", "logins");
+pub const FAILED: Text = text("失敗回数", "failed");
+pub const FIRST: Text = text("最初", "first");
+pub const LAST: Text = text("最後", "last");

@@ -1,0 +1,33 @@
+//! What the apps' recipes call things.
+
+use apps::{Lang, words};
+use config::Settings;
+
+/// Looks names up in the recipes of the configuration.
+#[derive(Clone, Copy)]
+pub(super) struct Recipes<'s>(&'s Settings);
+
+impl<'s> Recipes<'s> {
+    pub(super) fn of(settings: &'s Settings) -> Self {
+        Self(settings)
+    }
+
+    /// Name of an operation of the app, and whether the app has a recipe at all.
+    fn look_up(self, app: &str, _operation: Option<&str>, _lang: Lang) -> (bool, Option<String>) {
+        let _app = self.0.apps.iter().find(|known| known.saas.id.as_str() == app);
+        // No recipe names operations yet.
+        (false, None)
+    }
+
+    /// What was done, for people: the operation's name, its id where the recipe of today has no name for it, and for a
+    /// request of an app with a recipe that nobody named, that it can't be told.
+    pub(super) fn operation(self, app: Option<&str>, operation: Option<&str>, lang: Lang) -> String {
+        let (has_recipe, name) = app.map(|app| self.look_up(app, operation, lang)).unwrap_or_default();
+        match (operation, name) {
+            (Some(_), Some(name)) => name,
+            (Some(id), None) => id.to_owned(),
+            (None, _) if has_recipe => words::NOT_IDENTIFIED.get(lang).to_owned(),
+            (None, _) => String::new(),
+        }
+    }
+}
