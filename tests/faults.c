@@ -73,6 +73,12 @@ int fsync(int fd) {
     return REAL(fsync)(fd);
 }
 
+int syncfs(int fd) {
+    int e = fault(fd);
+    if (e) { errno = e; return -1; }
+    return REAL(syncfs)(fd);
+}
+
 /* Takes over what the file says. Clocks are asked often and from every thread, so: no allocation, no stdio. */
 static void move(struct timespec *now) {
     const char *control = getenv("SHIM_CLOCK");
