@@ -139,7 +139,7 @@ fn apps(
             .chain(scim.map(|s| s.host.clone()))
             .collect(),
     };
-    let compiled = findings.keep(saas::compile(&parts.apps, &context));
+    let compiled = findings.keep(saas::compile(&parts.apps, &saas::RecipeSet::default(), &context));
     let files: Vec<_> = parts.apps.iter().enumerate().map(|(index, app)| app_files(index, app, findings)).collect();
     let apps = compiled?.into_iter().zip(files).map(|(mut saas, (roots, certificate))| {
         saas.upstream_ca = saas.upstream_ca.map(|file| findings.file(&file));
