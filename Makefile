@@ -28,7 +28,7 @@ bench-audit: setup-bench
 	$(CARGO) run --release --bin audit -- --records $(RECORDS)
 
 # Minutes-long forms of the crash, flood and fault tests, which `make test` runs in short. One after the other, because they
-# print figures; half an hour in all.
+# print figures; about forty minutes in all.
 soak: setup-test
 	SEKISHO_SOAK=1 $(CARGO) test --workspace --test e2e --no-fail-fast -- --nocapture --test-threads 1 durability faults floods
 	SEKISHO_SOAK=1 $(CARGO) test --workspace --test nth_failure -- --nocapture

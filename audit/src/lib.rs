@@ -40,8 +40,9 @@ pub use log::document::{LogDocument, LogSettings};
 pub use log::indexing::IndexState;
 pub use log::key::{read_key, read_or_make_key};
 pub use log::note::{Checkpoint, NoteError, SigningKey, VerifierKey};
+pub use log::plan::sealed_to;
 pub use log::proof;
-pub use log::sealer::{SealOptions, SealStats, Sealer, sealed_to};
+pub use log::sealer::{SealOptions, SealStats, Sealer};
 pub use log::tiles::{Bundle, LogFolder, TileHashes};
 pub use log::tree::{Hash, TILE_WIDTH};
 pub use record::{

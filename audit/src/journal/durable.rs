@@ -194,3 +194,20 @@ fn temporary(path: &Path) -> PathBuf {
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_free_again_though_somebody_else_holds_its_lock_file_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = FileSystem.lock(dir.path()).unwrap();
+        // As a child has it between its fork and the program that it becomes.
+        let held = lock.file.as_ref().unwrap().try_clone().unwrap();
+        assert!(matches!(FileSystem.lock(dir.path()), Err(AuditError::Locked(_))));
+        drop(lock);
+        assert!(FileSystem.lock(dir.path()).is_ok());
+        drop(held);
+    }
+}

@@ -7,13 +7,14 @@ pub(crate) mod indexing;
 pub(crate) mod key;
 pub(crate) mod leaf;
 pub(crate) mod note;
-mod plan;
+pub(crate) mod plan;
 pub mod proof;
 mod retention;
 pub(crate) mod sealer;
 mod source;
 pub(crate) mod tiles;
 pub(crate) mod tree;
+pub(crate) mod work;
 mod writer;
 
 #[cfg(test)]

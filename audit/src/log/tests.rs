@@ -12,10 +12,12 @@ use vocabulary::Timestamp;
 use super::files::{Files, OnDisk};
 use super::leaf;
 use super::note::{Checkpoint, SigningKey};
-use super::sealer::{Parts, SealOptions, Work, journal_dir, log_dir, sealed_in};
+use super::plan::sealed_in;
+use super::sealer::SealOptions;
 use super::simulated::{Failing, Simulated};
 use super::tiles::{LogFolder, tile_path};
 use super::tree::{Hash, TILE_WIDTH};
+use super::work::{Parts, Work, journal_dir, log_dir};
 use crate::journal::sample::{NOON, change, request, stranger};
 use crate::{AuditError, End, Journal, Options, Outcome, Position};
 

