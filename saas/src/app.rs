@@ -150,7 +150,7 @@ fn app(report: &mut Report<'_>, document: &AppDocument, recipes: &RecipeSet, gat
             report.push(["actions".into()].into_iter().chain(error.path), &error.value, error.problem);
         }
     });
-    account(report, document, recipe);
+    let address_fails = address_fails || !account(report, document, recipe);
     let hosts = if address_fails { None } else { hosts(report, document, recipe, gateway) };
     if report.errors.len() > before {
         return None;
@@ -175,11 +175,18 @@ fn app(report: &mut Report<'_>, document: &AppDocument, recipes: &RecipeSet, gat
     })
 }
 
-fn account(report: &mut Report<'_>, document: &AppDocument, recipe: Option<&Arc<Recipe>>) {
-    let needed = document.upstream.is_none() && recipe.is_some_and(|recipe| recipe.needs_account());
+/// Whether the SaaS's addresses can be told.
+fn account(report: &mut Report<'_>, document: &AppDocument, recipe: Option<&Arc<Recipe>>) -> bool {
+    let before = report.errors.len();
+    let needed = recipe.is_some_and(|recipe| {
+        let main = recipe.upstream().filter(|_| document.upstream.is_none());
+        let further = recipe.hosts().iter().map(|host| host.upstream.as_str()).filter(|_| document.hosts.is_empty());
+        main.into_iter().chain(further).any(|address| address.contains(recipe::ACCOUNT))
+    });
     match &document.account {
         None if needed => {
-            report.push(["account".into()], "", "is missing; the recipe's address is that of an account");
+            let problem = "is missing; the SaaS's address contains it, so write the facility's";
+            report.push(["account".into()], "", problem);
         }
         Some(account) if needed && !authority::is_label(account) => {
             let problem = "must be one DNS label, because it becomes part of the SaaS's address: a-z, 0-9 and `-`";
@@ -191,6 +198,7 @@ fn account(report: &mut Report<'_>, document: &AppDocument, recipe: Option<&Arc<
         }
         _ => {}
     }
+    !needed || report.errors.len() == before
 }
 
 fn timeouts(report: &mut Report<'_>, document: &AppDocument) -> Timeouts {

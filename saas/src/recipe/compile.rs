@@ -148,6 +148,10 @@ impl Compile {
             }
             names.push(&host.name);
             self.address(place("upstream"), &host.upstream);
+            let earlier = document.upstream.iter().chain(document.hosts[..nth].iter().map(|earlier| &earlier.upstream));
+            if earlier.into_iter().any(|earlier| earlier.eq_ignore_ascii_case(&host.upstream)) {
+                self.error(place("upstream"), &host.upstream, "already stands for another host of this recipe");
+            }
         }
         for (nth, cookie) in document.session.cookies.iter().enumerate() {
             let place = vec!["session".into(), "cookies".into(), nth.into()];
@@ -296,7 +300,6 @@ impl Compile {
         let secret = secret::names(document)
             .any(|name| secret::is_called_so(&name) || self.secrets.iter().any(|s| secret::is_same(s, &name)));
         if secret {
-            // Without the name: it may be anything.
             let problem =
                 format!("reads `{name}`, which is or may be a password or another secret: those are never read");
             self.error(at(place, [key.into()]), &name, problem);

@@ -148,6 +148,11 @@ impl Recipe {
         self.rules.iter().any(|rule| matches!(rule.kind, route::Kind::Login(_)))
     }
 
+    /// Whether a login shows which of the SaaS's accounts is meant.
+    pub fn tells_accounts(&self) -> bool {
+        self.rules.iter().any(|rule| matches!(&rule.kind, route::Kind::Login(login) if login.account.is_some()))
+    }
+
     /// Names of the cookies that stand for a login.
     pub fn session_cookies(&self) -> &[String] {
         &self.session_cookies
@@ -183,12 +188,6 @@ impl Recipe {
     pub(crate) fn overrides(&self) -> OverrideSet {
         self.overrides
     }
-
-    /// Whether an address of the recipe is that of an account.
-    pub(crate) fn needs_account(&self) -> bool {
-        let named = self.upstream.iter().chain(self.hosts.iter().map(|host| &host.upstream));
-        named.into_iter().any(|address| address.contains(ACCOUNT))
-    }
 }
 
 /// Stands for `apps[].account` in an address.
@@ -207,11 +206,11 @@ pub struct RecipeSet(BTreeMap<String, Option<Arc<Recipe>>>);
 impl RecipeSet {
     /// `recipe`: none if its document is wrong. Apps that name it are then not complained about as well.
     /// False if there is one of this name; it stays.
-    pub fn insert(&mut self, id: &str, recipe: Option<Recipe>) -> bool {
+    pub fn insert(&mut self, id: &str, recipe: Option<Arc<Recipe>>) -> bool {
         if self.0.contains_key(id) {
             return false;
         }
-        self.0.insert(id.to_owned(), recipe.map(Arc::new));
+        self.0.insert(id.to_owned(), recipe);
         true
     }
 

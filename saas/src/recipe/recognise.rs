@@ -129,8 +129,9 @@ fn log_in(
     values: &Values<'_>,
     account: Option<&str>,
 ) {
+    let by_conditions = values.hold(&candidate.rule.conditions);
     let fits = |wanted: BodyKind| values.body == Body::Read(wanted);
-    let held = match values.hold(&candidate.rule.conditions) {
+    let held = match by_conditions {
         // In a body of another kind the SaaS may read the same values, or none.
         Held::Yes if !login.body.is_none_or(fits) && values.body != Body::None => Held::Unclear,
         Held::Yes if login.body.is_some() && values.body == Body::None => Held::No,
@@ -149,7 +150,8 @@ fn log_in(
         };
     }
     act(found, candidate, held);
-    if held == Held::Yes {
+    // Also where the body is too long or of another kind: nobody can log in unseen by that.
+    if by_conditions == Held::Yes {
         let account = login.account.and_then(|selector| plain(values, selector));
         found.login = Some(Attempt::first(Arc::clone(&login.answers), head.path, id(login, values), account));
     }

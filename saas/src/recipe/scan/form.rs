@@ -45,6 +45,17 @@ pub(in crate::recipe) fn pairs(bytes: &[u8], encoding: &'static Encoding, found:
             None => Cell::Found(None),
             Some(value) => text(&value, encoding),
         });
+        // Browsers write none in a form. Some servers end a pair there, and others don't.
+        if memchr::memchr(b';', pair).is_some() {
+            for part in pair.split(|b| *b == b';') {
+                let name = part.split(|b| *b == b'=').next().unwrap_or_default();
+                if let Some(name) = decoded(name, LONGEST_NAME)
+                    && let Some(name) = charset::decode(&name, encoding)
+                {
+                    found.doubt(&name);
+                }
+            }
+        }
     }
 }
 

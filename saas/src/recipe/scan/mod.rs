@@ -64,6 +64,17 @@ impl<'f> Parameters<'f> {
             _ => {}
         });
     }
+
+    /// Some servers find a parameter of this name, or another value in it than others do.
+    fn doubt(&mut self, name: &str) {
+        let (wanted, cells) = (self.wanted, &mut self.cells);
+        self.fields.meet(name, |meets| {
+            let (Meets::Exactly(slot) | Meets::Nearly(slot)) = meets;
+            if wanted.get(slot) == Some(&true) {
+                cells[slot] = Cell::Unclear;
+            }
+        });
+    }
 }
 
 /// A value's bytes as text.
