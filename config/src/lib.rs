@@ -7,11 +7,14 @@
 //!         places         └────────────────┴───────────────┴──→ Report
 //! ```
 //!
+//! Recipes take the same way up to the document types, and `saas` checks what they mean; see `recipes.rs`.
+//!
 //! Each stage goes on past what is wrong, so that one report has it all. What the parts say beyond `gateway` and `log`
 //! is defined, and its meaning checked, by the crates that use them: `policy`, `saas`, `identity`, `audit`,
 //! `cert-authority`. Nothing here listens, connects or writes; files that the configuration names are read.
 
 mod nearest;
+mod recipes;
 mod report;
 mod resolve;
 mod settings;
@@ -20,7 +23,7 @@ mod written;
 mod yaml;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use vocabulary::{DocumentError, PathStep};
@@ -29,6 +32,7 @@ use crate::resolve::Parts;
 use crate::yaml::{Finding, Node};
 
 pub use nearest::did_you_mean;
+pub use recipes::{read_recipe, recipe_schema};
 pub use report::{Problem, Report};
 pub use settings::{App, Audit, Certificate, Gateway, Limits, Log, Settings, Tls};
 pub use written::{
@@ -70,6 +74,7 @@ pub fn read(text: &str, file: &Path, bound: Option<u16>) -> Result<Loaded, Repor
     findings.found.extend(faults);
     let Some(mut tree) = tree else { return Err(findings.report()) };
     findings.found.extend(structure::check(&mut tree, &schema()));
+    let recipes: Vec<PathBuf> = findings.part(&mut tree, "recipes").unwrap_or_default();
     let parts = Parts {
         gateway: findings.part(&mut tree, "gateway"),
         networks: findings.part::<BTreeMap<_, _>>(&mut tree, "networks").unwrap_or_default(),
@@ -84,15 +89,17 @@ pub fn read(text: &str, file: &Path, bound: Option<u16>) -> Result<Loaded, Repor
     findings.tree = Some(tree);
 
     let folder = file.parent().unwrap_or(Path::new(""));
-    let (settings, warnings) = match resolve::resolve(&parts, &names, folder, bound) {
+    let recipes = recipes::known(&recipes, folder);
+    recipes.errors.iter().for_each(|error| findings.meaning(error));
+    let (settings, warnings) = match resolve::resolve(&parts, &names, &recipes.set, folder, bound) {
         (Some(settings), errors, warnings) if errors.is_empty() => (settings, warnings),
         (_, errors, _) => {
             errors.iter().for_each(|error| findings.meaning(error));
-            return Err(findings.report());
+            return Err(findings.report().and(recipes.problems));
         }
     };
-    if !findings.found.is_empty() {
-        return Err(findings.report());
+    if !findings.found.is_empty() || !recipes.problems.is_empty() {
+        return Err(findings.report().and(recipes.problems));
     }
     warnings.iter().for_each(|warning| findings.meaning(warning));
     Ok(Loaded { settings, warnings: findings.problems() })

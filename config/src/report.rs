@@ -9,7 +9,7 @@ use vocabulary::{DisplayPath, DocumentError, PathStep};
 use crate::nearest::nearest;
 use crate::yaml::Place;
 
-/// Everything that is wrong with a configuration file, in the order of its lines.
+/// Everything that is wrong with a configuration file, in the order of its lines, and then with the recipes it names.
 ///
 /// Displayed, it has one line per problem: `sekisho.yaml:12:9: policy[2].apps[0]: ...`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -23,7 +23,7 @@ pub struct Report {
 /// One thing that is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// The configuration file, as its path was given.
+    /// The configuration file, as its path was given, or that of a recipe.
     pub file: PathBuf,
     /// From 1; 0 if the problem is the file's as a whole.
     pub line: usize,
@@ -37,6 +37,15 @@ pub struct Problem {
     pub problem: String,
     /// The nearest value or key that would be right here.
     pub suggestion: Option<String>,
+}
+
+impl Report {
+    /// With the problems of the files that the configuration names.
+    #[must_use]
+    pub(crate) fn and(mut self, problems: Vec<Problem>) -> Self {
+        self.problems.extend(problems);
+        self
+    }
 }
 
 /// Values longer than this are cut in messages, counted in characters.

@@ -29,6 +29,10 @@ pub struct Written {
     /// Who may vouch for people, and how long a sign-in lasts.
     #[serde(default)]
     pub identity: IdentityDocument,
+    /// Files of further recipes, for `apps[].recipe`: what is known of a SaaS. A recipe is called as its file is, without
+    /// `.yaml`, and takes the place of a shipped one of that name.
+    #[serde(default)]
+    pub recipes: Vec<PathBuf>,
     /// The SaaS behind the gate.
     #[serde(default)]
     pub apps: Vec<AppDocument>,

@@ -102,3 +102,79 @@ fn the_passphrase_file_counts_from_the_configurations_folder() {
     );
     assert!(loaded.warnings[0].to_string().ends_with("is not there"));
 }
+
+const RECIPE: &str = "\
+recipe: care
+title: { ja: ケア, en: Care }
+confidence: { level: guessed, as_of: 2026-11, known: a, unknown: b, terms: c }
+upstream: https://{account}.care.example
+hosts: [{ name: assets, upstream: 'https://assets.care.example', static: true }]
+logins: [{ path: /login, id: [{ form: user }], account: { form: office }, password: { form: pw }, ok: [{ status: [302] }] }]
+";
+
+/// A configuration of one app beside a recipe of its own.
+fn with_recipe(app: &str, recipe: &str) -> Result<config::Loaded, config::Report> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("recipes")).unwrap();
+    fs::write(folder.path().join("recipes/care.yaml"), recipe).unwrap();
+    let text = SMALLEST.replace("{ id: care, upstream: 'https://care.example.com' }", app);
+    let text = format!("{text}recipes: [recipes/care.yaml]\n");
+    config::read(&text, &folder.path().join("sekisho.yaml"), Some(443))
+}
+
+#[test]
+fn an_app_gets_its_addresses_from_its_recipe_and_its_account() {
+    let loaded = with_recipe("{ id: care, recipe: care, account: sakura-kai }", RECIPE).unwrap();
+    assert_eq!(loaded.warnings, []);
+    let app = &loaded.settings.apps[0].saas;
+    let hosts: Vec<_> = app.hosts.iter().map(|(_, host)| (host.to_string(), host.is_static())).collect();
+    assert_eq!(
+        hosts,
+        [
+            ("care.gw.example → sakura-kai.care.example".to_owned(), false),
+            ("assets.care.gw.example → assets.care.example".to_owned(), true)
+        ]
+    );
+    assert_eq!((app.recipe.as_ref().unwrap().id(), app.account.as_deref()), ("care", Some("sakura-kai")));
+}
+
+#[test]
+fn what_the_app_says_itself_goes_before_its_recipe() {
+    let app = "{ id: care, recipe: care, upstream: 'https://own.example', hosts: [{ name: x, upstream: 'https://x.example' }] }";
+    let loaded = with_recipe(app, RECIPE).unwrap();
+    let hosts: Vec<_> = loaded.settings.apps[0].saas.hosts.iter().map(|(_, host)| host.to_string()).collect();
+    assert_eq!(hosts, ["care.gw.example → own.example", "x.care.gw.example → x.example"]);
+    assert!(loaded.warnings[0].to_string().contains("apps[0].account: is missing"), "{}", loaded.warnings[0]);
+}
+
+#[test]
+fn a_recipe_of_ones_own_takes_the_place_of_a_shipped_one() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("generic.yaml"), RECIPE.replace("recipe: care", "recipe: generic")).unwrap();
+    let text = SMALLEST.replace("id: care,", "id: care, recipe: generic, account: a,");
+    let file = folder.path().join("sekisho.yaml");
+    let knows_logins = |text: &str| {
+        config::read(text, &file, None).unwrap().settings.apps[0].saas.recipe.as_ref().unwrap().knows_logins()
+    };
+    assert!(!knows_logins(&text));
+    assert!(knows_logins(&format!("{text}recipes: [generic.yaml]\n")));
+}
+
+#[test]
+fn a_wrong_recipe_is_told_with_its_file_and_its_place_and_once() {
+    let wrong = RECIPE.replace("static: true", "static: true, kind: fonts");
+    let report = with_recipe("{ id: care, recipe: care }", &wrong).unwrap_err();
+    assert_eq!(report.problems.len(), 1, "{report}");
+    let problem = &report.problems[0];
+    assert!(problem.file.ends_with("recipes/care.yaml"));
+    assert_eq!((problem.line, problem.path.as_str()), (5, "hosts[0].kind"));
+}
+
+#[test]
+fn an_address_without_its_account_is_told_once() {
+    let report = with_recipe("{ id: care, recipe: care }", RECIPE).unwrap_err();
+    assert_eq!(report.problems.len(), 1, "{report}");
+    assert_eq!(report.problems[0].path, "apps[0].account");
+    let report = with_recipe("{ id: care, recipe: care, account: 'a.b' }", RECIPE).unwrap_err();
+    assert_eq!((report.problems.len(), report.problems[0].path.as_str()), (1, "apps[0].account"), "{report}");
+}

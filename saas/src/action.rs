@@ -115,7 +115,7 @@ impl Actions {
     }
 }
 
-fn by_head(method: &Method, content_type: Option<&str>, upgrade: bool) -> Action {
+pub(crate) fn by_head(method: &Method, content_type: Option<&str>, upgrade: bool) -> Action {
     if upgrade {
         return Action::Unknown;
     }

@@ -1,15 +1,17 @@
 //! Apps as resolved: what operators wrote, checked against each other and against the gateway's own names.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use vocabulary::{AppId, DocumentError, PathStep, Span};
 
 use crate::action::Actions;
 use crate::authority;
-use crate::document::{AppDocument, Protocol};
+use crate::document::{AppDocument, HostDocument, Protocol};
 use crate::host_map::HostMap;
 use crate::method::OverrideSet;
+use crate::recipe::{self, Recipe, RecipeSet};
 use crate::request::ShapeSet;
 
 /// Labels of the gateway's own hosts, which no app can take.
@@ -40,6 +42,10 @@ pub struct App {
     pub upstream_ca: Option<PathBuf>,
     /// The app's own certificate; the bundled CA makes one if absent. Not read here.
     pub certificate: Option<CertificateFiles>,
+    /// What is known of this SaaS.
+    pub recipe: Option<Arc<Recipe>>,
+    /// The facility's account at it.
+    pub account: Option<String>,
 }
 
 /// Two PEM files.
@@ -62,13 +68,18 @@ pub struct Timeouts {
 /// Checks the document's `apps` and resolves them, in their order.
 ///
 /// # Errors
-/// Everything that is wrong, at once; paths begin with `apps`.
-pub fn compile(documents: &[AppDocument], gateway: &Gateway) -> Result<Vec<App>, Vec<DocumentError>> {
+/// Everything that is wrong, at once; paths begin with `apps`. That an app's recipe is wrong is not
+/// told again: who read the recipe has.
+pub fn compile(
+    documents: &[AppDocument],
+    recipes: &RecipeSet,
+    gateway: &Gateway,
+) -> Result<Vec<App>, Vec<DocumentError>> {
     let mut errors = Vec::new();
     let apps: Vec<Option<App>> = documents
         .iter()
         .enumerate()
-        .map(|(index, document)| app(&mut Report { errors: &mut errors, index }, document, gateway))
+        .map(|(index, document)| app(&mut Report { errors: &mut errors, index }, document, recipes, gateway))
         .collect();
     for (index, document) in documents.iter().enumerate() {
         let mut report = Report { errors: &mut errors, index };
@@ -91,28 +102,32 @@ impl Report<'_> {
         self.candidates(path, value, problem, []);
     }
 
-    fn candidates<const N: usize>(
+    fn candidates(
         &mut self,
         path: impl IntoIterator<Item = PathStep>,
         value: &str,
         problem: impl Into<String>,
-        candidates: [String; N],
+        candidates: impl IntoIterator<Item = String>,
     ) {
         let path = ["apps".into(), self.index.into()].into_iter().chain(path);
         self.errors.push(DocumentError::new(path, value, problem).candidates(candidates));
     }
 }
 
-fn app(report: &mut Report<'_>, document: &AppDocument, gateway: &Gateway) -> Option<App> {
+fn app(report: &mut Report<'_>, document: &AppDocument, recipes: &RecipeSet, gateway: &Gateway) -> Option<App> {
     let before = report.errors.len();
-    if let Some(recipe) = document.recipe.as_deref().filter(|r| *r != "generic") {
+    let named = document.recipe.as_deref().map(|name| (name, recipes.get(name)));
+    if let Some((name, None)) = named {
         report.candidates(
             ["recipe".into()],
-            recipe,
-            "is not a recipe; the only one is generic",
-            ["generic".to_owned()],
+            name,
+            "is not a recipe; name a shipped one or one of the files of `recipes`",
+            recipes.ids().map(str::to_owned),
         );
     }
+    let recipe = named.and_then(|(_, known)| known.flatten());
+    // Where it would have said the address, nobody else does.
+    let address_fails = named.is_some() && recipe.is_none() && document.upstream.is_none();
     let certificate = match (&document.certificate, &document.key) {
         (Some(certificate), Some(key)) => Some(CertificateFiles { certificate: certificate.clone(), key: key.clone() }),
         (Some(file), None) => {
@@ -135,7 +150,8 @@ fn app(report: &mut Report<'_>, document: &AppDocument, gateway: &Gateway) -> Op
             report.push(["actions".into()].into_iter().chain(error.path), &error.value, error.problem);
         }
     });
-    let hosts = hosts(report, document, gateway);
+    let address_fails = address_fails || !account(report, document, recipe);
+    let hosts = if address_fails { None } else { hosts(report, document, recipe, gateway) };
     if report.errors.len() > before {
         return None;
     }
@@ -143,13 +159,46 @@ fn app(report: &mut Report<'_>, document: &AppDocument, gateway: &Gateway) -> Op
         id: document.id.clone(),
         hosts: hosts?,
         actions: actions.ok()?,
-        tolerate: document.tolerate.iter().copied().collect(),
-        overrides: document.method_override.iter().copied().collect(),
+        tolerate: document.tolerate.iter().copied().collect::<ShapeSet>().with(recipe.map(|r| r.tolerate())),
+        overrides: document
+            .method_override
+            .iter()
+            .copied()
+            .collect::<OverrideSet>()
+            .with(recipe.map(|r| r.overrides())),
         protocol: document.protocol,
         timeouts,
         upstream_ca: document.upstream_ca.clone(),
         certificate,
+        recipe: recipe.cloned(),
+        account: document.account.clone(),
     })
+}
+
+/// Whether the SaaS's addresses can be told.
+fn account(report: &mut Report<'_>, document: &AppDocument, recipe: Option<&Arc<Recipe>>) -> bool {
+    let before = report.errors.len();
+    let needed = recipe.is_some_and(|recipe| {
+        let main = recipe.upstream().filter(|_| document.upstream.is_none());
+        let further = recipe.hosts().iter().map(|host| host.upstream.as_str()).filter(|_| document.hosts.is_empty());
+        main.into_iter().chain(further).any(|address| address.contains(recipe::ACCOUNT))
+    });
+    match &document.account {
+        None if needed => {
+            let problem = "is missing; the SaaS's address contains it, so write the facility's";
+            report.push(["account".into()], "", problem);
+        }
+        Some(account) if needed && !authority::is_label(account) => {
+            let problem = "must be one DNS label, because it becomes part of the SaaS's address: a-z, 0-9 and `-`";
+            report.push(["account".into()], account, problem);
+        }
+        Some(account) if !recipe::is_plain(account) => {
+            let problem = "must be 1 to 64 letters, digits and `-_.@:`, as the SaaS has it";
+            report.push(["account".into()], account, problem);
+        }
+        _ => {}
+    }
+    !needed || report.errors.len() == before
 }
 
 fn timeouts(report: &mut Report<'_>, document: &AppDocument) -> Timeouts {
@@ -168,7 +217,12 @@ fn timeouts(report: &mut Report<'_>, document: &AppDocument) -> Timeouts {
     }
 }
 
-fn hosts(report: &mut Report<'_>, document: &AppDocument, gateway: &Gateway) -> Option<HostMap> {
+fn hosts(
+    report: &mut Report<'_>,
+    document: &AppDocument,
+    recipe: Option<&Arc<Recipe>>,
+    gateway: &Gateway,
+) -> Option<HostMap> {
     let before = report.errors.len();
     let main = match &document.host {
         None => format!("{}.{}", document.id, gateway.domain),
@@ -179,15 +233,38 @@ fn hosts(report: &mut Report<'_>, document: &AppDocument, gateway: &Gateway) -> 
             host.to_ascii_lowercase()
         }
     };
-    if let Err(problem) = authority::parse_https(&document.upstream) {
-        report.push(["upstream".into()], &document.upstream, problem);
+    // A recipe's own addresses are right, but for the account's place in them.
+    let of_account = |address: &str| match &document.account {
+        Some(account) => address.replace(recipe::ACCOUNT, account),
+        None => address.to_owned(),
+    };
+    let upstream = match (&document.upstream, recipe.and_then(|recipe| recipe.upstream())) {
+        (Some(upstream), _) => upstream.clone(),
+        (None, Some(upstream)) => of_account(upstream),
+        (None, None) => {
+            report.push(["upstream".into()], "", "is missing; write the SaaS's address, https://host");
+            return None;
+        }
+    };
+    if let Err(problem) = authority::parse_https(&upstream)
+        && document.upstream.is_some()
+    {
+        report.push(["upstream".into()], &upstream, problem);
     }
-    let mut pairs = vec![(main.clone(), document.upstream.as_str())];
-    for (at, host) in document.hosts.iter().enumerate() {
+    let further: Vec<HostDocument> = match recipe {
+        Some(recipe) if document.hosts.is_empty() => recipe
+            .hosts()
+            .iter()
+            .map(|host| HostDocument { upstream: of_account(&host.upstream), ..host.clone() })
+            .collect(),
+        _ => document.hosts.clone(),
+    };
+    let mut pairs = vec![(main.clone(), upstream.as_str())];
+    for (at, host) in further.iter().enumerate() {
         let path = |key: &str| ["hosts".into(), at.into(), key.into()];
         if !authority::is_label(&host.name) {
             report.push(path("name"), &host.name, "must be one DNS label: a-z, 0-9 and `-`, at most 63 characters");
-        } else if document.hosts[..at].iter().any(|earlier| earlier.name == host.name) {
+        } else if further[..at].iter().any(|earlier| earlier.name == host.name) {
             report.push(path("name"), &host.name, "names two hosts of this app");
         }
         match authority::parse_https(&host.upstream) {
@@ -203,7 +280,10 @@ fn hosts(report: &mut Report<'_>, document: &AppDocument, gateway: &Gateway) -> 
         return None;
     }
     match HostMap::new(pairs.iter().map(|(ours, upstream)| (ours.as_str(), *upstream)), gateway.port, &gateway.domain) {
-        Ok(map) => Some(map),
+        Ok(map) => {
+            let of_static = further.iter().enumerate().filter(|(_, host)| host.is_static);
+            Some(of_static.fold(map, |map, (at, _)| map.with_static(at + 1)))
+        }
         Err(error) => {
             report.push(["id".into()], document.id.as_str(), format!("gives no usable host names: {error}"));
             None
@@ -265,7 +345,7 @@ mod tests {
 
     fn compiled(yaml: &str) -> Result<Vec<App>, Vec<String>> {
         let documents: Vec<AppDocument> = serde_yaml::from_str(yaml).unwrap();
-        compile(&documents, &gateway())
+        compile(&documents, &RecipeSet::default(), &gateway())
             .map_err(|errors| errors.iter().map(|e| format!("{}: {}", DisplayPath(&e.path), e.value)).collect())
     }
 

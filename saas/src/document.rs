@@ -12,12 +12,18 @@ use vocabulary::{Action, AppId, Span};
 pub struct AppDocument {
     /// The app's name; people reach it at `<id>.<gateway.domain>`.
     pub id: AppId,
-    /// What is known of this SaaS. Only `generic` exists so far, and it is the default.
+    /// What is known of this SaaS: the name of a shipped recipe, or of one of `recipes`. Default: nothing is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipe: Option<String>,
-    /// The SaaS's address, `https://host` or `https://host:port`. Its certificate is always verified for this host.
-    pub upstream: String,
-    /// Further hosts of the same SaaS, such as the one its style sheets come from.
+    /// The facility's account at the SaaS (法人ID, sub-domain), where the recipe tells which. A login to another one is
+    /// refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The SaaS's address, `https://host` or `https://host:port`. Its certificate is always verified for this host. Needed,
+    /// unless the recipe has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+    /// Further hosts of the same SaaS, such as the one its style sheets come from. Default: the recipe's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<HostDocument>,
     /// The app's whole public host name, instead of `<id>.<gateway.domain>`.
@@ -57,6 +63,10 @@ pub struct HostDocument {
     pub name: String,
     /// `https://host` or `https://host:port`.
     pub upstream: String,
+    /// It serves style sheets, fonts and scripts only, which browsers partly fetch without any cookie: a GET without one
+    /// is let through from where somebody is signed in.
+    #[serde(default, rename = "static", skip_serializing_if = "std::ops::Not::not")]
+    pub is_static: bool,
 }
 
 /// HTTP version towards the SaaS.

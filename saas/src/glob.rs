@@ -59,6 +59,29 @@ impl Glob {
         self.meets(path, Case::Ignored) || without_end().is_some_and(|path| self.meets(path, Case::Ignored))
     }
 
+    /// Whether [`Self::matches_alike`] may hold, by how the pattern begins and ends: for most paths it doesn't, and this
+    /// costs little.
+    pub(crate) fn may_match(&self, path: &str) -> bool {
+        let path = path.as_bytes();
+        let begins = match self.pieces.first() {
+            Some(Piece::Literal(text)) if self.folder.is_some() && self.pieces.len() == 2 => {
+                // `/a/**` holds for `/a` as well.
+                begins_with(path, &text[..text.len() - 1], Case::Ignored)
+            }
+            Some(Piece::Literal(text)) => begins_with(path, text, Case::Ignored),
+            _ => true,
+        };
+        let end = &path[..path.iter().rposition(|b| *b != b'/').map_or(0, |last| last + 1)];
+        begins
+            && match self.pieces.last() {
+                Some(Piece::Literal(text)) => {
+                    let text = text.trim_end_matches('/');
+                    end.len().checked_sub(text.len()).is_some_and(|at| begins_with(&end[at..], text, Case::Ignored))
+                }
+                _ => true,
+            }
+    }
+
     fn meets(&self, path: &str, case: Case) -> bool {
         meets(&self.pieces, path, case) || self.folder.as_ref().is_some_and(|folder| meets(folder, path, case))
     }
@@ -198,6 +221,13 @@ mod tests {
             if let Ok(glob) = Glob::compile(&pattern) {
                 let folder = pattern.strip_suffix("/**").is_some_and(|f| !f.is_empty() && naive(f.as_bytes(), path.as_bytes()));
                 prop_assert_eq!(glob.matches(&path), folder || naive(pattern.as_bytes(), path.as_bytes()));
+            }
+        }
+
+        #[test]
+        fn what_is_passed_over_quickly_would_not_have_matched(pattern in "/[abA/*]{0,8}", path in "/[abA/]{0,10}") {
+            if let Ok(glob) = Glob::compile(&pattern) {
+                prop_assert!(glob.may_match(&path) || !glob.matches_alike(&path));
             }
         }
     }

@@ -15,6 +15,7 @@ pub struct MappedHost {
     upstream_host: String,
     upstream_port: u16,
     upstream_authority: String,
+    is_static: bool,
     pub(crate) upstream_authority_value: HeaderValue,
     pub(crate) upstream_origin_value: HeaderValue,
 }
@@ -47,6 +48,11 @@ impl MappedHost {
     /// The SaaS's host with its port unless that is 443: what the SaaS awaits as Host.
     pub fn upstream_authority(&self) -> &str {
         &self.upstream_authority
+    }
+
+    /// Whether it serves style sheets, fonts and scripts only.
+    pub fn is_static(&self) -> bool {
+        self.is_static
     }
 }
 
@@ -104,6 +110,20 @@ impl HostMap {
             return Err(HostMapError::Empty);
         }
         Ok(Self { hosts, port, domain: domain.to_ascii_lowercase() })
+    }
+
+    /// Says that the host at `place`, from 0, serves style sheets, fonts and scripts only.
+    #[must_use]
+    pub fn with_static(mut self, place: usize) -> Self {
+        if let Some(host) = self.hosts.get_mut(place) {
+            host.is_static = true;
+        }
+        self
+    }
+
+    /// Whether the host at `index` serves style sheets, fonts and scripts only.
+    pub fn is_static(&self, index: HostIndex) -> bool {
+        self.get(index).is_static
     }
 
     /// The host that a Host header or authority names, with or without our port, in any case.
@@ -172,6 +192,7 @@ fn mapped(ours: &str, upstream: &str, port: u16) -> Result<MappedHost, HostMapEr
         upstream_host,
         upstream_port,
         upstream_authority,
+        is_static: false,
     })
 }
 

@@ -33,6 +33,7 @@ mod mask;
 mod method;
 pub mod origin;
 mod outgoing;
+pub mod recipe;
 mod request;
 mod worker;
 
@@ -46,5 +47,9 @@ pub use incoming::incoming;
 pub use mask::mask_target;
 pub use method::OverrideSet;
 pub use outgoing::{outgoing, outgoing_preflight};
+pub use recipe::{
+    Answer, Answered, Attempt, MOST_OF_BODY, Operation, Output, Recipe, RecipeDocument, RecipeSet, Recognised,
+    RequestHead,
+};
 pub use request::{Ambiguity, ShapeSet, Shaped, Target, shape, without_authority};
 pub use worker::keep_workers_away;

@@ -174,7 +174,7 @@ fn push_pair(out: &mut String, pair: &[u8]) {
     out.push_str("=*");
 }
 
-fn holds_token(name: &str) -> bool {
+pub(crate) fn holds_token(name: &str) -> bool {
     name.len() >= SHORTEST_TOKEN && (is_jwt(name) || name.split(['.', ':', '[', ']', '$']).any(is_token))
 }
 

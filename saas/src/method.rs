@@ -20,6 +20,11 @@ impl OverrideSet {
     pub const fn contains(self, place: OverridePlace) -> bool {
         self.0 & (1 << place as u8) != 0
     }
+
+    /// These, and those of `other`.
+    pub(crate) fn with(self, other: Option<Self>) -> Self {
+        Self(self.0 | other.unwrap_or_default().0)
+    }
 }
 
 impl FromIterator<OverridePlace> for OverrideSet {
@@ -93,7 +98,7 @@ fn read(value: &[u8]) -> Option<Method> {
     KNOWN.into_iter().find(|method| value.eq_ignore_ascii_case(method.as_str().as_bytes()))
 }
 
-fn decoded(text: &[u8]) -> Vec<u8> {
+pub(crate) fn decoded(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let [first, after @ ..] = rest {

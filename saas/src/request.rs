@@ -54,6 +54,11 @@ impl ShapeSet {
     pub const fn contains(self, shape: Shape) -> bool {
         self.0 & (1 << shape as u8) != 0
     }
+
+    /// These, and those of `other`.
+    pub(crate) fn with(self, other: Option<Self>) -> Self {
+        Self(self.0 | other.unwrap_or_default().0)
+    }
 }
 
 impl FromIterator<Shape> for ShapeSet {

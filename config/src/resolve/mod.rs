@@ -38,6 +38,7 @@ pub(crate) struct Names {
 pub(crate) fn resolve(
     parts: &Parts,
     names: &Names,
+    recipes: &saas::RecipeSet,
     folder: &Path,
     bound: Option<u16>,
 ) -> (Option<Settings>, Vec<DocumentError>, Vec<DocumentError>) {
@@ -48,7 +49,7 @@ pub(crate) fn resolve(
     let identity = findings.keep(parts.identity.resolve(domain)).map(|found| provider::files(found, &mut findings));
     let scim = identity.as_ref().and_then(|identity| identity.scim.as_ref());
     scim_fits(scim, gateway.as_ref(), names, &mut findings);
-    let apps = apps(parts, gateway.as_ref(), scim, domain, &mut findings);
+    let apps = apps(parts, recipes, gateway.as_ref(), scim, domain, &mut findings);
     let policy = policy(parts, names, &mut findings);
     let audit = findings.keep(parts.audit.resolve());
     let log = audit_log(parts, domain, &mut findings);
@@ -125,6 +126,7 @@ fn scim_fits(
 
 fn apps(
     parts: &Parts,
+    recipes: &saas::RecipeSet,
     gateway: Option<&Gateway>,
     scim: Option<&identity::scim::ScimSettings>,
     domain: &str,
@@ -139,7 +141,7 @@ fn apps(
             .chain(scim.map(|s| s.host.clone()))
             .collect(),
     };
-    let compiled = findings.keep(saas::compile(&parts.apps, &context));
+    let compiled = findings.keep(saas::compile(&parts.apps, recipes, &context));
     let files: Vec<_> = parts.apps.iter().enumerate().map(|(index, app)| app_files(index, app, findings)).collect();
     let apps = compiled?.into_iter().zip(files).map(|(mut saas, (roots, certificate))| {
         saas.upstream_ca = saas.upstream_ca.map(|file| findings.file(&file));
@@ -149,7 +151,15 @@ fn apps(
         });
         App { saas, roots, certificate }
     });
-    Some(apps.collect())
+    let apps: Vec<App> = apps.collect();
+    for (index, app) in apps.iter().enumerate() {
+        if app.saas.account.is_none() && app.saas.recipe.as_ref().is_some_and(|recipe| recipe.tells_accounts()) {
+            let problem =
+                "is missing, so logins to other accounts than the facility's are let through; write the facility's";
+            findings.warning(DocumentError::new(["apps".into(), index.into(), "account".into()], "", problem));
+        }
+    }
+    Some(apps)
 }
 
 fn ca(parts: &Parts, findings: &mut Findings<'_>) -> Option<CaSettings> {
