@@ -51,6 +51,18 @@ fn every_shipped_configuration_loads_without_a_warning() {
 }
 
 #[test]
+fn every_recipe_of_this_project_is_right_and_passes_its_own_tests() {
+    let recipes = [files("recipes", "yaml"), files("../tests/fixtures/recipes", "yaml")].concat();
+    assert!(recipes.len() >= 6);
+    for path in recipes {
+        let text = fs::read_to_string(&path).unwrap();
+        if let Err(report) = config::read_recipe(&text, &path) {
+            panic!("{report}");
+        }
+    }
+}
+
+#[test]
 fn the_published_schema_is_the_one_that_is_checked_against() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema.json");
     let schema = format!("{}\n", serde_json::to_string_pretty(&config::schema()).unwrap());

@@ -194,6 +194,9 @@ impl Compile {
         }
         let account = document.account.as_ref();
         let account = account.and_then(|selector| self.selector(&at(place, ["account".into()]), selector));
+        if document.ok.is_empty() && document.second_step.is_empty() {
+            self.error(at(place, ["ok".into()]), "", "is missing; write what a login that succeeded is answered with");
+        }
         let answers = self.answers(place, &document.failed, &document.second_step, &document.ok);
         let login = Login { body: document.content_type, id, join: join.into(), account, answers };
         let methods = or_post(&document.methods);
