@@ -10,7 +10,12 @@ use crate::report::{Problem, Report};
 use crate::{Findings, structure, yaml};
 
 /// File name and text.
-const SHIPPED: [(&str, &str); 1] = [("generic.yaml", include_str!("../recipes/generic.yaml"))];
+const SHIPPED: [(&str, &str); 4] = [
+    ("cybozu.yaml", include_str!("../recipes/cybozu.yaml")),
+    ("demo.yaml", include_str!("../recipes/demo.yaml")),
+    ("generic.yaml", include_str!("../recipes/generic.yaml")),
+    ("kaipoke.yaml", include_str!("../recipes/kaipoke.yaml")),
+];
 
 /// The shipped ones by name: read once, since they stay the same.
 static READ: LazyLock<Vec<(&str, Result<Arc<Recipe>, Report>)>> = LazyLock::new(|| {

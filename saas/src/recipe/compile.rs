@@ -189,11 +189,14 @@ impl Compile {
             .filter_map(|(nth, selector)| self.selector(&at(place, ["id".into(), nth.into()]), selector))
             .collect();
         let join = document.join.as_deref().unwrap_or("/");
-        if join.len() > 8 || join.chars().any(char::is_control) {
+        if join.chars().count() > 8 || join.chars().any(char::is_control) {
             self.error(at(place, ["join".into()]), join, "must be at most 8 characters on one line");
         }
         let account = document.account.as_ref();
         let account = account.and_then(|selector| self.selector(&at(place, ["account".into()]), selector));
+        if document.ok.is_empty() && document.second_step.is_empty() {
+            self.error(at(place, ["ok".into()]), "", "is missing; write what a login that succeeded is answered with");
+        }
         let answers = self.answers(place, &document.failed, &document.second_step, &document.ok);
         let login = Login { body: document.content_type, id, join: join.into(), account, answers };
         let methods = or_post(&document.methods);
@@ -297,11 +300,16 @@ impl Compile {
     /// A selector of something that is read.
     fn selector(&mut self, place: &[PathStep], document: &SelectorDocument) -> Option<Selector> {
         let (key, name) = self.only_key(place, document)?;
-        let secret = secret::names(document)
-            .any(|name| secret::is_called_so(&name) || self.secrets.iter().any(|s| secret::is_same(s, &name)));
-        if secret {
-            let problem =
-                format!("reads `{name}`, which is or may be a password or another secret: those are never read");
+        let problem = secret::names(document).find_map(|name| {
+            if self.secrets.iter().any(|secret| secret::is_same(secret, &name)) {
+                Some("is what `password` or `secrets` names, or is to some servers; that is never read, so choose another value")
+            } else if secret::is_called_so(&name) {
+                Some("is called as a password or another secret is, and those are never read; choose another value")
+            } else {
+                None
+            }
+        });
+        if let Some(problem) = problem {
             self.error(at(place, [key.into()]), &name, problem);
             return None;
         }
@@ -399,7 +407,7 @@ impl Compile {
                     self.error(
                         at(&place, [key.into()]),
                         "",
-                        "has no meaning here: only the head of an answer is judged",
+                        "has no meaning here, where only the head of an answer is judged; leave it out",
                     );
                 }
             }

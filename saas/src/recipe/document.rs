@@ -206,8 +206,9 @@ pub struct LoginDocument {
     pub account: Option<SelectorDocument>,
     /// Where the password stands: the value that is never read into anything.
     pub password: SelectorDocument,
-    /// Answers to a login that succeeded. `failed` is asked first, then `second_step`, then `ok`.
-    #[schemars(length(min = 1))]
+    /// Answers to a login that succeeded. `failed` is asked first, then `second_step`, then `ok`. Needed, unless every login
+    /// takes a second step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ok: Vec<AnswerDocument>,
     /// Answers to a login that failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -155,10 +155,18 @@ impl Run<'_> {
     }
 
     fn login(&mut self, found: &Recognised) {
+        let name = &self.test.name;
         let (expected, attempt) = match (&self.test.expect.login, &found.login) {
             (None, None) => return,
-            (Some(_), None) => return self.error(&["expect", "login"], "", "is expected, but no login is found"),
-            (None, Some(_)) => return self.error(&["expect"], "", "names no login, but one is found"),
+            (Some(_), None) => {
+                let problem = format!("a login is expected of the test `{name}`, but none is found");
+                return self.error(&["expect", "login"], "", problem);
+            }
+            (None, Some(_)) => {
+                let problem =
+                    format!("no login is expected of the test `{name}`, but one is found; write it if it is right");
+                return self.error(&["expect", "login"], "", problem);
+            }
             (Some(expected), Some(attempt)) => (expected, attempt),
         };
         self.same("login.id", expected.id.as_deref(), attempt.id());

@@ -30,7 +30,9 @@ pub(super) fn is_called_so(name: &str) -> bool {
 
 /// Two names that some server takes for one.
 pub(super) fn is_same(one: &str, other: &str) -> bool {
-    folded(one) == folded(other)
+    // PHP reads `a.b` and `a b` as `a_b`.
+    let lax = |name| folded(name).replace([' ', '.'], "_");
+    lax(one) == lax(other)
 }
 
 /// Every name that a selector reads by; a JSON pointer's last token and the whole of it.
@@ -79,6 +81,14 @@ fn words(name: &str) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_some_server_takes_for_one_are_one() {
+        for other in ["kouza_no", "Kouza.No", " kouza no ", "kouza%5fno", "ｋｏｕｚａ＿ｎｏ"] {
+            assert!(is_same("kouza_no", other), "{other}");
+        }
+        assert!(!is_same("kouza_no", "kouzano"));
+    }
 
     #[test]
     fn a_secret_is_known_by_its_name_in_any_spelling() {
