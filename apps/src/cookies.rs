@@ -23,6 +23,11 @@ pub const OWNER_BELOW: &str = "__Secure-sekisho-owner";
 /// The browser's half of the key to forms that are kept for it, on an app's host.
 pub const HELD: &str = "__Host-sekisho-held";
 
+/// Which login to the SaaS its cookies belong to, on an app's host.
+pub const SAAS: &str = "__Host-sekisho-saas";
+/// The same for an app with several hosts, which share it.
+pub const SAAS_WIDE: &str = "__Secure-sekisho-saas";
+
 /// 400 days, the longest that browsers keep a cookie (RFC 6265bis, 5.5).
 const LONGEST: u32 = 400 * 24 * 3600;
 
@@ -35,6 +40,17 @@ pub fn set_for_long(name: &str, value: &str) -> String {
 pub fn set_below(value: &str, path: &str, domain: Option<&str>) -> String {
     let domain = domain.map(|domain| format!("; Domain={domain}")).unwrap_or_default();
     format!("{OWNER_BELOW}={value}; Path={path}{domain}; Max-Age={LONGEST}; Secure; HttpOnly; SameSite=Lax")
+}
+
+/// Sets the mark of a SaaS's cookies: of one host, or with `domain` of all hosts below it. For as long as cookies last at
+/// all: those of the SaaS may.
+pub fn set_saas(value: &str, domain: Option<&str>) -> String {
+    match domain {
+        None => set_for_long(SAAS, value),
+        Some(domain) => {
+            format!("{SAAS_WIDE}={value}; Path=/; Domain={domain}; Max-Age={LONGEST}; Secure; HttpOnly; SameSite=Lax")
+        }
+    }
 }
 
 /// Takes any cookie away, whoever set it; it must be named as it was set. Twice, because a browser keeps what was set

@@ -17,6 +17,8 @@ use identity::{EndCause, Ended, Identity, IdentityError, Session};
 use store::Store;
 use vocabulary::{Clock, SystemClock, Timestamp, Zone};
 
+use crate::logins::Logins;
+
 /// How far the clock may stand before the newest record until somebody has to look.
 const CLOCK_LEEWAY_SECS: i64 = 5 * 60;
 
@@ -27,6 +29,7 @@ pub(crate) struct Core {
     pub(crate) recovery: Recovery,
     pub(crate) identity: Identity,
     pub(crate) inventory: Inventory,
+    pub(crate) logins: Logins,
     /// `None` until `sekisho ca init`.
     pub(crate) authority: Option<CertAuthority>,
     pub(crate) device_validity: std::time::Duration,
@@ -84,6 +87,7 @@ impl Core {
         let store = Store::open(&data.join("state.db"))?;
         let identity = Identity::open(store.clone(), &settings.identity)?;
         let inventory = Inventory::open(&store)?;
+        let logins = Logins::open(&store)?;
         let authority = open_authority(settings)?;
         let (journal, recovery) = open_journal(settings)?;
         Ok(Self {
@@ -93,6 +97,7 @@ impl Core {
             recovery,
             identity,
             inventory,
+            logins,
             authority,
             device_validity: settings.ca.device_validity,
             server_validity: settings.ca.server_validity,
@@ -148,7 +153,11 @@ impl Core {
             let today = self.zone.local(self.now()).date;
             self.record_ended(self.identity.end_departed(today).await).await;
             self.record_ended(self.identity.sessions().maintain(self.now()).await).await;
+            for end in self.logins.sweep(self.now()) {
+                self.observe(&Record::LoginEnd(end));
+            }
         }
+        self.keep_logins().await;
         let core = self.clone();
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || core.inventory.flush_last_seen()).await {
             tracing::error!(%error, "when devices were last seen could not be kept");
@@ -161,6 +170,21 @@ impl Core {
         let tokens = self.identity.scim().tokens().clone();
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || tokens.flush()).await {
             tracing::error!(%error, "when tokens were last used could not be kept");
+        }
+    }
+
+    /// How logins to SaaS stand, to the state database.
+    pub(crate) async fn keep_logins(&self) {
+        let logins = self.logins.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || logins.flush()).await {
+            tracing::error!(%error, "how logins to SaaS stand could not be kept");
+        }
+    }
+
+    /// Records what was seen to happen; what can't be recorded is told in the log.
+    pub(crate) fn observe(&self, record: &Record) {
+        if let Err(error) = self.journal.observe(self.now(), record) {
+            tracing::error!(%error, "what was seen of a login to a SaaS could not be recorded");
         }
     }
 

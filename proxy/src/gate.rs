@@ -1,16 +1,22 @@
 //! What a running gate holds: the state that outlives a configuration, and the configuration in force.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use audit::Sealer;
+use moka::sync::Cache;
+use vocabulary::AppId;
 
 use crate::core::Core;
 use crate::forward::Resolver;
 use crate::line::Generation;
 use crate::listener::{Ended, Limits, Listening, Patience, Registry};
 use crate::metrics::Metrics;
+
+/// How long a page may go on loading its style sheets.
+const NEAR: Duration = Duration::from_secs(600);
 
 /// Shared by every request, the control socket and the background tasks.
 pub(crate) struct Gate {
@@ -19,6 +25,8 @@ pub(crate) struct Gate {
     pub(crate) registry: Arc<Registry>,
     pub(crate) metrics: Metrics,
     pub(crate) resolver: Resolver,
+    /// From where somebody who is signed in was seen lately at an app that has static hosts.
+    near: Cache<(AppId, IpAddr), ()>,
     generation: ArcSwap<Generation>,
 }
 
@@ -37,7 +45,19 @@ impl Gate {
         resolver: Resolver,
         first: Generation,
     ) -> Self {
-        Self { core, sealer, registry, metrics, resolver, generation: ArcSwap::from_pointee(first) }
+        let near = Cache::builder().max_capacity(100_000).time_to_live(NEAR).build();
+        Self { core, sealer, registry, metrics, resolver, near, generation: ArcSwap::from_pointee(first) }
+    }
+
+    /// Somebody who is signed in was permitted something at the app.
+    pub(crate) fn note_somebody(&self, app: &AppId, source: IpAddr) {
+        self.near.insert((app.clone(), source), ());
+    }
+
+    /// Whether somebody was, from the same address and lately: then a style sheet that is asked for without cookies belongs
+    /// to a page of theirs.
+    pub(crate) fn is_near_somebody(&self, app: &AppId, source: IpAddr) -> bool {
+        self.near.contains_key(&(app.clone(), source))
     }
 
     /// The configuration in force, to be held for the length of one request.

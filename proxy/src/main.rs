@@ -14,6 +14,7 @@ mod gate;
 mod kept;
 mod line;
 mod listener;
+mod logins;
 mod metrics;
 mod observe;
 mod serve;

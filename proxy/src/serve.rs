@@ -224,6 +224,7 @@ impl Running {
         }
         self.gate.core.record_aggregates(true).await;
         self.gate.core.keep_token_uses().await;
+        self.gate.core.keep_logins().await;
         let stop = Record::Stop(Stop { cause: cause.to_owned(), more: serde_json::Map::new() });
         if let Err(error) = self.gate.core.journal.append(self.gate.core.now(), &stop).await {
             tracing::error!(%error, "the stop could not be recorded");

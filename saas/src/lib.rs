@@ -14,7 +14,7 @@
 //! 6. [`incoming`]: what changes in the response's head on the way back
 //! 7. [`Actions::on_response`]: what it does after all, judged by the response's head
 //!
-//! Bodies are not read here, and no recipe but `generic` exists.
+//! What is known of one SaaS in particular stands in its [`recipe`].
 
 mod action;
 mod address;
@@ -31,6 +31,7 @@ mod host_map;
 mod incoming;
 mod mask;
 mod method;
+mod named_cookie;
 pub mod origin;
 mod outgoing;
 pub mod recipe;
@@ -46,6 +47,7 @@ pub use host_map::{HostIndex, HostMap, HostMapError, MappedHost};
 pub use incoming::incoming;
 pub use mask::mask_target;
 pub use method::OverrideSet;
+pub use named_cookie::{cookies_sent, cookies_set};
 pub use outgoing::{outgoing, outgoing_preflight};
 pub use recipe::{
     Answer, Answered, Attempt, MOST_OF_BODY, Operation, Output, Recipe, RecipeDocument, RecipeSet, Recognised,

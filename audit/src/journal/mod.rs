@@ -215,6 +215,15 @@ impl Journal {
         Ok(position)
     }
 
+    /// Records what was seen to happen, and what nothing waits for. Written with the next batch, within a second at the
+    /// latest.
+    ///
+    /// # Errors
+    /// The journal can't take it.
+    pub fn observe(&self, at: Timestamp, record: &Record) -> Result<Position, Unavailable> {
+        self.push(at, record, Urgency::Riding)
+    }
+
     /// [`Journal::append`] for a thread that may block.
     ///
     /// # Errors

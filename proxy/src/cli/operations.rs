@@ -270,9 +270,9 @@ pub(crate) fn recipe(command: &RecipeCommand) -> anyhow::Result<ExitCode> {
     let (named, requests) = (coverage.named, coverage.requests);
     let told = format!("{named} of {requests} requests of {} have a name ({:.1} %).", args.app, share * 100.0);
     if args.form.is_for_machines() {
-        complain(told)
+        complain(told);
     } else {
-        say(told)
+        say(told);
     }
     for of in &coverage.unnamed {
         sheet.row(vec![

@@ -12,11 +12,16 @@ impl<'s> Recipes<'s> {
         Self(settings)
     }
 
-    /// Name of an operation of the app, and whether the app has a recipe at all.
-    fn look_up(self, app: &str, _operation: Option<&str>, _lang: Lang) -> (bool, Option<String>) {
-        let _app = self.0.apps.iter().find(|known| known.saas.id.as_str() == app);
-        // No recipe names operations yet.
-        (false, None)
+    /// Name of an operation of the app, and whether the app has a recipe that names any.
+    fn look_up(self, app: &str, operation: Option<&str>, lang: Lang) -> (bool, Option<String>) {
+        let app = self.0.apps.iter().find(|known| known.saas.id.as_str() == app);
+        let recipe = app.and_then(|app| app.saas.recipe.as_ref()).filter(|recipe| !recipe.operations().is_empty());
+        let named = recipe.zip(operation).and_then(|(recipe, operation)| recipe.operation(operation));
+        let name = named.map(|operation| match lang {
+            Lang::Ja => operation.name.ja.clone(),
+            Lang::En => operation.name.en.clone(),
+        });
+        (recipe.is_some(), name)
     }
 
     /// What was done, for people: the operation's name, its id where the recipe of today has no name for it, and for a

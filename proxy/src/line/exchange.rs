@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use identity::Session;
 use identity::scim::ScimToken;
-use saas::{Ambiguity, Guess, HostIndex};
+use saas::{Ambiguity, Guess, HostIndex, Recognised};
 use vocabulary::AppId;
 
 use super::generation::App;
+use crate::logins::SaasCookies;
 
 /// Where a request goes by its host name.
 #[derive(Clone, Debug)]
@@ -64,6 +65,12 @@ pub(crate) struct Exchange {
     /// An event stream was asked for, which may stay silent for long.
     pub(crate) streaming: bool,
     pub(crate) guess: Guess,
+    /// What the app's recipe says of it.
+    pub(crate) recognised: Recognised,
+    /// What its cookies say of logins to the SaaS.
+    pub(crate) saas_cookies: SaasCookies,
+    /// A style sheet or the like, asked for without cookies from where somebody is signed in.
+    pub(crate) static_ok: bool,
     pub(crate) session: Option<Arc<Session>>,
     /// The machine client whose token came along, on the one host where tokens count.
     pub(crate) client: Option<Arc<ScimToken>>,

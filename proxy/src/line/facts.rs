@@ -11,41 +11,64 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use identity::{Roster, Standing};
 use pingora_proxy::Session;
 use policy::{AppIndex, BuiltIn, DeviceFact, Facts, GroupSet, NetworkFact, PersonFact, Route};
-use saas::{Guess, OverridePlace, Target, origin};
+use saas::{Ambiguity, Guess, OverridePlace, Recognised, Target, origin};
 use vocabulary::{Action, Date, GroupName, LocalTime, PersonId, Timestamp};
 
 use super::exchange::{Destination, Exchange};
 use super::generation::Generation;
 use super::route::Routed;
-use super::{Passage, scim};
+use super::{Passage, recognise, scim};
 use crate::core::Core;
 use crate::gate::Gate;
 use crate::listener::Connection;
+use crate::logins::SaasCookies;
+
+/// How a request's head reads, before its body may be looked at.
+pub(super) struct Shape {
+    /// The one that the SaaS executes: what is judged and recorded.
+    pub(super) method: Method,
+    /// For matching.
+    pub(super) path: String,
+    masked: String,
+    pub(super) ambiguity: Option<Ambiguity>,
+    pub(super) session: Option<Arc<identity::Session>>,
+}
 
 /// Reads the request's head.
-pub(super) fn of_request(passage: &Passage, session: &Session, routed: Routed) -> Arc<Exchange> {
+pub(super) fn shape(passage: &Passage, session: &Session, routed: &Routed) -> Shape {
     let request = session.req_header();
-    let Routed { destination, host } = routed;
     let (headers, method) = (&request.headers, &request.method);
-    let app = destination.app();
     let target = Target { method, raw: request.raw_path(), authority: request.uri.authority().map(|a| a.as_str()) };
+    let app = routed.destination.app();
     let (tolerate, overrides) = app.map(|app| (app.tolerate, app.overrides)).unwrap_or_default();
     let shaped = match has_two_lengths(session) {
-        true => Err(saas::Ambiguity::Framing),
+        true => Err(Ambiguity::Framing),
         false => saas::shape(target, headers, tolerate, overrides),
     };
     let (path, masked, overriding, ambiguity) = match shaped {
         Ok(shaped) => (shaped.path, shaped.masked, shaped.overriding, None),
         Err(ambiguity) => ("/".to_owned(), saas::mask_target(request.raw_path()), None, Some(ambiguity)),
     };
-    // What the SaaS executes is what is judged and recorded.
-    let executed = overriding.unwrap_or_else(|| method.clone());
-    let cookie = match destination {
+    let cookie = match routed.destination {
         Destination::Login => cookies::LOGIN,
         _ => cookies::APP,
     };
     let sessions = passage.gate.core.identity.sessions();
-    let session_now = cookies::read(headers, cookie).and_then(|token| sessions.lookup(token, &host, passage.now));
+    let session = cookies::read(headers, cookie).and_then(|token| sessions.lookup(token, &routed.host, passage.now));
+    Shape { method: overriding.unwrap_or_else(|| method.clone()), path, masked, ambiguity, session }
+}
+
+/// What a request asks. `body`: all of it, where the recipe wants to look into it.
+pub(super) fn of_request(
+    passage: &Passage,
+    session: &Session,
+    routed: Routed,
+    shape: Shape,
+    body: Option<&[u8]>,
+) -> Arc<Exchange> {
+    let request = session.req_header();
+    let Routed { destination, host } = routed;
+    let (headers, method) = (&request.headers, &request.method);
     let navigation = origin::is_navigation(headers);
     let upgrade = origin::is_websocket(method, headers);
     let (cross_site, preflight) = match &destination {
@@ -55,16 +78,28 @@ pub(super) fn of_request(passage: &Passage, session: &Session, routed: Routed) -
         ),
         _ => (false, false),
     };
-    let guess = match app {
+    let guess = match destination.app() {
         Some(app) => {
             let content_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
-            match *method == Method::POST && overrides.contains(OverridePlace::Body) {
-                true => app.actions.guess_by_body(&path, content_type),
-                false => app.actions.guess(&executed, &path, content_type, upgrade),
+            match *method == Method::POST && app.overrides.contains(OverridePlace::Body) {
+                true => app.actions.guess_by_body(&shape.path, content_type),
+                false => app.actions.guess(&shape.method, &shape.path, content_type, upgrade),
             }
         }
         None => Guess { action: Action::View, guessed: true, name: None },
     };
+    let mut recognised = Recognised::default();
+    let mut saas_cookies = SaasCookies::default();
+    let mut static_ok = false;
+    if let Destination::App { app, host } = &destination {
+        recognised = recognise::request(app, session, &shape, body);
+        static_ok = shape.session.is_none() && app.map.is_static(*host) && passage.is_near_somebody(app);
+        if let (Some(recipe), Some(session)) = (&app.recipe, &shape.session) {
+            let logins = &passage.gate.core.logins;
+            saas_cookies = logins.read(&app.id, session.person(), headers, recipe.session_cookies());
+        }
+    }
+    let Shape { method: executed, path, masked, ambiguity, session: session_now } = shape;
     Arc::new(Exchange {
         method: executed,
         path,
@@ -76,7 +111,10 @@ pub(super) fn of_request(passage: &Passage, session: &Session, routed: Routed) -
         wants_page: origin::wants_page(method, headers),
         upgrade,
         streaming: super::forward::is_streaming(headers),
-        guess,
+        guess: recognise::action(guess, &recognised),
+        recognised,
+        saas_cookies,
+        static_ok,
         session: session_now,
         client: scim::client(passage, headers, &destination),
         host,
@@ -274,8 +312,8 @@ impl Known {
             method: exchange.method.as_str(),
             path: &exchange.path,
             action,
-            static_ok: false,
-            wrong_account: false,
+            static_ok: exchange.static_ok,
+            wrong_account: exchange.recognised.wrong_account,
         }
     }
 

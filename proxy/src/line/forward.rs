@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{ACCEPT, CONTENT_TYPE, EXPECT, UPGRADE};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, EXPECT, UPGRADE};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -10,7 +10,8 @@ use pingora_proxy::Session;
 use saas::Edits;
 
 use super::exchange::{Destination, Exchange};
-use super::{Passage, handover};
+use super::login::LoggingIn;
+use super::{Passage, handover, login};
 
 /// Marks the passage as forwarded. Needs the permit that only a decision makes.
 pub(super) async fn prepare(passage: &mut Passage, session: &mut Session, exchange: Arc<Exchange>) -> Result<()> {
@@ -23,6 +24,7 @@ pub(super) async fn prepare(passage: &mut Passage, session: &mut Session, exchan
         session.write_continue_response().await?;
     }
     passage.scopes = handover::of_request(&passage.gate, &exchange, &session.req_header().headers);
+    passage.logging_in = login::begin(passage, &exchange);
     passage.forward(exchange, body_follows);
     Ok(())
 }
@@ -62,6 +64,9 @@ pub(super) fn outgoing(passage: &mut Passage, request: &mut RequestHeader) -> Re
     };
     apply_to_request(edits, request)?;
     handover::outgoing(passage, request);
+    if passage.logging_in.as_ref().is_some_and(LoggingIn::wants_text) {
+        request.insert_header(ACCEPT_ENCODING, "identity")?;
+    }
     request.remove_header(&EXPECT);
     Ok(())
 }
@@ -83,11 +88,13 @@ pub(super) fn incoming(passage: &mut Passage, session: &Session, response: &mut 
         // The bytes behind it would be nobody's: neither side agreed on what they mean (RFC 9110, 7.8).
         return Err(Error::explain(ErrorType::InvalidHTTPHeader, "the SaaS changed protocols unasked").into_up());
     }
+    let mark = login::head(passage, &exchange, response);
     let edits = saas::incoming(response.status, &response.headers, &app.map, *host);
     apply_to_response(edits, response)?;
     let path = session.req_header().uri.path();
     apply_to_response(saas::keep_workers_away(path, apps::TICKET_PATH, &response.headers), response)?;
-    handover::incoming(passage, &exchange, path, response)
+    handover::incoming(passage, &exchange, path, response)?;
+    login::set_mark(response, mark)
 }
 
 /// A WebSocket, and nothing else, where one was asked for.

@@ -11,7 +11,7 @@ use config::Settings;
 use policy::Policy;
 use prometheus::{Histogram, IntCounter};
 use rustls::sign::CertifiedKey;
-use saas::{Actions, HostIndex, HostMap, OverrideSet, ShapeSet};
+use saas::{Actions, HostIndex, HostMap, OverrideSet, Recipe, ShapeSet};
 use vocabulary::{AppId, Reason, Timestamp, Zone};
 
 use super::exchange::Exchange;
@@ -90,6 +90,11 @@ pub(crate) struct App {
     pub(crate) actions: Actions,
     pub(crate) tolerate: ShapeSet,
     pub(crate) overrides: OverrideSet,
+    pub(crate) recipe: Option<Arc<Recipe>>,
+    /// One of its hosts serves nothing but style sheets and the like.
+    pub(crate) has_static: bool,
+    /// The facility's account at the SaaS.
+    pub(crate) account: Option<String>,
     upstreams: Vec<Upstream>,
 }
 
@@ -242,6 +247,9 @@ fn app(settings: &config::App) -> Result<App, GenerationError> {
         actions: app.actions.clone(),
         tolerate: app.tolerate,
         overrides: app.overrides,
+        recipe: app.recipe.clone(),
+        has_static: app.hosts.iter().any(|(_, host)| host.is_static()),
+        account: app.account.clone(),
         upstreams,
     })
 }

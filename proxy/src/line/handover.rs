@@ -48,6 +48,13 @@ pub(super) struct Scopes {
     settled: Option<String>,
 }
 
+impl Scopes {
+    /// The SaaS is sent no cookies.
+    pub(super) fn take_away(&self) -> bool {
+        !self.taken_away.is_empty()
+    }
+}
+
 /// For a redeemed ticket: the cookies to set, and whether storage and cache are to be cleared.
 pub(super) fn at_ticket(
     gate: &Gate,
@@ -71,7 +78,7 @@ pub(super) fn at_ticket(
 
 /// Takes away everything that came with a request, on its way through a clearing.
 pub(super) fn at_clearing(app: &App, host: &str, headers: &HeaderMap) -> Vec<String> {
-    let ours = [cookies::APP, cookies::BEGIN, cookies::HELD].map(cookies::clear);
+    let ours = [cookies::APP, cookies::BEGIN, cookies::HELD, cookies::SAAS].map(cookies::clear);
     ours.into_iter().chain(take_away(&saas::saas_cookie_names(headers), &["/"], app, host)).collect()
 }
 
@@ -111,7 +118,7 @@ pub(super) fn of_request(gate: &Gate, exchange: &Exchange, headers: &HeaderMap) 
 
 /// The SaaS is shown nothing of somebody else's.
 pub(super) fn outgoing(passage: &Passage, request: &mut RequestHeader) {
-    if !passage.scopes.taken_away.is_empty() {
+    if passage.scopes.take_away() {
         request.remove_header(&COOKIE);
     }
 }
@@ -127,7 +134,7 @@ pub(super) fn incoming(
         return Ok(());
     };
     let scopes = &passage.scopes;
-    if !scopes.taken_away.is_empty() {
+    if scopes.take_away() {
         // Before what the SaaS sets now, which is for who is signed in.
         let set_now: Vec<_> = response.headers.get_all(SET_COOKIE).iter().cloned().collect();
         response.remove_header(&SET_COOKIE);

@@ -234,10 +234,11 @@ fn kind_of(headers: &HeaderMap) -> String {
     kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// At most one byte more than `limit`, while the watchdog looks that it gets on.
-async fn read(passage: &Passage, session: &mut Session, limit: usize) -> Result<Vec<u8>> {
+/// A body, at most one byte more than `limit`, while the watchdog looks that it gets on.
+pub(super) async fn read(passage: &Passage, session: &mut Session, limit: usize) -> Result<Vec<u8>> {
     if session.req_header().headers.contains_key(http::header::EXPECT) {
         session.write_continue_response().await?;
+        session.req_header_mut().remove_header(&http::header::EXPECT);
     }
     let connection = passage.connection.clone();
     if let Some(connection) = &connection {

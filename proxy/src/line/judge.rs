@@ -56,6 +56,12 @@ pub(super) fn request(passage: &mut Passage, connection: &Connection, exchange: 
         }
         Decision::Permit(permit) => {
             facts::note_activity(&passage.gate, exchange, passage.now);
+            if let Destination::App { app, .. } = &exchange.destination
+                && known.person.is_some()
+                && app.has_static
+            {
+                passage.gate.note_somebody(&app.id, connection.ip());
+            }
             permitted(passage, exchange, permit)
         }
     };

@@ -1,8 +1,8 @@
 //! The way of one request, station by station.
 //!
 //! ```text
-//! accept ─ TLS ─→ route ─→ facts ─→ decide ─→ record ─→ forward ─→ response ─→ decide ─→ record
-//! listener        route    facts    judge     record    forward    forward     judge     record
+//! accept ─ TLS ─→ route ─→ recognise ─→ facts ─→ decide ─→ record ─→ forward ─→ response ─→ decide ─→ login ─→ record
+//! listener        route    recognise    facts    judge     record    forward    forward     judge     login    record
 //! ```
 //!
 //! This file calls the stations in order and holds no logic of its own: pingora's hooks come in here, and each
@@ -15,7 +15,9 @@ mod generation;
 mod handover;
 mod held;
 mod judge;
+mod login;
 mod passage;
+mod recognise;
 mod record;
 mod rejudge;
 mod route;
@@ -61,7 +63,9 @@ impl ProxyHttp for Line {
         route::to_origin_form(session)?;
         let routed = route::find(passage, session);
         held::resume(passage, session, &routed).await?;
-        let exchange = facts::of_request(passage, session, routed);
+        let shape = facts::shape(passage, session, &routed);
+        let body = recognise::body(passage, session, &routed, &shape).await?;
+        let exchange = facts::of_request(passage, session, routed, shape, body.as_deref());
         let verdict = judge::request(passage, &connection, &exchange);
         match record::intent(passage, session, &exchange, verdict).await {
             Verdict::Forward => match held::take(passage, session, &exchange) {
@@ -122,7 +126,7 @@ impl ProxyHttp for Line {
         _end: bool,
         passage: &mut Passage,
     ) -> Result<Option<Duration>> {
-        passage.response_body(body.as_ref().map_or(0, Bytes::len));
+        passage.response_body(body.as_deref().unwrap_or_default());
         Ok(None)
     }
 

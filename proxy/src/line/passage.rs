@@ -4,17 +4,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use audit::{End, Outcome, Position};
+use audit::{End, Login, Outcome, Position};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 use policy::Permit;
 use vocabulary::{Action, SessionId, Timestamp};
 
 use super::exchange::Exchange;
-use super::generation::Generation;
+use super::generation::{App, Generation};
 use super::handover::Scopes;
 use super::held::Resumed;
 use super::judge::Refusal;
+use super::login::{self, LoggingIn};
 use crate::gate::Gate;
 use crate::listener::Connection;
 
@@ -50,6 +51,10 @@ pub(crate) struct Passage {
     pub(super) scopes: Scopes,
     /// Whether the request stands for a form that was kept.
     pub(super) resumed: Resumed,
+    /// The request logs in to the SaaS, and its answer is awaited.
+    pub(super) logging_in: Option<LoggingIn>,
+    /// What is recorded of who logs in, if the request shows anything of a login.
+    pub(super) login_record: Option<Box<Login>>,
     end: Option<End>,
 }
 
@@ -85,6 +90,8 @@ impl Passage {
             began: None,
             scopes: Scopes::default(),
             resumed: Resumed::default(),
+            logging_in: None,
+            login_record: None,
             end: None,
         }
     }
@@ -103,6 +110,11 @@ impl Passage {
             session.set_write_timeout(Some(self.generation.patience.stall * 4));
         }
         Ok(connection)
+    }
+
+    /// Somebody who is signed in was seen lately at the app from where this request comes.
+    pub(super) fn is_near_somebody(&self, app: &App) -> bool {
+        self.connection.as_ref().is_some_and(|connection| self.gate.is_near_somebody(&app.id, connection.ip()))
     }
 
     /// From here on the request is on its way to the SaaS; it is judged again for as long as it lasts.
@@ -146,8 +158,11 @@ impl Passage {
         }
     }
 
-    pub(super) fn response_body(&mut self, bytes: usize) {
-        self.bytes_out += bytes as u64;
+    pub(super) fn response_body(&mut self, piece: &[u8]) {
+        self.bytes_out += piece.len() as u64;
+        if let Some(login) = &mut self.logging_in {
+            login.body(piece);
+        }
     }
 
     /// Answered by us, without the SaaS.
@@ -220,6 +235,9 @@ impl Passage {
         let exchange = self.exchange.take();
         if let (Some(connection), Some(exchange)) = (&self.connection, &exchange) {
             connection.exchange_ends(exchange);
+        }
+        if let Some(exchange) = &exchange {
+            login::conclude(self, exchange);
         }
         let Some(position) = self.position.take() else { return };
         let total = self.arrived.elapsed();

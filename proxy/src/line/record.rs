@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use apps::{Cause, LoginEvent, Recorder, Unavailable};
-use audit::{Admit, Change, Decision, End, Record, RequestIntent, SignIn, SignInResult, SignOut};
+use audit::{
+    Admit, Change, Decision, End, Login, LoginResult, Position, Record, RequestIntent, SignIn, SignInResult, SignOut,
+};
 use pingora_error::Error;
 use pingora_proxy::Session;
 use vocabulary::{DeviceId, NetworkName, PersonId, Reason};
@@ -93,9 +95,9 @@ pub(super) async fn intent(
         http: if connection.http2 { "2" } else { "1.1" },
         user_agent: headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok()),
         navigation: exchange.navigation,
-        operation: exchange.guess.name.as_deref(),
-        subject: None,
-        login: None,
+        operation: operation(exchange),
+        subject: exchange.recognised.subject.as_deref(),
+        login: exchange.saas_cookies.login.as_ref(),
     };
     let began = std::time::Instant::now();
     let recorded = match countable {
@@ -109,6 +111,9 @@ pub(super) async fn intent(
                 generation.timers.commit.observe(began.elapsed().as_secs_f64());
             }
             passage.position = Some(position);
+            if exchange.recognised.login.is_some() || exchange.saas_cookies.foreign {
+                passage.login_record = login(passage, &intent, &known, position);
+            }
             verdict
         }
         // Refused anyway, and counted at least.
@@ -122,6 +127,38 @@ pub(super) async fn intent(
             unavailable(exchange)
         }
     }
+}
+
+/// What operators call it, else what the recipe does.
+fn operation(exchange: &Exchange) -> Option<&str> {
+    exchange.guess.name.as_deref().or_else(|| exchange.recognised.operation.as_ref().map(|operation| &*operation.id))
+}
+
+/// A record of a login to the SaaS, in which only what the SaaS answers is missing.
+fn login(passage: &Passage, intent: &RequestIntent<'_>, known: &Known, request: Position) -> Option<Box<Login>> {
+    let roster = passage.gate.core.identity.roster();
+    let entry = known.person.as_ref().and_then(|person| roster.get(&person.id));
+    Some(Box::new(Login {
+        app: intent.app?.clone(),
+        result: LoginResult::Unknown,
+        cause: None,
+        login: None,
+        request,
+        account: None,
+        saas_id: None,
+        saas_id_hash: None,
+        person: intent.person.cloned(),
+        name: entry.map(|entry| entry.name.clone()),
+        facility: entry.and_then(|entry| entry.facility.clone()),
+        session: intent.session.cloned(),
+        device: intent.device.cloned(),
+        serial: intent.serial.map(str::to_owned),
+        source: intent.source,
+        networks: intent.networks.to_vec(),
+        inside: intent.inside,
+        user_agent: intent.user_agent.map(|agent| agent.chars().take(200).collect()),
+        more: serde_json::Map::new(),
+    }))
 }
 
 /// A preflight of a stranger goes to the SaaS, so it needs a record of its own; beyond the rate it does not go. Within

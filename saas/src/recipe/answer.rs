@@ -18,6 +18,7 @@ use super::{MOST_OF_BODY, charset};
 use crate::canonical;
 use crate::field;
 use crate::glob::Glob;
+use crate::named_cookie::cookies_set;
 use crate::request::ShapeSet;
 
 /// What the SaaS answered.
@@ -87,7 +88,7 @@ pub(super) struct Known {
     pub(super) status: Vec<u16>,
     pub(super) location: Option<Glob>,
     pub(super) not_location: Option<Glob>,
-    pub(super) cookie: Option<Box<str>>,
+    pub(super) cookie: Option<String>,
     pub(super) json: Option<JsonTest>,
     pub(super) text: Option<Box<str>>,
     pub(super) answered: Answered,
@@ -127,7 +128,7 @@ impl Known {
                 return false;
             }
         }
-        self.cookie.as_ref().is_none_or(|name| sets(headers, name))
+        self.cookie.as_ref().is_none_or(|name| cookies_set(headers, std::slice::from_ref(name)).next().is_some())
     }
 }
 
@@ -330,27 +331,4 @@ fn location(headers: &HeaderMap, base: &str) -> Option<String> {
         }
     };
     canonical::path(&raw, ShapeSet::NONE).ok()
-}
-
-/// Whether a cookie is set to something that stays, as far as can be told without a clock.
-fn sets(headers: &HeaderMap, name: &str) -> bool {
-    headers.get_all(header::SET_COOKIE).iter().any(|line| {
-        let mut parts = line.as_bytes().split(|b| *b == b';').map(<[u8]>::trim_ascii);
-        let pair = parts.next().unwrap_or_default();
-        let Some(equals) = pair.iter().position(|b| *b == b'=') else { return false };
-        let value = pair[equals + 1..].trim_ascii();
-        if pair[..equals].trim_ascii() != name.as_bytes() || matches!(value, b"" | b"\"\"") {
-            return false;
-        }
-        !parts.any(|attribute| {
-            let Some(equals) = attribute.iter().position(|b| *b == b'=') else { return false };
-            let (key, value) = (attribute[..equals].trim_ascii(), attribute[equals + 1..].trim_ascii());
-            if key.eq_ignore_ascii_case(b"max-age") {
-                return value.starts_with(b"-") || (!value.is_empty() && value.iter().all(|b| *b == b'0'));
-            }
-            // Who ends a cookie dates it to the beginning of the epoch, or thereabouts.
-            let long_gone = |word: &[u8]| word.len() == 4 && (&b"1900"[..]..&b"2020"[..]).contains(&word);
-            key.eq_ignore_ascii_case(b"expires") && value.split(|b| !b.is_ascii_digit()).any(long_gone)
-        })
-    })
 }

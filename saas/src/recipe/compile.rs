@@ -471,7 +471,7 @@ impl Compile {
             status: document.status.clone(),
             location,
             not_location,
-            cookie: document.cookie.as_deref().map(Into::into),
+            cookie: document.cookie.clone(),
             json,
             text: document.text.as_deref().map(Into::into),
             answered,
