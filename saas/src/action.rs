@@ -11,6 +11,7 @@ use vocabulary::{Action, DocumentError};
 use crate::document::ActionDocument;
 use crate::field;
 use crate::glob::Glob;
+use crate::recipe::Recognised;
 
 /// An app's configured actions; the first that matches decides.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +35,17 @@ pub struct Guess {
     pub guessed: bool,
     /// What people call it, if the configuration says so.
     pub name: Option<Arc<str>>,
+}
+
+impl Guess {
+    /// With what the app's recipe says: what operators have written goes before it, and it before what the method suggests.
+    #[must_use]
+    pub fn or_by(self, recognised: &Recognised) -> Self {
+        match recognised.action {
+            Some(action) if self.guessed => Self { action, guessed: action == Action::Unknown, ..self },
+            _ => self,
+        }
+    }
 }
 
 impl Actions {

@@ -73,6 +73,7 @@ mod passkeys;
 mod policy;
 mod record;
 mod roster;
+mod saas_logins;
 mod scim;
 mod secrets;
 mod sessions;

@@ -95,10 +95,7 @@ pub(crate) fn run(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
     };
     let action = match (args.action, app.map(|app| &app.saas)) {
         (Some(action), _) => action,
-        (None, Some(app)) if method == http::Method::POST && app.overrides.contains(OverridePlace::Body) => {
-            app.actions.guess_by_body(&path, None).action
-        }
-        (None, Some(app)) => app.actions.guess(overriding.as_ref().unwrap_or(&method), &path, None, false).action,
+        (None, Some(app)) => by_head(app, &method, overriding.as_ref(), &path, &args.path),
         (None, None) => Action::View,
     };
     let method = overriding.unwrap_or(method);
@@ -159,6 +156,27 @@ pub(crate) fn run(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
         say(&explanation);
     }
     Ok(if explanation.decision == policy::Verdict::Permit { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+}
+
+/// What a request without a body does, or one whose body can't be known here.
+fn by_head(
+    app: &saas::App,
+    method: &http::Method,
+    overriding: Option<&http::Method>,
+    path: &str,
+    asked: &str,
+) -> Action {
+    let executed = overriding.unwrap_or(method);
+    let guess = match method == http::Method::POST && app.overrides.contains(OverridePlace::Body) {
+        true => app.actions.guess_by_body(path, None),
+        false => app.actions.guess(executed, path, None, false),
+    };
+    let query = asked.split_once('?').map(|(_, query)| query.as_bytes());
+    let head = saas::RequestHead { method: executed, path, query, headers: &http::HeaderMap::new() };
+    match &app.recipe {
+        Some(recipe) => guess.or_by(&recipe.recognise(&head, None, app.account.as_deref())).action,
+        None => guess.action,
+    }
 }
 
 fn is_on_roster(settings: &config::Settings, person: &PersonId) -> anyhow::Result<bool> {

@@ -18,6 +18,7 @@ mod output;
 mod period;
 mod person;
 mod proofs;
+mod recipe;
 mod recipes;
 mod reindex;
 mod requests;
@@ -90,7 +91,7 @@ enum Command {
     Audit(audit_log::AuditCommand),
     /// What recipes make of the apps' requests
     #[command(subcommand)]
-    Recipe(operations::RecipeCommand),
+    Recipe(recipe::RecipeCommand),
     /// The gate's clock
     #[command(subcommand)]
     Clock(gate::ClockCommand),
@@ -110,7 +111,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Session(command) => sessions::run(&command),
         Command::Scim(command) => scim::run(&command),
         Command::Audit(command) => audit_log::run(&command),
-        Command::Recipe(command) => operations::recipe(&command),
+        Command::Recipe(command) => recipe::run(&command),
         Command::Clock(command) => gate::clock(&command),
     };
     match result {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use apps::words::{self, heads};
 use apps::{Lang, code};
 use audit::{Called, Entry, Filter, History, NamesThen, Query, Record, Request};
-use clap::{Args, Subcommand};
+use clap::Args;
 use config::Settings;
 use vocabulary::{Action, AppId, Clock as _, DeviceId, PersonId, RuleName, SessionId, SystemClock};
 
@@ -226,12 +226,6 @@ impl Teller<'_> {
     }
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum RecipeCommand {
-    /// How many of an app's requests its recipe names, and the most frequent ones that it does not
-    Coverage(CoverageArgs),
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct CoverageArgs {
     #[command(flatten)]
@@ -253,8 +247,7 @@ const UNNAMED: &[Column] = &[
     column("action", heads::CATEGORY),
 ];
 
-pub(crate) fn recipe(command: &RecipeCommand) -> anyhow::Result<ExitCode> {
-    let RecipeCommand::Coverage(args) = command;
+pub(crate) fn coverage(args: &CoverageArgs) -> anyhow::Result<ExitCode> {
     let settings = settings(&args.file.config)?.settings;
     let (from, to) = args.period.bounds(SystemClock.now(), &settings.gateway.time_zone)?;
     let asked = args.form.note(args.period.note(Asked::default()).note("app", Some(&args.app)));

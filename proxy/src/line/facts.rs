@@ -111,7 +111,7 @@ pub(super) fn of_request(
         wants_page: origin::wants_page(method, headers),
         upgrade,
         streaming: super::forward::is_streaming(headers),
-        guess: recognise::action(guess, &recognised),
+        guess: guess.or_by(&recognised),
         recognised,
         saas_cookies,
         static_ok,

@@ -4,8 +4,7 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use pingora_error::Result;
 use pingora_proxy::Session;
-use saas::{Guess, MOST_OF_BODY, Recognised, RequestHead};
-use vocabulary::Action;
+use saas::{MOST_OF_BODY, Recognised, RequestHead};
 
 use super::Passage;
 use super::exchange::Destination;
@@ -47,14 +46,6 @@ pub(super) fn request(app: &App, session: &Session, shape: &Shape, body: Option<
             recipe.recognise(&head(session, shape), body, app.account.as_deref())
         }
         _ => Recognised::default(),
-    }
-}
-
-/// What operators have written goes before the recipe, and that before what the method suggests.
-pub(super) fn action(guess: Guess, recognised: &Recognised) -> Guess {
-    match recognised.action {
-        Some(action) if guess.guessed => Guess { action, guessed: action == Action::Unknown, ..guess },
-        _ => guess,
     }
 }
 

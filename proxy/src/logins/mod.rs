@@ -94,7 +94,8 @@ impl Logins {
             saas::cookies_sent(headers, names).take(8).map(|(name, value)| marks.tag(app, name, value)).collect();
         let text = cookies::read(headers, cookies::SAAS).or_else(|| cookies::read(headers, cookies::SAAS_WIDE));
         let mark = text.and_then(|text| marks.read(app, person, text));
-        let known = mark.as_ref().is_some_and(|mark| came.iter().any(|tag| mark.tags.contains(tag)));
+        // Where nobody knows which cookies stand for a login, the mark alone does.
+        let known = mark.as_ref().is_some_and(|mark| names.is_empty() || came.iter().any(|tag| mark.tags.contains(tag)));
         let login = mark.as_ref().filter(|_| known).and_then(|mark| mark.login.as_ref());
         let login = login.and_then(|id| self.table().resolve(id));
         SaasCookies { foreign: !known && !came.is_empty(), came, mark, login }
@@ -117,7 +118,8 @@ impl Logins {
         if set.is_empty() && whose == Whose::Before {
             return None;
         }
-        let goes_on = if cookies.came.is_empty() { several_hosts } else { !cookies.foreign };
+        let unnamed = answer.1.is_empty();
+        let goes_on = if cookies.came.is_empty() { several_hosts || unnamed } else { !cookies.foreign };
         let mut mark = cookies.mark.clone().filter(|_| goes_on).unwrap_or_default();
         match whose {
             Whose::Before => {}

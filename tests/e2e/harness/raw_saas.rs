@@ -49,6 +49,8 @@ pub(crate) enum Then {
     GoOn,
     /// Says more without being asked, and reads the next request.
     Say(&'static str),
+    /// As [`Then::Say`], what is no text.
+    SayBytes(&'static [u8]),
     /// Says nothing more and keeps the connection open.
     Wait,
     Close,
@@ -130,12 +132,15 @@ impl Wire {
         while let Some(heard) = self.request().await {
             let Answer(bytes, then) = answer(&heard);
             seen.lock().unwrap().heard.push(heard);
-            if !self.say(bytes).await {
+            if !self.say(bytes.as_bytes()).await {
                 return;
             }
             match then {
                 Then::GoOn => {}
                 Then::Say(more) => {
+                    self.say(more.as_bytes()).await;
+                }
+                Then::SayBytes(more) => {
                     self.say(more).await;
                 }
                 Then::Wait => {
@@ -151,8 +156,8 @@ impl Wire {
         }
     }
 
-    async fn say(&mut self, text: &str) -> bool {
-        self.stream.write_all(text.as_bytes()).await.is_ok() && self.stream.flush().await.is_ok()
+    async fn say(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok() && self.stream.flush().await.is_ok()
     }
 
     async fn more(&mut self) -> bool {
