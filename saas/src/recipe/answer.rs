@@ -354,3 +354,7 @@ fn sets(headers: &HeaderMap, name: &str) -> bool {
         })
     })
 }
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;
