@@ -17,6 +17,7 @@ pub mod peers;
 pub mod pki;
 pub mod plan;
 pub mod process;
+pub mod recognise;
 pub mod records;
 pub mod report;
 pub mod sekisho;

@@ -118,7 +118,12 @@ async fn past_the_gate(gate: &Gate, method: Method, path: &str, cookie: &str) {
     let origin = format!("https://{SAAS_HOST}:{}", gate.saas.port());
     let headers = HeaderMap::from_iter([(http::header::ORIGIN, origin.parse().unwrap())]);
     let answer = browser.send(method, &format!("{origin}{path}"), Mode::Fetch, headers, Bytes::new()).await.unwrap();
-    assert!(!answer.status.is_client_error() && !answer.status.is_server_error(), "{} {}", answer.status, answer.text());
+    assert!(
+        !answer.status.is_client_error() && !answer.status.is_server_error(),
+        "{} {}",
+        answer.status,
+        answer.text()
+    );
 }
 
 #[test]
@@ -211,7 +216,8 @@ fn kaipoke_s_login_is_read_and_another_facility_s_account_is_refused() {
         let operations = rows(&gate, &["operations", "--operation", "monthly-results-view"], 2).await;
         assert_eq!(column(&operations, "action"), ["view"; 2]);
         // What the SaaS got is what the browser sent.
-        let sent = saas.heard().into_iter().find(|heard| String::from_utf8_lossy(&heard.body).contains("right")).unwrap();
+        let sent =
+            saas.heard().into_iter().find(|heard| String::from_utf8_lossy(&heard.body).contains("right")).unwrap();
         let body = String::from_utf8(sent.body).unwrap();
         assert!(body.starts_with("form=form&form%3Acorporation_id=1234567890&"), "{body}");
         assert_eq!(sent.values("content-length"), [body.len().to_string()]);
@@ -307,14 +313,12 @@ fn a_shift_jis_page_is_read_as_its_people_do() {
     run(async {
         let saas = RawSaas::start(old).await;
         let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/recipes/old-care.yaml");
-        let more =
-            format!("recipes: [ \"{}\" ]\naudit: {{ log: {{ seal_every: 1s }} }}\n", recipe.display());
+        let more = format!("recipes: [ \"{}\" ]\naudit: {{ log: {{ seal_every: 1s }} }}\n", recipe.display());
         let gate = Gate::builder().upstream(&saas).app(&["recipe: old-care"]).more(&more).start().await;
         gate.add_staff("sato", &["staff"]);
         let mut sato = gate.signed_in("sato").await;
-        let login = |password| {
-            shift_jis(&[("処理", "ログイン"), ("事業所", "さくら"), ("職員番号", "12"), ("暗証", password)])
-        };
+        let login =
+            |password| shift_jis(&[("処理", "ログイン"), ("事業所", "さくら"), ("職員番号", "12"), ("暗証", password)]);
         let bodies = [
             login("wrong"),
             login("right"),
@@ -327,7 +331,8 @@ fn a_shift_jis_page_is_read_as_its_people_do() {
                 (http::header::CONTENT_TYPE, "application/x-www-form-urlencoded".parse().unwrap()),
                 (http::header::ORIGIN, gate.url("").trim_end_matches('/').parse().unwrap()),
             ]);
-            let answer = sato.send(Method::POST, &gate.url("/main.cgi"), Mode::Fetch, headers, body.into()).await.unwrap();
+            let answer =
+                sato.send(Method::POST, &gate.url("/main.cgi"), Mode::Fetch, headers, body.into()).await.unwrap();
             // What the recipe can't tell apart is unknown, which no rule here allows.
             assert_eq!(answer.status.as_u16(), status, "{}", answer.text());
         }

@@ -1,7 +1,8 @@
 //! The log's figures: `audit [--records 10000000] [--rounds 5] [--requests 40000] [--out target/bench/audit.json]`.
 //!
 //! Records as `records.rs` makes them go through a journal's files, are sealed and indexed as the gate does it, searched,
-//! and verified by `audit-verify`. Then the gate serves with sealing and without. CPU time, so that what else the machine
+//! and verified by `audit-verify`. Then the gate serves with sealing and without. What a recipe costs a request is told as well.
+//! CPU time, so that what else the machine
 //! does matters little; all of it on one core.
 #![expect(clippy::print_stderr, reason = "shows how far it is")]
 
@@ -20,6 +21,7 @@ use sekisho_bench::peers::{Peer, Setting};
 use sekisho_bench::pki::Pki;
 use sekisho_bench::plan::{Mode, OriginPlan};
 use sekisho_bench::process::{LOAD_CORE, Running, allow_files, free_address, sibling, thread_ns};
+use sekisho_bench::recognise::{self, Recognition};
 use sekisho_bench::records::{Records, START};
 use sekisho_bench::report::median;
 use sekisho_bench::sekisho;
@@ -58,6 +60,9 @@ struct Figures {
     /// The same of the whole process.
     process_overhead: Option<f64>,
     rows_measured: u64,
+    /// What a recipe costs a request.
+    #[serde(flatten)]
+    recognition: Recognition,
 }
 
 struct Wish {
@@ -97,6 +102,7 @@ fn main() -> Result<()> {
         serving_overhead,
         process_overhead,
         rows_measured: rows,
+        recognition: recognise::microseconds()?,
     };
     let text = serde_json::to_string_pretty(&figures)?;
     if let Some(parent) = wish.out.parent() {

@@ -102,7 +102,9 @@ fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
             Some(saas::Output::Print) => "print",
             None => "",
         };
-        [&*operation.id, operation.action.as_str(), output, &operation.name.ja, &operation.name.en].map(str::to_owned).to_vec()
+        [&*operation.id, operation.action.as_str(), output, &operation.name.ja, &operation.name.en]
+            .map(str::to_owned)
+            .to_vec()
     });
     table(&["OPERATION", "ACTION", "OUTPUT", "名称", "NAME"], &rows.collect::<Vec<_>>());
     Ok(ExitCode::SUCCESS)

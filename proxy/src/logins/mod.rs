@@ -95,7 +95,8 @@ impl Logins {
         let text = cookies::read(headers, cookies::SAAS).or_else(|| cookies::read(headers, cookies::SAAS_WIDE));
         let mark = text.and_then(|text| marks.read(app, person, text));
         // Where nobody knows which cookies stand for a login, the mark alone does.
-        let known = mark.as_ref().is_some_and(|mark| names.is_empty() || came.iter().any(|tag| mark.tags.contains(tag)));
+        let known =
+            mark.as_ref().is_some_and(|mark| names.is_empty() || came.iter().any(|tag| mark.tags.contains(tag)));
         let login = mark.as_ref().filter(|_| known).and_then(|mark| mark.login.as_ref());
         let login = login.and_then(|id| self.table().resolve(id));
         SaasCookies { foreign: !known && !came.is_empty(), came, mark, login }

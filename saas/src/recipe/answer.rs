@@ -332,3 +332,7 @@ fn location(headers: &HeaderMap, base: &str) -> Option<String> {
     };
     canonical::path(&raw, ShapeSet::NONE).ok()
 }
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

@@ -34,3 +34,28 @@ pub(super) fn decode<'b>(bytes: &'b [u8], encoding: &'static Encoding) -> Option
         _ => encoding.decode_without_bom_handling_and_without_replacement(bytes),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_type_names_one_charset_or_none() {
+        let of = |content_type: &str| of_content_type(content_type).map(|named| named.map(Encoding::name));
+        assert_eq!(of("text/html"), None);
+        assert_eq!(of("text/html; charset=Windows-31J"), Some(Ok("Shift_JIS")));
+        assert_eq!(of("text/html;CHARSET=\"utf8\"; x=y"), Some(Ok("UTF-8")));
+        // Not readable byte by byte, or not known.
+        for unreadable in ["utf-16", "iso-2022-jp", "klingon", "utf-8; charset=euc-jp"] {
+            let content_type = format!("text/html; charset={unreadable}");
+            assert_eq!(of(&content_type), Some(Err(Unreadable)), "{unreadable}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_of_the_charset_are_no_text() {
+        assert_eq!(decode(b"\x8d\x82\x82\xb3", encoding_rs::SHIFT_JIS).as_deref(), Some("高さ"));
+        assert_eq!(decode(b"\xe9", encoding_rs::UTF_8), None);
+        assert_eq!(decode(b"plain", encoding_rs::EUC_JP).as_deref(), Some("plain"));
+    }
+}

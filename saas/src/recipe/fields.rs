@@ -123,3 +123,38 @@ impl Pointer {
         Ok(Self { tokens })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_is_read_as_rfc_6901_has_it() {
+        let tokens = |text: &str| Pointer::parse(text).map(|p| p.tokens.join("|"));
+        assert_eq!(tokens("/a/b c/~01/x~1y").as_deref(), Ok("a|b c|~1|x/y"));
+        assert_eq!(tokens("/").as_deref(), Ok(""));
+        for wrong in ["", "a", "a/b", "/~", "/a~2", &"/a".repeat(33)] {
+            assert!(tokens(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_name_meets_the_fields_that_some_server_takes_it_for() {
+        let mut fields = Fields::default();
+        let (user, login) = (fields.slot("user_id"), fields.slot("login[name]"));
+        assert_eq!((fields.slot("user_id"), fields.slots()), (user, 2));
+        let met = |name| {
+            let mut all = Vec::new();
+            fields.meet(name, |meets| all.push(meets));
+            all
+        };
+        assert_eq!(met("user_id"), [Meets::Exactly(user)]);
+        assert_eq!(met("login[name]"), [Meets::Exactly(login)]);
+        for nearly in ["USER_ID", "user.id", "user id", " user_id", "user_id\0x", "user_id[]"] {
+            assert_eq!(met(nearly), [Meets::Nearly(user)], "{nearly}");
+        }
+        for other in ["user", "userid", "login", "login[id]", ""] {
+            assert_eq!(met(other), [], "{other}");
+        }
+    }
+}

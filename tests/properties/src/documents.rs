@@ -10,13 +10,8 @@ fn names_devices(text: &str) -> bool {
 }
 
 pub fn configuration(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    if names_devices(text) || text.len() > 16 << 10 {
-        return;
-    }
+    let Some(text) = text(data) else { return };
     let file = Path::new("no-such-folder/sekisho.yaml");
-    let plain = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
-    let lines: Vec<&str> = plain.split('\n').collect();
     let problems = match config::read(text, file, None) {
         Ok(loaded) => loaded.warnings,
         Err(report) => {
@@ -26,6 +21,30 @@ pub fn configuration(data: &[u8]) {
             report.problems
         }
     };
+    told(&problems, text, file);
+}
+
+pub fn recipe_file(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let file = Path::new("no-such-folder/care.yaml");
+    match config::read_recipe(text, file) {
+        // It means the same to every request, and has nothing to say of what it doesn't know.
+        Ok(recipe) => assert!(recipe.operations().iter().all(|o| recipe.operation(&o.id).is_some()), "{recipe:?}"),
+        Err(report) => {
+            assert!(!report.problems.is_empty(), "refused without a word");
+            told(&report.problems, text, file);
+        }
+    }
+}
+
+fn text(data: &[u8]) -> Option<&str> {
+    std::str::from_utf8(data).ok().filter(|text| !names_devices(text) && text.len() <= 16 << 10)
+}
+
+/// Each problem has a place within the text, on one line and without a secret.
+fn told(problems: &[config::Problem], text: &str, file: &Path) {
+    let plain = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
+    let lines: Vec<&str> = plain.split('\n').collect();
     for problem in problems {
         assert_eq!(problem.file, file);
         let line = problem.line.checked_sub(1).and_then(|at| lines.get(at));

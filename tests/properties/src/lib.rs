@@ -12,6 +12,8 @@
 //! | [`request_target`] | target, Host, `:authority` | one reading: the same decoded once or twice, cut before or after, with dots resolved |
 //! | [`mask`] | query values, path parameters | none of them is recorded |
 //! | [`configuration`] | YAML | every error has a place within the text, and no secret stands in one |
+//! | [`recipe_file`] | a recipe | as for [`configuration`] |
+//! | [`recipe`] | a request and the answer to it | the password changes nothing; the ID is what a plain reader finds; pieces mean what the whole means |
 //! | [`policy`] | rules | what is read means the same written down again; without an allow rule nothing is permitted by one |
 //! | [`ladder`] | rules and requests | the decision is that of a second, plain implementation |
 //! | [`frames`] | a journal segment | a frame that is read is written to the same bytes |
@@ -31,6 +33,7 @@ mod documents;
 mod headers;
 mod identities;
 mod journal;
+mod recipes;
 mod rules;
 mod source;
 
@@ -41,17 +44,18 @@ mod naive;
 #[path = "../../../policy/tests/judge/world.rs"]
 mod world;
 
-pub use documents::{configuration, roster, scim_filter};
+pub use documents::{configuration, recipe_file, roster, scim_filter};
 pub use headers::{cookies, forwarded, mask, request_target, set_cookie};
 pub use identities::{certificate, tickets};
 pub use journal::{frames, recovery};
+pub use recipes::recipe;
 pub use rules::{ladder, policy};
 
 /// A property, by the name of its target and its folder.
 pub type Property = fn(&[u8]);
 
 /// All of them.
-pub const ALL: [(&str, Property); 14] = [
+pub const ALL: [(&str, Property); 16] = [
     ("cookies", cookies),
     ("set_cookie", set_cookie),
     ("tickets", tickets),
@@ -59,6 +63,8 @@ pub const ALL: [(&str, Property); 14] = [
     ("request_target", request_target),
     ("mask", mask),
     ("configuration", configuration),
+    ("recipe_file", recipe_file),
+    ("recipe", recipe),
     ("policy", policy),
     ("ladder", ladder),
     ("frames", frames),

@@ -146,6 +146,8 @@ properties!(
     request_target,
     mask,
     configuration,
+    recipe_file,
+    recipe,
     policy,
     ladder,
     frames,

@@ -3,6 +3,8 @@
 pub(super) mod form;
 pub(super) mod json;
 pub(super) mod multipart;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
