@@ -85,7 +85,7 @@ pub(super) fn head(passage: &mut Passage, exchange: &Exchange, response: &Respon
             }
             None => Whose::Before,
         }
-    } else if came.foreign && fine && !exchange.recognised.logout && !recipe.has_expired(status, headers) {
+    } else if came.foreign && fine && is_screen(exchange) && !recipe.has_expired(status, headers) {
         elsewhere(passage, app, person, came, now).map_or(Whose::Before, Whose::Login)
     } else {
         Whose::Before
@@ -93,6 +93,11 @@ pub(super) fn head(passage: &mut Passage, exchange: &Exchange, response: &Respon
     let several = app.map.iter().len() > 1;
     let mark = core_logins(passage).mark(&app.id, person, came, (headers, recipe.session_cookies()), whose, several)?;
     Some(cookies::set_saas(&mark, several.then(|| app.map.main().our_host())))
+}
+
+/// One of the SaaS's screens, which it shows to nobody who is not logged in; a login page is none.
+fn is_screen(exchange: &Exchange) -> bool {
+    exchange.recognised.operation.is_some() && !exchange.recognised.logout
 }
 
 pub(super) fn set_mark(response: &mut ResponseHeader, mark: Option<String>) -> Result<()> {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use demo::client::{Browser, Response};
 
-pub(crate) use gate::{Gate, HOME, OUTSIDE};
+pub(crate) use gate::{Gate, GateBuilder, HOME, OUTSIDE};
 pub(crate) use raw_saas::{Answer, Heard, LOOKED_UP, RawSaas, Then};
 pub(crate) use relay::{Relay, Way};
 pub(crate) use saas::{SAAS_HOST, Saas, certificate, pem};
