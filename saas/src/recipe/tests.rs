@@ -313,7 +313,7 @@ fn body_with(mark: &str, kind: usize, before: &str, after: &str, shape: usize) -
     match kind {
         0 => {
             let name = ["pw", "p%77", "PW", "pw[]", "pw&pw"][shape % 5];
-            let mark = if shape % 2 == 0 { percent(mark) } else { mark.to_owned() };
+            let mark = if shape.is_multiple_of(2) { percent(mark) } else { mark.to_owned() };
             (FORM.to_owned(), format!("user={}&{name}={mark}&office={}&id=1&save=1", percent(before), percent(after)))
         }
         1 => {
@@ -332,7 +332,7 @@ fn body_with(mark: &str, kind: usize, before: &str, after: &str, shape: usize) -
             let part = |name: &str, value: &str| {
                 format!("--x-y\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
             };
-            let file = if shape % 2 == 0 { "pw" } else { "pw\"; filename=\"a" };
+            let file = if shape.is_multiple_of(2) { "pw" } else { "pw\"; filename=\"a" };
             let body = part("user", before) + &part(file, mark) + &part("office", after) + "--x-y--\r\n";
             ("multipart/form-data; boundary=x-y".to_owned(), body)
         }
