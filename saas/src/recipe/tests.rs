@@ -284,6 +284,36 @@ fn further_steps_logouts_and_ends_are_told() {
     assert!(!ended(200, "/login") && !ended(302, "/home"));
 }
 
+/// Far above what it takes, and far below what it took if each byte were looked at once more for every other one.
+#[test]
+fn no_body_stalls() {
+    let begun = std::time::Instant::now();
+    let fill = |piece: &str| piece.repeat(MOST_OF_BODY / piece.len());
+    let part = "--x\r\nContent-Disposition: form-data; name=\"user\"\r\n\r\n\r\n";
+    for (content_type, body) in [
+        (FORM, fill("&")),
+        (FORM, fill(";")),
+        (FORM, fill("user&")),
+        (FORM, fill("user;=")),
+        (FORM, fill("%61")),
+        (FORM, fill("&_charset_=utf-8")),
+        (FORM, fill("_charset_=")),
+        ("application/json", fill("[")),
+        ("application/json", fill("[0,")),
+        ("application/json", format!("{{\"user\":[{}0]}}", "0,".repeat(32_000))),
+        ("application/json", format!("{{\"user\":\"{}\"}}", "\\u0041".repeat(10_000))),
+        ("application/json", format!("{{{}\"user\":1}}", "\"user\":1,".repeat(6_000))),
+        ("multipart/form-data; boundary=x", fill(part)),
+        ("multipart/form-data; boundary=x", part.to_owned() + &fill("\r\n--")),
+        ("multipart/form-data; boundary=x", "--x\r\n".to_owned() + &fill("a: b\r\n")),
+    ] {
+        for path in ["/login", "/login.json", "/any", "/screen"] {
+            let _ = Asked { content_type, ..post(path, &body) }.found();
+        }
+    }
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
 #[test]
 fn a_body_is_wanted_only_where_something_of_it_is_asked_for() {
     let recipe = recipe(&format!("{HEAD}{RULES}"));
