@@ -9,6 +9,8 @@ use vocabulary::{DocumentError, PathStep};
 use crate::report::{Problem, Report};
 use crate::{Findings, structure, yaml};
 
+const ENDING: &str = ".yaml";
+
 /// File name and text.
 const SHIPPED: [(&str, &str); 4] = [
     ("cybozu.yaml", include_str!("../recipes/cybozu.yaml")),
@@ -18,15 +20,16 @@ const SHIPPED: [(&str, &str); 4] = [
 ];
 
 /// The shipped ones by name: read once, since they stay the same.
-static READ: LazyLock<Vec<(&str, Result<Arc<Recipe>, Report>)>> = LazyLock::new(|| {
+static READ: LazyLock<[Shipped; SHIPPED.len()]> = LazyLock::new(|| {
     let read = |(file, text): (&'static str, &str)| {
         let id = file.strip_suffix(ENDING).unwrap_or(file);
         (id, read_recipe(text, &Path::new("recipes").join(file)).map(Arc::new))
     };
-    SHIPPED.map(read).into()
+    SHIPPED.map(read)
 });
 
-const ENDING: &str = ".yaml";
+/// A shipped recipe's name, and what became of it.
+type Shipped = (&'static str, Result<Arc<Recipe>, Report>);
 
 /// Reads a recipe from its text and runs its tests. `file` is its name in messages, and the recipe must be called as the
 /// file is.

@@ -72,6 +72,23 @@ fn every_recipe_of_this_project_is_right_and_passes_its_own_tests() {
 }
 
 #[test]
+fn the_recipe_that_explains_recipes_is_right_and_goes_wrong_as_it_says() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/README.md");
+    let page = fs::read_to_string(page).unwrap();
+    let recipe =
+        page.split("```yaml\n").find(|block| block.starts_with("recipe:")).unwrap().split("```").next().unwrap();
+    let file = Path::new("recipes/care.yaml");
+    if let Err(report) = config::read_recipe(recipe, file) {
+        panic!("{report}");
+    }
+    for (right, wrong) in [("id: [{ form: user }]", "id: [{ form: passwd }]"), ("{ id: sato,", "{ id: suzuki,")] {
+        assert!(recipe.contains(right));
+        let report = config::read_recipe(&recipe.replace(right, wrong), file).unwrap_err();
+        assert!(page.contains(&format!("\n{report}\n")), "{report}");
+    }
+}
+
+#[test]
 fn the_published_schemas_are_those_that_are_checked_against() {
     for (file, schema) in [("schema.json", config::schema()), ("recipe-schema.json", config::recipe_schema())] {
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);

@@ -132,8 +132,9 @@ pub enum OverridePlace {
     XMethodOverride = 2,
     /// A parameter `_method` of the query (Symfony, Spring).
     Query = 3,
-    /// A field `_method` of the body (Rails, Laravel, Spring). Bodies are not read, so what a POST does is then `unknown`,
-    /// which rules allow only by name, unless `actions` gives its path one action for POST, PUT, PATCH and DELETE alike.
+    /// A field `_method` of the body (Rails, Laravel, Spring). It is not looked for there, so what a POST does is then
+    /// `unknown`, which rules allow only by name, unless `actions` gives its path one action for POST, PUT, PATCH and DELETE
+    /// alike.
     Body = 4,
 }
 

@@ -9,12 +9,13 @@
 //! 1. [`HostMap::find`]: which of the app's hosts is meant
 //! 2. [`shape`]: the path that rules match and the path that the record keeps, or the request is ambiguous
 //! 3. [`origin`]: whether another site made the browser send it, and whether a page or data is awaited
-//! 4. [`Actions::guess`]: what it does, by the method that the SaaS will execute ([`OverrideSet`])
+//! 4. [`Recipe::recognise`]: what it is by the SaaS's recipe, if it has one; where that says nothing, [`Actions::guess`]:
+//!    what it does, by the method that the SaaS will execute ([`OverrideSet`])
 //! 5. [`outgoing`]: what changes in its head on the way to the SaaS
 //! 6. [`incoming`]: what changes in the response's head on the way back
-//! 7. [`Actions::on_response`]: what it does after all, judged by the response's head
+//! 7. [`Actions::on_response`]: what it does after all, judged by the response's head; [`Answer`]: how a login went
 //!
-//! What is known of one SaaS in particular stands in its [`recipe`].
+//! Of bodies only what a recipe asks for is read: see [`recipe`].
 
 mod action;
 mod address;

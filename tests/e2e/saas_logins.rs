@@ -98,7 +98,7 @@ fn a_night_in_the_demo_is_told_as_it_was() {
         let hers = gate.requests(&["--person", "suzuki", "--app", "hidamari"]);
         let of = |path: &str| hers.iter().find(|request| request["path"] == path).unwrap()["login"].clone();
         assert!(of("/residents/102").is_string());
-        assert_eq!(of("/residents/102"), of("/"));
+        assert_eq!(of("/residents/102"), of("/"), "{hers:#?}");
         let day = table(&["audit", "person", "suzuki", "--lang", "en"]);
         assert!(["login", "login-end", "A resident's record"].iter().all(|word| day.contains(word)), "{day}");
         assert_eq!(gate.warnings(), [""; 0]);

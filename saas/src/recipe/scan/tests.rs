@@ -67,6 +67,18 @@ fn what_servers_read_in_two_ways_is_unclear() {
 }
 
 #[test]
+fn a_value_that_nobody_asks_for_is_not_even_built() {
+    let mut fields = Fields::default();
+    for name in ["user", "other"] {
+        fields.slot(name);
+    }
+    let mut parameters = Parameters::new(&fields, &[true, false]);
+    for name in ["pw", "other", "users"] {
+        parameters.see(name, || panic!("{name} is built"));
+    }
+}
+
+#[test]
 fn a_long_value_is_there_and_not_taken() {
     let long = |length: usize| form(format!("user={}", "a".repeat(length)).as_bytes()).unwrap()[0].clone();
     assert_eq!(long(256).len(), 256);

@@ -1,18 +1,18 @@
 //! From a recipe as written to one that works, or to everything that is wrong with it.
 
+mod answers;
+mod selectors;
+
 use std::sync::Arc;
 
 use encoding_rs::{Encoding, UTF_8};
 use http::Method;
 use vocabulary::{Action, DocumentError, PathStep};
 
-use super::answer::{Answered, Answers, JsonIs, JsonTest, Known};
-use super::document::{
-    AnswerDocument, ConditionDocument, LoginDocument, OperationDocument, Output, RecipeDocument, SelectorDocument,
-};
-use super::fields::{Fields, Pointer, Selector};
+use super::document::{ConditionDocument, LoginDocument, OperationDocument, Output, RecipeDocument};
+use super::fields::{Fields, Selector};
 use super::route::{Condition, Kind, Login, Rule};
-use super::{ACCOUNT, LONGEST_VALUE, Operation, Recipe, charset, exchange, secret};
+use super::{ACCOUNT, Operation, Recipe, charset, exchange, secret};
 use crate::authority;
 use crate::glob::Glob;
 
@@ -277,205 +277,6 @@ impl Compile {
 
     fn glob(&mut self, place: Place, pattern: &str) -> Option<Glob> {
         Glob::compile(pattern).map_err(|problem| self.error(place, pattern, problem)).ok()
-    }
-
-    fn condition(&mut self, place: &[PathStep], document: &ConditionDocument) -> Option<Condition> {
-        let selector = self.selector(place, &document.selector());
-        if document.equals.is_some() && !document.one_of.is_empty() {
-            self.error(at(place, ["one_of".into()]), "", "stands beside `equals`; leave one of them out");
-        }
-        let values = document.equals.iter().map(|value| (at(place, ["equals".into()]), value));
-        let several = document.one_of.iter().enumerate();
-        let several = several.map(|(nth, value)| (at(place, ["one_of".into(), nth.into()]), value));
-        let mut one_of: Vec<Box<str>> = Vec::new();
-        for (place, value) in values.chain(several) {
-            if value.len() > LONGEST_VALUE {
-                self.error(place, value, "is longer than 256 bytes, and no such value is taken from a request");
-            }
-            one_of.push(value.as_str().into());
-        }
-        Some(Condition { selector: selector?, one_of })
-    }
-
-    /// A selector of something that is read.
-    fn selector(&mut self, place: &[PathStep], document: &SelectorDocument) -> Option<Selector> {
-        let (key, name) = self.only_key(place, document)?;
-        let problem = secret::names(document).find_map(|name| {
-            if self.secrets.iter().any(|secret| secret::is_same(secret, &name)) {
-                Some("is what `password` or `secrets` names, or is to some servers; that is never read, so choose another value")
-            } else if secret::is_called_so(&name) {
-                Some("is called as a password or another secret is, and those are never read; choose another value")
-            } else {
-                None
-            }
-        });
-        if let Some(problem) = problem {
-            self.error(at(place, [key.into()]), &name, problem);
-            return None;
-        }
-        match key {
-            "path" => Some(Selector::Segment(usize::from(document.path.unwrap_or_default()))),
-            "query" => Some(Selector::Query(self.fields.slot(&name))),
-            "form" => Some(Selector::Form(self.fields.slot(&name))),
-            _ => match self.fields.pointer(&name) {
-                Ok(at) => Some(Selector::Json(at)),
-                Err(problem) => {
-                    self.error(at(place, [key.into()]), &name, problem);
-                    None
-                }
-            },
-        }
-    }
-
-    /// A selector of something that is never read: only its shape matters.
-    fn of_secret(&mut self, place: &[PathStep], document: &SelectorDocument) {
-        let Some((key, name)) = self.only_key(place, document) else { return };
-        match key {
-            "path" => self.error(at(place, [key.into()]), &name, "can't be a secret: paths are recorded"),
-            "json" => {
-                if let Err(problem) = Pointer::parse(&name) {
-                    self.error(at(place, [key.into()]), &name, problem);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// The one key of a selector, and its value.
-    fn only_key(&mut self, place: &[PathStep], document: &SelectorDocument) -> Option<(&'static str, String)> {
-        let path = document.path.map(|nth| nth.to_string());
-        let all = [("path", &path), ("query", &document.query), ("form", &document.form), ("json", &document.json)];
-        let mut written = all.into_iter().filter_map(|(key, value)| value.clone().map(|value| (key, value)));
-        let Some((key, value)) = written.next() else {
-            self.error(place.to_vec(), "", "says not where the value stands; write one of path, query, form or json");
-            return None;
-        };
-        if let Some((second, _)) = written.next() {
-            let problem = format!("stands beside `{key}`; a value stands in one place, so leave one of them out");
-            self.error(at(place, [second.into()]), "", problem);
-            return None;
-        }
-        let problem = match value.as_str() {
-            "" => "is empty; write the name of the value",
-            "0" if key == "path" => "is too small; segments are counted from 1",
-            name if name.len() > LONGEST_VALUE => "is longer than 256 bytes",
-            _ => return Some((key, value)),
-        };
-        self.error(at(place, [key.into()]), &value, problem);
-        None
-    }
-
-    fn answers(
-        &mut self,
-        place: &[PathStep],
-        failed: &[AnswerDocument],
-        second_step: &[AnswerDocument],
-        ok: &[AnswerDocument],
-    ) -> Arc<Answers> {
-        let mut answers = Answers { known: Vec::new(), pointers: Vec::new(), charset: self.charset };
-        for (key, documents) in [("failed", failed), ("second_step", second_step), ("ok", ok)] {
-            for (nth, document) in documents.iter().enumerate() {
-                let place = at(place, [key.into(), nth.into()]);
-                let answered = match key {
-                    "failed" => Answered::Failed(document.cause.as_deref().map(Arc::from)),
-                    "second_step" => Answered::SecondStep,
-                    _ => Answered::Ok,
-                };
-                if document.cause.is_some() && key != "failed" {
-                    self.error(
-                        at(&place, ["cause".into()]),
-                        "",
-                        "stands in an answer that is no failure; leave it out",
-                    );
-                }
-                self.answer(&place, document, answered, &mut answers);
-            }
-        }
-        Arc::new(answers)
-    }
-
-    fn expired(&mut self, documents: &[AnswerDocument]) -> Arc<Answers> {
-        let mut answers = Answers { known: Vec::new(), pointers: Vec::new(), charset: self.charset };
-        for (nth, document) in documents.iter().enumerate() {
-            let place = [PathStep::from("expired"), nth.into()];
-            for (key, written) in [
-                ("text", document.text.is_some()),
-                ("json", document.json.is_some()),
-                ("cause", document.cause.is_some()),
-            ] {
-                if written {
-                    self.error(
-                        at(&place, [key.into()]),
-                        "",
-                        "has no meaning here, where only the head of an answer is judged; leave it out",
-                    );
-                }
-            }
-            self.answer(&place, document, Answered::Unknown, &mut answers);
-        }
-        Arc::new(answers)
-    }
-
-    fn answer(&mut self, place: &[PathStep], document: &AnswerDocument, answered: Answered, answers: &mut Answers) {
-        let blank = AnswerDocument { cause: document.cause.clone(), ..AnswerDocument::default() };
-        if *document == blank {
-            let problem = "holds of every answer; write status, location, not_location, cookie, json or text";
-            self.error(place.to_vec(), "", problem);
-        }
-        for (nth, status) in document.status.iter().enumerate() {
-            if !(100..=599).contains(status) {
-                let place = at(place, ["status".into(), nth.into()]);
-                self.error(place, &status.to_string(), "is not a status of HTTP; they are 100 to 599");
-            }
-        }
-        let mut glob = |key: &str, pattern: &Option<String>| {
-            pattern.as_deref().and_then(|pattern| self.glob(at(place, [key.into()]), pattern))
-        };
-        let location = glob("location", &document.location);
-        let not_location = glob("not_location", &document.not_location);
-        if let Some(cookie) = &document.cookie {
-            self.cookie(at(place, ["cookie".into()]), cookie);
-        }
-        if document.text.as_deref().is_some_and(|text| text.trim().is_empty() || text.len() > 1024) {
-            self.error(at(place, ["text".into()]), "", "must be 1 to 1024 bytes of text");
-        }
-        if let Some(cause) = document.cause.as_deref().filter(|cause| !is_word(cause)) {
-            self.error(at(place, ["cause".into()]), cause, NOT_A_WORD);
-        }
-        let json = document.json.as_ref().and_then(|json| {
-            let is = match (&json.equals, json.present) {
-                (Some(value), None) => JsonIs::Equal(value.as_str().into()),
-                (Some(_), Some(_)) => {
-                    self.error(
-                        at(place, ["json".into(), "present".into()]),
-                        "",
-                        "stands beside `equals`; leave it out",
-                    );
-                    return None;
-                }
-                (None, Some(false)) => JsonIs::Absent,
-                (None, _) => JsonIs::Present,
-            };
-            match Pointer::parse(&json.pointer) {
-                Err(problem) => {
-                    self.error(at(place, ["json".into(), "pointer".into()]), &json.pointer, problem);
-                    None
-                }
-                Ok(pointer) => {
-                    answers.pointers.push(pointer);
-                    Some(JsonTest { pointer: answers.pointers.len() - 1, is })
-                }
-            }
-        });
-        answers.known.push(Known {
-            status: document.status.clone(),
-            location,
-            not_location,
-            cookie: document.cookie.clone(),
-            json,
-            text: document.text.as_deref().map(Into::into),
-            answered,
-        });
     }
 }
 
