@@ -1,9 +1,8 @@
 //! The log's figures: `audit [--records 10000000] [--rounds 5] [--requests 40000] [--out target/bench/audit.json]`.
 //!
 //! Records as `records.rs` makes them go through a journal's files, are sealed and indexed as the gate does it, searched,
-//! and verified by `audit-verify`. Then the gate serves with sealing and without. What a recipe costs a request is told as well.
-//! CPU time, so that what else the machine
-//! does matters little; all of it on one core.
+//! and verified by `audit-verify`. Then the gate serves with sealing and without. What a recipe costs a request is told as
+//! well. CPU time, so that what else the machine does matters little; all of it on one core.
 #![expect(clippy::print_stderr, reason = "shows how far it is")]
 
 use std::ffi::OsStr;
