@@ -101,7 +101,8 @@ fn a_night_in_the_demo_is_told_as_it_was() {
         assert_eq!(of("/residents/102"), of("/"), "{hers:#?}");
         let day = table(&["audit", "person", "suzuki", "--lang", "en"]);
         assert!(["login", "login-end", "A resident's record"].iter().all(|word| day.contains(word)), "{day}");
-        assert_eq!(gate.warnings(), [""; 0]);
+        let warnings = gate.warnings();
+        assert!(warnings.iter().all(|warning| warning.contains("the journal was not closed")), "{warnings:?}");
     });
 }
 

@@ -11,6 +11,8 @@ pub(super) enum Selector {
     Query(usize),
     /// A field of a form, by its slot.
     Form(usize),
+    /// A parameter of the query or a field of a form, by its slot.
+    Parameter(usize),
     /// A value of a JSON body, by its pointer's place.
     Json(usize),
 }
@@ -18,7 +20,7 @@ pub(super) enum Selector {
 impl Selector {
     /// It may stand in the body.
     pub(super) const fn is_of_body(self) -> bool {
-        matches!(self, Self::Form(_) | Self::Json(_))
+        matches!(self, Self::Form(_) | Self::Parameter(_) | Self::Json(_))
     }
 }
 

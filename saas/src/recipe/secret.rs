@@ -43,7 +43,8 @@ pub(super) fn names(selector: &SelectorDocument) -> impl Iterator<Item = String>
     });
     // An index says nothing of what it holds.
     let last = last.filter(|token| !token.bytes().all(|b| b.is_ascii_digit()));
-    [selector.query.clone(), selector.form.clone(), selector.json.clone(), last].into_iter().flatten()
+    let SelectorDocument { query, form, parameter, json, .. } = selector.clone();
+    [query, form, parameter, json, last].into_iter().flatten()
 }
 
 /// Percent-decoded, in small letters, full-width ASCII as ASCII, blanks around it cut off.

@@ -183,7 +183,7 @@ fn a_body_that_can_not_be_read_makes_the_action_unknown() {
     let head = RequestHead { method: &Method::POST, path: "/screen", query: None, headers: &lines };
     assert_eq!(recipe.recognise(&head, Some(long.as_bytes()), None).action, Some(Action::Unknown));
     // Only some servers look there, but they do.
-    assert_eq!(post("/screen?save=1", "save=1").does(), is("-", Action::Unknown, "-"), "in two places");
+    assert_eq!(post("/screen?save=2", "save=1").does(), is("-", Action::Unknown, "-"), "in two places");
     assert_eq!(post("/screen?print=1", "print=1").does(), is("-", Action::Unknown, "-"), "in two places");
 }
 
@@ -414,5 +414,35 @@ proptest! {
         prop_assert!(found.operation.is_none() || found.action.is_some());
         let shown = format!("{:?}", found.login);
         prop_assert!(shown == "None" || shown.starts_with("Some(Attempt { further:"), "{}", shown);
+    }
+}
+
+#[test]
+fn a_parameter_stands_in_the_query_or_in_a_form() {
+    let rules = r#"
+operations:
+  - { id: upload, name: { ja: 保存, en: Upload }, path: /ajax, where: [{ parameter: call, equals: upload }], action: upload }
+  - { id: list, name: { ja: 一覧, en: List }, path: /ajax, where: [{ parameter: call, equals: list }], action: view }
+"#;
+    let recipe = recipe(&format!("{HEAD}{rules}"));
+    let found = |asked: Asked<'_>| {
+        let found = asked.found_by(&recipe);
+        (found.operation.map(|operation| operation.id.to_string()), found.action)
+    };
+    let upload = (Some("upload".to_owned()), Some(Action::Upload));
+    let list = (Some("list".to_owned()), Some(Action::View));
+    assert_eq!(found(get("/ajax?call=list")), list);
+    assert_eq!(found(post("/ajax", "call=list")), list);
+    assert_eq!(found(post("/ajax?call=upload", "ns=ward")), upload);
+    let file = Asked { content_type: "application/octet-stream", ..post("/ajax?call=upload", "bytes") };
+    assert_eq!(found(file), upload);
+    for unclear in [
+        post("/ajax?call=list", "call=upload"),
+        post("/ajax", "call=list&call=upload"),
+        Asked { body: None, ..post("/ajax?call=list", "") },
+        post("/ajax", "call=other"),
+    ] {
+        let shown = (unclear.query, unclear.body.map(String::from_utf8_lossy).map(|body| body.into_owned()));
+        assert_eq!(found(unclear), (None, Some(Action::Unknown)), "{shown:?}");
     }
 }

@@ -98,15 +98,20 @@ impl<'a> Values<'a> {
                 Some(segment) if segment.len() > super::LONGEST_VALUE => Cell::Found(None),
                 Some(segment) => Cell::Found(Some(segment.into())),
             },
-            // Servers that read parameters from query and form alike take the one or the other.
-            Selector::Query(slot) => match cell(&self.form, slot) {
-                Cell::Absent => cell(&self.query, slot),
-                _ => Cell::Unclear,
+            // Servers that read parameters from query and form alike take the one or the other: it must be the same.
+            Selector::Query(slot) => match (cell(&self.query, slot), cell(&self.form, slot)) {
+                (found, Cell::Absent) => found,
+                (in_query, in_form) => same(in_query, &in_form),
             },
-            Selector::Form(slot) => match (self.body, cell(&self.query, slot)) {
-                (Body::Unread { .. }, _) => Cell::Unclear,
-                (_, Cell::Absent) => cell(&self.form, slot),
-                _ => Cell::Unclear,
+            Selector::Form(slot) => match (self.body, cell(&self.query, slot), cell(&self.form, slot)) {
+                (Body::Unread { .. }, ..) => Cell::Unclear,
+                (_, Cell::Absent, found) => found,
+                (_, in_query, in_form) => same(in_query, &in_form),
+            },
+            Selector::Parameter(slot) => match (self.body, cell(&self.query, slot), cell(&self.form, slot)) {
+                (Body::Unread { form: true }, ..) => Cell::Unclear,
+                (_, found, Cell::Absent) | (_, Cell::Absent, found) => found,
+                (_, in_query, in_form) => same(in_query, &in_form),
             },
             Selector::Json(at) => match self.body {
                 Body::Unread { .. } => Cell::Unclear,
@@ -145,6 +150,14 @@ impl<'a> Values<'a> {
             Cell::Found(Some(value)) if one_of.iter().any(|wanted| is_nearly(&value, wanted)) => Held::Unclear,
             Cell::Found(Some(_)) => Held::No,
         }
+    }
+}
+
+/// A value that stands in two places, if it is one.
+fn same(one: Cell, other: &Cell) -> Cell {
+    match (&one, other) {
+        (Cell::Found(Some(value)), Cell::Found(Some(again))) if value == again => one,
+        _ => Cell::Unclear,
     }
 }
 
@@ -218,7 +231,7 @@ impl Wanted {
     fn ask(&mut self, selector: Selector) {
         match selector {
             Selector::Segment(_) => {}
-            Selector::Query(slot) | Selector::Form(slot) => {
+            Selector::Query(slot) | Selector::Form(slot) | Selector::Parameter(slot) => {
                 self.slots[slot] = true;
                 self.parameter = true;
             }

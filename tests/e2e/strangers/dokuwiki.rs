@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::harness::{eventually, run};
 
 use super::server::{Stranger, assets};
-use super::{LOGIN, LOGIN_PASSWORD, Setup, Visit, assert_recorded, compare};
+use super::{LOGIN, LOGIN_PASSWORD, Setup, Visit, assert_logged_in, assert_named, assert_recorded, compare};
 
 /// A PNG of one pixel.
 const PICTURE: [u8; 69] = [
@@ -52,6 +52,10 @@ async fn start() -> Stranger {
 /// A nurse writes a page with a picture and a table, finds it, compares its revisions.
 async fn scenario(visit: &mut Visit<'_>) {
     visit.open("/doku.php?id=ward:nights").await;
+    visit.fill("#dw__login [name=u]", LOGIN).await;
+    visit.fill("#dw__login [name=p]", "not her password").await;
+    visit.click("#dw__login button").await;
+    visit.until_in(".error", "password").await;
     visit.fill("#dw__login [name=u]", LOGIN).await;
     visit.fill("#dw__login [name=p]", LOGIN_PASSWORD).await;
     visit.click("#dw__login button").await;
@@ -137,6 +141,16 @@ fn dokuwiki_works_as_without_the_gate() {
             ("download", "GET", "/lib/exe/fetch.php?media=*"),
         ] {
             assert_recorded(&recorded, action, method, path);
+        }
+        assert_logged_in(&recorded);
+        for (operation, subject) in [
+            ("page", Some("page/ward:nights")),
+            ("page-save", Some("page/ward:nights")),
+            ("media", Some("media/ward:map.png")),
+            ("revisions", Some("page/ward:nights")),
+            ("search", None),
+        ] {
+            assert_named(&recorded, operation, subject);
         }
     });
 }

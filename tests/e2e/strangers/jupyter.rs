@@ -101,7 +101,7 @@ fn jupyterlab_works_as_without_the_gate() {
         ] {
             assert_recorded(&recorded, action, method, path);
         }
-        let kernel = recorded.iter().find(|r| r["path"].as_str().unwrap().ends_with("/channels?session_id=*"));
+        let kernel = recorded.requests.iter().find(|r| r["path"].as_str().unwrap().ends_with("/channels?session_id=*"));
         let kernel = kernel.expect("the kernel's WebSocket is not recorded");
         assert_eq!((&kernel["action"], &kernel["outcome"]["status"]), (&"edit".into(), &101.into()), "{kernel}");
     });

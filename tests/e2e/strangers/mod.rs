@@ -23,7 +23,7 @@ use fantoccini::key::Key;
 use serde_json::Value;
 
 use crate::browser::Chromium;
-use crate::harness::{Gate, PASSWORD};
+use crate::harness::{Gate, PASSWORD, eventually};
 
 use server::Stranger;
 use traffic::Traffic;
@@ -61,14 +61,17 @@ struct Setup {
     full_addresses: &'static [&'static str],
 }
 
-/// The same scenario straight to the application and through the gate, and what has to hold of the two. Gives the
-/// record of the application's requests.
+/// What the gate has written down of an application.
+struct Recorded {
+    /// Its requests.
+    requests: Vec<Value>,
+    /// Logins to it, as `sekisho audit logins` tells them.
+    logins: Vec<Value>,
+}
+
+/// The same scenario straight to the application and through the gate, and what has to hold of the two.
 #[allow(clippy::print_stdout, reason = "the counts are what people want to see of it")]
-async fn compare(
-    start: impl AsyncFn() -> Stranger,
-    setup: Setup,
-    scenario: impl AsyncFn(&mut Visit<'_>),
-) -> Vec<Value> {
+async fn compare(start: impl AsyncFn() -> Stranger, setup: Setup, scenario: impl AsyncFn(&mut Visit<'_>)) -> Recorded {
     let stranger = start().await;
     let theirs = stranger.authority();
     let root = stranger.folder().join("root.pem");
@@ -124,19 +127,49 @@ async fn compare(
     keeps_no_secret(&gate, &secrets);
     // Nothing went wrong, so nothing may wake anybody: pages are left and requests given up all day long.
     assert_eq!(gate.warnings(), [""; 0], "the gate warns of what went well");
-    recorded
+    // The end of a logout's answer is written a moment later.
+    let logins = eventually("every login but elsewhere's has ended", async || {
+        let output = gate.cli(&["audit", "logins", "--json"]);
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let logins: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        logins.iter().all(|login| login["result"] != "ok" || login["ended"].is_string()).then_some(logins)
+    })
+    .await;
+    Recorded { requests: recorded, logins }
+}
+
+/// That somebody did this, by the recipe: an operation and its subject.
+fn assert_named(recorded: &Recorded, operation: &str, subject: Option<&str>) {
+    let wanted = (&Value::from(operation), &Value::from(subject));
+    let found = recorded.requests.iter().any(|r| (&r["operation"], &r["subject"]) == wanted);
+    let all = || -> BTreeSet<String> {
+        let named = recorded.requests.iter().map(|r| format!("{} {} {}", r["operation"], r["subject"], r["path"]));
+        named.collect()
+    };
+    assert!(found, "no {operation} {subject:?} in {:#?}", all());
+}
+
+/// One that failed, and one that went well until its end.
+fn assert_logged_in(recorded: &Recorded) {
+    let told = recorded.logins.iter().map(|login| {
+        let word = |key: &str| login[key].as_str().unwrap_or("-").to_owned();
+        [word("person"), word("result"), word("cause"), word("end_cause")].join(" ")
+    });
+    assert_eq!(told.collect::<Vec<_>>(), ["sato failed wrong-password -", "sato ok - logout"]);
+    assert_eq!(recorded.logins[1]["saas_id"], LOGIN);
+    assert_eq!(recorded.logins[0]["saas_id"].as_str().map(|id| id.starts_with('#')), Some(true));
 }
 
 /// That somebody did this, by the record; `path`: masked, as it stands there.
-fn assert_recorded(recorded: &[Value], action: &str, method: &str, path: &str) {
+fn assert_recorded(recorded: &Recorded, action: &str, method: &str, path: &str) {
     let wanted = (&Value::from(action), &Value::from(method), &Value::from(path));
-    let found = recorded.iter().any(|r| {
+    let found = recorded.requests.iter().any(|r| {
         // What looked like a view may have turned out to be a download.
         let action = r["outcome"].get("action").unwrap_or(&r["action"]);
         r["person"] == "sato" && (action, &r["method"], &r["path"]) == wanted
     });
     let lines = || -> BTreeSet<String> {
-        recorded.iter().map(|r| format!("{} {} {}", r["action"], r["method"], r["path"])).collect()
+        recorded.requests.iter().map(|r| format!("{} {} {}", r["action"], r["method"], r["path"])).collect()
     };
     assert!(found, "no {action} {method} {path} in {:#?}", lines());
 }

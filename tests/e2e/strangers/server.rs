@@ -123,9 +123,11 @@ impl Stranger {
 
     /// A gate with this app behind it, which logs all it can.
     pub(super) async fn gate(&self, actions: &str) -> Gate {
+        let recipe = recipe(self.id);
         let app = format!(
-            "  - id: {}\n    upstream: {}\n    upstream_ca: {}\n    actions: {actions}\n",
+            "  - id: {}\n    {}upstream: {}\n    upstream_ca: {}\n    actions: {actions}\n",
             self.id,
+            recipe.as_ref().map(|_| format!("recipe: {}\n    ", self.id)).unwrap_or_default(),
             self.origin(),
             self.folder().join("root.pem").display(),
         );
@@ -134,8 +136,16 @@ impl Stranger {
              from: {{ networks: [facility] }}\n    allow: [view, edit, upload, download, login, delete]\n",
             self.id
         );
-        Gate::builder().apps(&app).policy(&rules).more("log: { level: debug }\n").start().await
+        let recipes = recipe.map(|file| format!("recipes: [ {} ]\n", file.display())).unwrap_or_default();
+        let more = format!("log: {{ level: debug }}\n{recipes}");
+        Gate::builder().apps(&app).policy(&rules).more(&more).start().await
     }
+}
+
+/// What is known of an application, in YAML alone.
+fn recipe(id: &str) -> Option<PathBuf> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../tests/fixtures/recipes/{id}.yaml"));
+    file.canonicalize().ok()
 }
 
 /// `tests/strangers`.

@@ -47,6 +47,7 @@ impl Compile {
             "path" => Some(Selector::Segment(usize::from(document.path.unwrap_or_default()))),
             "query" => Some(Selector::Query(self.fields.slot(&name))),
             "form" => Some(Selector::Form(self.fields.slot(&name))),
+            "parameter" => Some(Selector::Parameter(self.fields.slot(&name))),
             _ => match self.fields.pointer(&name) {
                 Ok(at) => Some(Selector::Json(at)),
                 Err(problem) => {
@@ -74,10 +75,17 @@ impl Compile {
     /// The one key of a selector, and its value.
     fn only_key(&mut self, place: &[PathStep], document: &SelectorDocument) -> Option<(&'static str, String)> {
         let path = document.path.map(|nth| nth.to_string());
-        let all = [("path", &path), ("query", &document.query), ("form", &document.form), ("json", &document.json)];
+        let all = [
+            ("path", &path),
+            ("query", &document.query),
+            ("form", &document.form),
+            ("parameter", &document.parameter),
+            ("json", &document.json),
+        ];
         let mut written = all.into_iter().filter_map(|(key, value)| value.clone().map(|value| (key, value)));
         let Some((key, value)) = written.next() else {
-            self.error(place.to_vec(), "", "says not where the value stands; write one of path, query, form or json");
+            let problem = "says not where the value stands; write one of path, query, form, parameter or json";
+            self.error(place.to_vec(), "", problem);
             return None;
         };
         if let Some((second, _)) = written.next() {

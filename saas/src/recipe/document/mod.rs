@@ -143,6 +143,10 @@ pub struct SelectorDocument {
     /// A field of a form, URL-encoded or multipart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub form: Option<String>,
+    /// A parameter of the query or a field of a form, for a SaaS that makes no difference (PHP's `$_REQUEST`, Java's
+    /// `getParameter`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
     /// A value of a JSON body, as a JSON pointer (RFC 6901): `/login/name`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub json: Option<String>,
@@ -164,6 +168,9 @@ pub struct ConditionDocument {
     pub form: Option<String>,
     /// As in a selector.
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    /// As in a selector.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub json: Option<String>,
     /// The value, in full and in its case. Excludes `one_of`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -179,6 +186,7 @@ impl ConditionDocument {
             path: self.path,
             query: self.query.clone(),
             form: self.form.clone(),
+            parameter: self.parameter.clone(),
             json: self.json.clone(),
         }
     }
