@@ -14,7 +14,7 @@ pub(super) struct Period {
     /// Before this time
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
-    /// A day or month of the gate's time zone
+    /// A day, night (22:00 to 05:00) or month of the gate's time zone
     #[arg(long, conflicts_with_all = ["from", "to"])]
     period: Option<Preset>,
 }
@@ -24,6 +24,7 @@ pub(super) struct Period {
 enum Preset {
     Today,
     Yesterday,
+    LastNight,
     ThisMonth,
     LastMonth,
 }
@@ -42,6 +43,10 @@ impl Period {
             Some(Preset::Yesterday) => {
                 let today = zone.day_start(now);
                 (Some(zone.day_start(today.plus_secs(-1))), Some(today))
+            }
+            Some(Preset::LastNight) => {
+                let midnight = zone.day_start(now);
+                (Some(midnight.plus_secs(-2 * 3600)), Some(midnight.plus_secs(5 * 3600)))
             }
             Some(Preset::ThisMonth) => (Some(zone.month_start(now, 0)), None),
             Some(Preset::LastMonth) => (Some(zone.month_start(now, 1)), Some(zone.month_start(now, 0))),
@@ -69,6 +74,8 @@ mod tests {
         let midnight = |day: &str| Some(format!("2026/{day} 00:00:00"));
         assert_eq!(bounds(Preset::Today), [midnight("12/01"), None]);
         assert_eq!(bounds(Preset::Yesterday), [midnight("11/30"), midnight("12/01")]);
+        let night = ["2026/11/30 22:00:00", "2026/12/01 05:00:00"].map(|time| Some(time.to_owned()));
+        assert_eq!(bounds(Preset::LastNight), night);
         assert_eq!(bounds(Preset::ThisMonth), [midnight("12/01"), None]);
         assert_eq!(bounds(Preset::LastMonth), [midnight("11/01"), midnight("12/01")]);
         let given = Period { from: Some("2026-11-01".to_owned()), to: None, period: None };

@@ -68,8 +68,11 @@ fn describe(stage: &Stage) {
   # outside, with suzuki's phone: asked to sign in (401)
   curl -si --interface 127.0.0.2 --cacert {root} --cert-type P12 --cert {}:{} {app} | head -n 1
 
-What happened is in the record; a device is shut out with one command:
+What happened is in the record: who was in the SaaS under which of its logins, what they opened, and every request.
+A device is shut out with one command:
 
+  {program} audit logins --config {config}
+  {program} audit person sato --config {config}
   {program} audit requests --config {config}
   {program} device revoke {} --config {config}
 

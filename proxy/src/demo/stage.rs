@@ -277,15 +277,13 @@ identity:
 
 apps:
   - id: hidamari
+    recipe: demo
     upstream: https://{SAAS}:{saas}
     upstream_ca: saas-root.pem
     hosts:
-      - {{ name: assets, upstream: "https://assets.{SAAS}:{saas}" }}
+      - {{ name: assets, upstream: "https://assets.{SAAS}:{saas}", static: true }}
     actions:
-      - {{ path: /login, methods: [POST], action: login }}
-      - {{ path: /logout, action: view }}
-      - {{ path: "/residents/*/delete", methods: [POST], action: delete }}
-      - {{ path: "/**", methods: [GET], action: view }}
+      - {{ path: "/notices/ws", action: view }}
 
 policy:
   - name: in the facility
