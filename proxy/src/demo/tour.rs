@@ -68,6 +68,8 @@ async fn in_the_facility(stage: &Stage, tour: &mut Tour) -> anyhow::Result<()> {
         "the SaaS's login",
         if at.starts_with("/login") { "the SaaS's login" } else { &at },
     );
+    let wrong = saas_login(&mut sato, stage, "sato", "himawari-2025").await?;
+    tour.tell("She mistypes the SaaS's own password", "401", wrong.status.as_str());
     let home = saas_login(&mut sato, stage, "sato", "Himawari-2026").await?;
     tour.tell("She logs in to the SaaS itself", "200", home.status.as_str());
     let list = sato.open(&stage.app_url("/residents?room=203")).await?;
@@ -198,5 +200,27 @@ async fn show_the_record(stage: &Stage, tour: &mut Tour) -> anyhow::Result<()> {
         "device-revoked",
         if lost { "device-revoked" } else { "nothing" },
     );
+    show_the_logins(stage, tour)
+}
+
+/// The history that the vendor doesn't show.
+fn show_the_logins(stage: &Stage, tour: &mut Tour) -> anyhow::Result<()> {
+    let logins = stage.history().logins(Query::default())?.collect::<Result<Vec<_>, _>>()?;
+    let mut found = Vec::new();
+    let rows: Vec<_> = logins
+        .iter()
+        .map(|audit::AppLogin { login, end, .. }| {
+            let person = login.person.as_ref().map_or("-", |person| person.as_str());
+            found.push(format!("{person} {}", login.result.as_str()));
+            let id = login.saas_id.clone().unwrap_or_else(|| "(not accepted yet)".to_owned());
+            let ended = end.as_ref().map_or("-", |end| end.cause.as_str());
+            let result = login.cause.as_deref().unwrap_or(login.result.as_str());
+            [person, &id, result, &login.source.to_string(), ended].map(str::to_owned).to_vec()
+        })
+        .collect();
+    say("\nWho was in the SaaS, which the vendor doesn't show:\n");
+    table(&["PERSON", "LOGIN ID", "RESULT", "SOURCE", "ENDED"], &rows);
+    say("");
+    tour.tell("The logins to the SaaS are told", "sato failed, sato ok, suzuki ok", &found.join(", "));
     Ok(())
 }
