@@ -15,29 +15,36 @@
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use rustix::fs::syncfs;
+use rustix::fs::{FsWord, fstatfs, syncfs};
 
 /// From so many files on, the file system is synchronised instead of each of them, which costs a fraction: journals that
 /// had to wait are long. A busy gate's batch stays below it, and so doesn't wait for what others wrote to the disk.
 const VERY_MANY: usize = 64;
 
-/// What `syncfs` is called on. Opened before the files are written: it tells of what failed since.
+/// What `syncfs` is called on, if it can be relied on. Opened before the files are written: it tells of what failed since.
 #[derive(Debug, Default)]
 pub(crate) struct Barrier(Option<File>);
+
+/// A file that was written. It stays open until it is on the disk: who opens it anew may not be told that this failed.
+#[derive(Debug, Default)]
+pub(crate) struct Written(Option<File>);
+
+/// File systems whose `syncfs` is as good as `fsync` of each file: ext4, XFS, Btrfs, ZFS. FUSE's, for one, sends nothing.
+const SURE: [FsWord; 4] = [0xEF53, 0x5846_5342, 0x9123_683E, 0x2FC1_2FC1];
 
 /// The steps above. There are two of these: the file system, and one in the tests that fails and loses power.
 pub(crate) trait Files: Send + Sync + Debug {
     /// None: it is not there.
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>>;
-    fn write(&self, path: &Path, content: &[u8]) -> io::Result<()>;
+    fn write(&self, path: &Path, content: &[u8]) -> io::Result<Written>;
     /// Before files below this folder are written.
     fn barrier(&self, dir: &Path) -> io::Result<Barrier>;
-    /// Files that were written since.
-    fn sync_files(&self, barrier: &Barrier, paths: &[PathBuf]) -> io::Result<()>;
+    /// Files that were written since, and what they are called.
+    fn sync_files(&self, barrier: &Barrier, written: &[(PathBuf, Written)]) -> io::Result<()>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn sync_folder(&self, dir: &Path) -> io::Result<()>;
     /// One folder, whose parent is there; it may be there itself.
@@ -60,23 +67,30 @@ impl Files for OnDisk {
         found(fs::read(path))
     }
 
-    fn write(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+    fn write(&self, path: &Path, content: &[u8]) -> io::Result<Written> {
         // Never again a file whose synchronisation failed: the kernel may call the next one a success.
         found(fs::remove_file(path))?;
         let mut file = OpenOptions::new().create_new(true).write(true).mode(FILE_MODE).open(path)?;
-        file.write_all(content)
+        file.write_all(content)?;
+        Ok(Written(Some(file)))
     }
 
     fn barrier(&self, dir: &Path) -> io::Result<Barrier> {
-        if syncfs_tells_failures() { File::open(dir).map(|dir| Barrier(Some(dir))) } else { Ok(Barrier::default()) }
+        let dir = File::open(dir)?;
+        let sure = syncfs_tells_failures() && SURE.contains(&fstatfs(&dir)?.f_type);
+        Ok(Barrier(sure.then_some(dir)))
     }
 
-    fn sync_files(&self, barrier: &Barrier, paths: &[PathBuf]) -> io::Result<()> {
-        match &barrier.0 {
-            Some(dir) if paths.len() >= VERY_MANY => Ok(syncfs(dir)?),
-            // Its kernel tells who opens a file anew of a failure that nobody was told of.
-            _ => paths.iter().try_for_each(|path| File::open(path)?.sync_all()),
+    fn sync_files(&self, barrier: &Barrier, written: &[(PathBuf, Written)]) -> io::Result<()> {
+        let mut files = written.iter().filter_map(|(_, written)| written.0.as_ref());
+        if let Some(dir) = barrier.0.as_ref().filter(|_| written.len() >= VERY_MANY) {
+            // A folder below may be another file system's.
+            let device = dir.metadata()?.dev();
+            if files.clone().all(|file| file.metadata().is_ok_and(|file| file.dev() == device)) {
+                return Ok(syncfs(dir)?);
+            }
         }
+        files.try_for_each(File::sync_all)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

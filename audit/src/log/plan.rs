@@ -91,8 +91,8 @@ pub(super) fn write(files: &dyn Files, audit: &Path, plan: &Plan) -> Result<(), 
     let written = files
         .barrier(audit)
         .and_then(|barrier| {
-            files.write(&temporary, &bytes)?;
-            files.sync_files(&barrier, std::slice::from_ref(&temporary))
+            let written = files.write(&temporary, &bytes)?;
+            files.sync_files(&barrier, &[(temporary.clone(), written)])
         })
         .and_then(|()| files.rename(&temporary, &path))
         .and_then(|()| files.sync_folder(audit));

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::files::{Barrier, Files, OnDisk};
+use super::files::{Barrier, Files, OnDisk, Written};
 
 /// What happens to the step that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Files for Simulated {
         Ok(self.state().names.get(path).cloned())
     }
 
-    fn write(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+    fn write(&self, path: &Path, content: &[u8]) -> io::Result<Written> {
         self.step(|state| {
             assert!(
                 state.folders.contains(path.parent().unwrap()) || !path.to_string_lossy().contains("/log/"),
@@ -126,14 +126,15 @@ impl Files for Simulated {
             state.names.insert(path.to_owned(), content.to_vec());
             state.dirty.insert(path.to_owned());
         })
+        .map(|()| Written::default())
     }
 
     fn barrier(&self, _: &Path) -> io::Result<Barrier> {
         Ok(Barrier::default())
     }
 
-    fn sync_files(&self, _: &Barrier, paths: &[PathBuf]) -> io::Result<()> {
-        self.step(|state| paths.iter().for_each(|path| assert!(state.dirty.remove(path))))
+    fn sync_files(&self, _: &Barrier, written: &[(PathBuf, Written)]) -> io::Result<()> {
+        self.step(|state| written.iter().for_each(|(path, _)| assert!(state.dirty.remove(path))))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

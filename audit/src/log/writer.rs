@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::{Barrier, Files};
+use super::files::{Barrier, Files, Written};
 use super::note::{Checkpoint, SigningKey};
 use super::tiles::{Bundle, bundle_path, encode_tile, tile_path};
 use super::tree::{Edge, FullTile, Hash, TILE_WIDTH};
@@ -29,7 +29,7 @@ pub(crate) struct Writer {
 struct Pending {
     barrier: Barrier,
     /// Under names that nobody reads. `[n]` will be `paths[n]`.
-    temporary: Vec<PathBuf>,
+    temporary: Vec<(PathBuf, Written)>,
     paths: Vec<PathBuf>,
     /// Have their names already, but these may not be on the disk yet.
     named: Vec<PathBuf>,
@@ -240,8 +240,9 @@ impl Writer {
             self.folder(folder)?;
         }
         let temporary = path.with_added_extension("tmp");
-        self.files.write(&temporary, content).map_err(AuditError::io("could not write", &temporary))?;
-        pending.temporary.push(temporary);
+        let written = self.files.write(&temporary, content);
+        let written = written.map_err(AuditError::io("could not write", &temporary))?;
+        pending.temporary.push((temporary, written));
         pending.paths.push(path);
         Ok(())
     }
@@ -251,7 +252,7 @@ impl Writer {
         let Pending { barrier, temporary, paths, named } = pending;
         let synchronised = self.files.sync_files(&barrier, &temporary);
         synchronised.map_err(AuditError::io("could not synchronise files below", &self.dir))?;
-        for (temporary, path) in temporary.iter().zip(&paths) {
+        for ((temporary, _), path) in temporary.iter().zip(&paths) {
             self.files.rename(temporary, path).map_err(AuditError::io("could not rename to", path))?;
         }
         let folders: BTreeSet<_> = paths.iter().chain(&named).filter_map(|path| path.parent()).collect();
