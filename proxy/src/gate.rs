@@ -26,7 +26,7 @@ pub(crate) struct Gate {
     pub(crate) metrics: Metrics,
     pub(crate) resolver: Resolver,
     /// From where somebody who is signed in was seen lately at an app that has static hosts.
-    near: Cache<(AppId, IpAddr), ()>,
+    near: Cache<(AppId, IpAddr), Arc<identity::Session>>,
     generation: ArcSwap<Generation>,
 }
 
@@ -50,14 +50,15 @@ impl Gate {
     }
 
     /// Somebody who is signed in was permitted something at the app.
-    pub(crate) fn note_somebody(&self, app: &AppId, source: IpAddr) {
-        self.near.insert((app.clone(), source), ());
+    pub(crate) fn note_somebody(&self, app: &AppId, source: IpAddr, session: &Arc<identity::Session>) {
+        self.near.insert((app.clone(), source), session.clone());
     }
 
-    /// Whether somebody was, from the same address and lately: then a style sheet that is asked for without cookies belongs
+    /// Whether somebody was, from the same address and lately, and still is signed in: then a style sheet that is asked for without cookies belongs
     /// to a page of theirs.
     pub(crate) fn is_near_somebody(&self, app: &AppId, source: IpAddr) -> bool {
-        self.near.contains_key(&(app.clone(), source))
+        let seen = self.near.get(&(app.clone(), source));
+        seen.is_some_and(|session| self.core.identity.sessions().is_live(&session, self.core.now()))
     }
 
     /// The configuration in force, to be held for the length of one request.

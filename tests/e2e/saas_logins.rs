@@ -351,3 +351,102 @@ fn a_shift_jis_page_is_read_as_its_people_do() {
         assert_eq!(printed[0]["action"], "download");
     });
 }
+
+/// What a page of the app sends.
+async fn post(gate: &Gate, browser: &mut Browser, path: &str, more: &[(&str, &str)], body: String) -> u16 {
+    let kind = ("content-type", "application/x-www-form-urlencoded");
+    let origin = gate.url("");
+    let lines = [kind, ("origin", origin.trim_end_matches('/'))].into_iter().chain(more.iter().copied());
+    let headers: HeaderMap =
+        lines.map(|(name, value)| (name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap())).collect();
+    let answer = browser.send(Method::POST, &gate.url(path), Mode::Fetch, headers, body.into()).await.unwrap();
+    answer.status.as_u16()
+}
+
+/// A body is read once. One that is as long as the button of a kept form is looked at by two, and neither may make the
+/// other see nothing.
+#[test]
+fn what_is_as_long_as_our_own_button_is_recognised_all_the_same() {
+    run(async {
+        let saas = RawSaas::start(|_| Answer::fine()).await;
+        let recipe = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/recipes/marked.yaml");
+        let more = format!("recipes: [ \"{recipe}\" ]\naudit: {{ log: {{ seal_every: 1s }} }}\n");
+        let gate = Gate::builder().upstream(&saas).app(&["recipe: marked"]).more(&more).start().await;
+        gate.add_staff("sato", &["staff"]);
+        let mut sato = gate.signed_in("sato").await;
+        sato.set_cookie(HOST, "__Host-sekisho-held=anything; Path=/; Secure");
+        let pad = |body: &str| format!("{body}&pad={}", "x".repeat(58 - 5 - body.len()));
+        assert_eq!(post(&gate, &mut sato, "/by-form", &[], pad("save=1&id=7")).await, 200);
+        assert_eq!(
+            post(&gate, &mut sato, "/saas-login", &[], pad("kind=normal&office=1&login_id=2&password=3")).await,
+            200
+        );
+        let heard = saas.heard();
+        let bodies: Vec<_> =
+            heard.iter().filter(|heard| heard.head.starts_with("POST")).map(|h| h.body.len()).collect();
+        assert_eq!(bodies, [58, 58]);
+        let saved = rows(&gate, &["operations", "--operation", "by-form"], 1).await;
+        assert_eq!(saved[0]["subject"], "resident/7");
+        rows(&gate, &["logins"], 1).await;
+        // One that doesn't match what a recipe tells apart by its body stays unknown, which no rule allows here.
+        assert_eq!(post(&gate, &mut sato, "/by-form", &[], pad("other=1")).await, 403);
+        // Too long to be looked into: nobody logs in unseen.
+        let long = format!("kind=normal&office=1&login_id=2&password=3&pad={}", "x".repeat(70_000));
+        assert_eq!(post(&gate, &mut sato, "/saas-login", &[], long).await, 403);
+        let fits = format!("save=1&id=8&pad={}", "x".repeat(65_536 - 16));
+        assert_eq!(post(&gate, &mut sato, "/by-form", &[("expect", "100-continue")], fits).await, 200);
+        let heard = saas.heard_of("/by-form");
+        assert_eq!(heard.last().unwrap().body.len(), 65_536, "what pingora keeps is sent whole");
+    });
+}
+
+/// A page that fails, but breaks off before it says so; one that says so after more than is looked at.
+fn breaks_off(heard: &Heard) -> Answer {
+    match heard.target() {
+        "/login" if heard.body.starts_with(b"early") => Answer(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nSet-Cookie: hidamari_session=1; Path=/\r\nContent-Length: 400\r\n\r\n<html>",
+            Then::Close,
+        ),
+        _ => Answer::fine(),
+    }
+}
+
+#[test]
+fn an_answer_that_broke_off_is_no_success() {
+    run(async {
+        let saas = RawSaas::start(breaks_off).await;
+        let folder = tempfile::tempdir().unwrap();
+        let recipe = folder.path().join("broken.yaml");
+        std::fs::write(
+            &recipe,
+            r#"
+recipe: broken
+title: { ja: 途中, en: Broken }
+confidence: { level: verified, as_of: 2026-11, known: a, unknown: b, terms: c }
+session: { cookies: [hidamari_session] }
+logins:
+  - path: /login
+    id: [{ form: early }]
+    password: { form: password }
+    ok: [{ status: [200], cookie: hidamari_session }]
+    failed: [{ status: [200], text: wrong password }]
+"#,
+        )
+        .unwrap();
+        let more = format!("recipes: [ {} ]\naudit: {{ log: {{ seal_every: 1s }} }}\n", recipe.display());
+        let gate = Gate::builder().upstream(&saas).app(&["recipe: broken"]).more(&more).start().await;
+        gate.add_staff("sato", &["staff"]);
+        let mut sato = gate.signed_in("sato").await;
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        let origin = gate.url("");
+        let headers: HeaderMap = [kind, ("origin", origin.trim_end_matches('/'))]
+            .into_iter()
+            .map(|(name, value)| (name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap()))
+            .collect();
+        let body = Bytes::from("early=my-secret-word&password=x");
+        let _ = sato.send(Method::POST, &gate.url("/login"), Mode::Fetch, headers, body).await;
+        let logins = rows(&gate, &["logins"], 1).await;
+        assert_eq!(logins[0]["result"], "unknown");
+        assert!(logins[0]["saas_id"].as_str().unwrap().starts_with('#'), "{}", logins[0]);
+    });
+}

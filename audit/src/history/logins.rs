@@ -8,8 +8,8 @@ use vocabulary::{LoginId, Timestamp};
 use super::{Entries, History, Query};
 use crate::{AuditError, Entry, Filter, Login, LoginEnd, Position, Record};
 
-/// A login ends with its session of the gate at the latest, which lasts a day; its end is recorded once the gate runs again.
-const END_COMES_WITHIN_SECS: i64 = 8 * 86_400;
+/// How far behind a period ends are looked for. Most logins end within hours, some that a SaaS remembers go on for weeks.
+const END_COMES_WITHIN_SECS: i64 = 45 * 86_400;
 
 /// A login to a SaaS, or an attempt at one.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use apps::cookies;
 use cert_authority::{Device, DeviceStanding};
 use http::Method;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, TRANSFER_ENCODING};
 use identity::{Roster, Standing};
 use pingora_proxy::Session;
 use policy::{AppIndex, BuiltIn, DeviceFact, Facts, GroupSet, NetworkFact, PersonFact, Route};
@@ -93,10 +93,14 @@ pub(super) fn of_request(
     let mut static_ok = false;
     if let Destination::App { app, host } = &destination {
         recognised = recognise::request(app, session, &shape, body);
-        static_ok = shape.session.is_none() && app.map.is_static(*host) && passage.is_near_somebody(app);
+        static_ok = shape.session.is_none()
+            && app.map.is_static(*host)
+            && !headers.contains_key(COOKIE)
+            && passage.is_near_somebody(app);
         if let (Some(recipe), Some(session)) = (&app.recipe, &shape.session) {
             let logins = &passage.gate.core.logins;
-            saas_cookies = logins.read(&app.id, session.person(), headers, recipe.session_cookies());
+            let several = app.has_several_hosts();
+            saas_cookies = logins.read(&app.id, session.person(), headers, recipe.session_cookies(), several);
         }
     }
     let Shape { method: executed, path, masked, ambiguity, session: session_now } = shape;

@@ -77,7 +77,7 @@ pub(super) fn is_final(response: &ResponseHeader) -> bool {
 }
 
 /// The response's head on its way back.
-pub(super) fn incoming(passage: &mut Passage, session: &Session, response: &mut ResponseHeader) -> Result<()> {
+pub(super) async fn incoming(passage: &mut Passage, session: &Session, response: &mut ResponseHeader) -> Result<()> {
     let Some(exchange) = passage.exchange.clone() else {
         return Error::e_explain(ErrorType::InternalError, "a response without an exchange");
     };
@@ -88,7 +88,7 @@ pub(super) fn incoming(passage: &mut Passage, session: &Session, response: &mut 
         // The bytes behind it would be nobody's: neither side agreed on what they mean (RFC 9110, 7.8).
         return Err(Error::explain(ErrorType::InvalidHTTPHeader, "the SaaS changed protocols unasked").into_up());
     }
-    let mark = login::head(passage, &exchange, response);
+    let mark = login::head(passage, &exchange, response).await;
     let edits = saas::incoming(response.status, &response.headers, &app.map, *host);
     apply_to_response(edits, response)?;
     let path = session.req_header().uri.path();

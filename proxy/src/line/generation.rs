@@ -105,6 +105,11 @@ impl fmt::Debug for App {
 }
 
 impl App {
+    /// Its cookies may be meant for more than one host.
+    pub(crate) fn has_several_hosts(&self) -> bool {
+        self.map.iter().len() > 1
+    }
+
     pub(crate) fn upstream(&self, host: HostIndex) -> &Upstream {
         let position = self.map.iter().position(|(index, _)| index == host).unwrap_or(0);
         &self.upstreams[position]

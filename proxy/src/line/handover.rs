@@ -79,7 +79,8 @@ pub(super) fn at_ticket(
 /// Takes away everything that came with a request, on its way through a clearing.
 pub(super) fn at_clearing(app: &App, host: &str, headers: &HeaderMap) -> Vec<String> {
     let ours = [cookies::APP, cookies::BEGIN, cookies::HELD, cookies::SAAS].map(cookies::clear);
-    ours.into_iter().chain(take_away(&saas::saas_cookie_names(headers), &["/"], app, host)).collect()
+    let wide = cookies::expire(cookies::SAAS_WIDE, "/", Some(app.map.main().our_host()));
+    ours.into_iter().chain(wide).chain(take_away(&saas::saas_cookie_names(headers), &["/"], app, host)).collect()
 }
 
 /// Reads the marks of a request that is about to be forwarded.

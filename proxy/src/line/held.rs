@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, REFERER};
 use http::{HeaderMap, HeaderValue, Method};
 use identity::{FORM_LIMIT, Form, Keep, NotKept};
-use pingora_error::Result;
+use pingora_error::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
 use super::Passage;
@@ -55,8 +55,7 @@ pub(super) async fn resume(passage: &mut Passage, session: &mut Session, routed:
         return Ok(());
     }
     let token = cookies::read(headers, cookies::APP).map(str::to_owned);
-    session.enable_retry_buffering();
-    let body = read(passage, session, BUTTON_LENGTH).await?;
+    let body = read_ahead(passage, session, BUTTON_LENGTH).await?;
     let Some(id) = std::str::from_utf8(&body).ok().and_then(|b| b.strip_prefix(RESUME_FIELD)?.strip_prefix('=')) else {
         return Ok(());
     };
@@ -172,7 +171,10 @@ async fn try_to_keep(
         return Ok(Err(NotKept::TooBig));
     }
     let (referer, browser) = (text(REFERER), cookies::read(headers, cookies::HELD).map(str::to_owned));
-    let body = read(passage, session, FORM_LIMIT).await?;
+    let body = match passage.ahead.clone() {
+        Some(body) => body.to_vec(),
+        None => read(passage, session, FORM_LIMIT).await?,
+    };
     let Some(connection) = &passage.connection else { return Ok(Err(NotKept::Failed)) };
     let keep = Keep {
         host: &exchange.host,
@@ -234,8 +236,23 @@ fn kind_of(headers: &HeaderMap) -> String {
     kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
+/// Reads a body of at most `limit` bytes, which is at most what pingora keeps and sends after all. Read once: a body that
+/// is read a second time is empty.
+pub(super) async fn read_ahead(passage: &mut Passage, session: &mut Session, limit: usize) -> Result<Bytes> {
+    if let Some(body) = &passage.ahead {
+        return Ok(body.clone());
+    }
+    session.enable_retry_buffering();
+    // Nobody has been let in yet: somebody who sends it drop by drop is not waited for.
+    let patience = passage.generation.patience.stall * 2;
+    let Ok(read) = tokio::time::timeout(patience, read(passage, session, limit)).await else {
+        return Error::e_explain(ErrorType::ReadTimedout, "the request's body");
+    };
+    Ok(passage.ahead.insert(read?.into()).clone())
+}
+
 /// A body, at most one byte more than `limit`, while the watchdog looks that it gets on.
-pub(super) async fn read(passage: &Passage, session: &mut Session, limit: usize) -> Result<Vec<u8>> {
+async fn read(passage: &Passage, session: &mut Session, limit: usize) -> Result<Vec<u8>> {
     if session.req_header().headers.contains_key(http::header::EXPECT) {
         session.write_continue_response().await?;
         session.req_header_mut().remove_header(&http::header::EXPECT);

@@ -57,10 +57,10 @@ pub(super) fn request(passage: &mut Passage, connection: &Connection, exchange: 
         Decision::Permit(permit) => {
             facts::note_activity(&passage.gate, exchange, passage.now);
             if let Destination::App { app, .. } = &exchange.destination
-                && known.person.is_some()
                 && app.has_static
+                && let Some(session) = exchange.session.as_ref().filter(|_| known.person.is_some())
             {
-                passage.gate.note_somebody(&app.id, connection.ip());
+                passage.gate.note_somebody(&app.id, connection.ip(), session);
             }
             permitted(passage, exchange, permit)
         }

@@ -116,17 +116,17 @@ impl ProxyHttp for Line {
         if let Some(refusal) = judge::response(passage, response) {
             return Err(passage.refuse_response(refusal));
         }
-        forward::incoming(passage, session, response)
+        forward::incoming(passage, session, response).await
     }
 
     fn upstream_response_body_filter(
         &self,
         _session: &mut Session,
         body: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         passage: &mut Passage,
     ) -> Result<Option<Duration>> {
-        passage.response_body(body.as_deref().unwrap_or_default());
+        passage.response_body(body.as_deref().unwrap_or_default(), end);
         Ok(None)
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use audit::{End, Login, Outcome, Position};
+use bytes::Bytes;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 use policy::Permit;
@@ -49,6 +50,8 @@ pub(crate) struct Passage {
     pub(super) began: Option<SessionId>,
     /// Whose the cookies are that came with the request.
     pub(super) scopes: Scopes,
+    /// The request's body, where it was read ahead of being sent.
+    pub(super) ahead: Option<Bytes>,
     /// Whether the request stands for a form that was kept.
     pub(super) resumed: Resumed,
     /// The request logs in to the SaaS, and its answer is awaited.
@@ -89,6 +92,7 @@ impl Passage {
             action_found: None,
             began: None,
             scopes: Scopes::default(),
+            ahead: None,
             resumed: Resumed::default(),
             logging_in: None,
             login_record: None,
@@ -158,10 +162,10 @@ impl Passage {
         }
     }
 
-    pub(super) fn response_body(&mut self, piece: &[u8]) {
+    pub(super) fn response_body(&mut self, piece: &[u8], end: bool) {
         self.bytes_out += piece.len() as u64;
-        if let Some(login) = &mut self.logging_in {
-            login.body(piece);
+        if self.logging_in.is_some() {
+            login::body(self, piece, end);
         }
     }
 
@@ -237,7 +241,7 @@ impl Passage {
             connection.exchange_ends(exchange);
         }
         if let Some(exchange) = &exchange {
-            login::conclude(self, exchange);
+            login::conclude(self, exchange, self.end == Some(End::Ok));
         }
         let Some(position) = self.position.take() else { return };
         let total = self.arrived.elapsed();

@@ -18,7 +18,7 @@ use super::route::Routed;
 /// Only of somebody who is signed in, and only one that says how long it is: pingora keeps 64 KiB to send them after
 /// all. What the recipe would have found in another one is unclear, and makes the action `unknown`.
 pub(super) async fn body(
-    passage: &Passage,
+    passage: &mut Passage,
     session: &mut Session,
     routed: &Routed,
     shape: &Shape,
@@ -35,8 +35,10 @@ pub(super) async fn body(
     if !wanted {
         return Ok(None);
     }
-    session.enable_retry_buffering();
-    held::read(passage, session, MOST_OF_BODY).await.map(|body| Some(body.into()))
+    held::read_ahead(passage, session, MOST_OF_BODY).await?;
+    // What is decided, is decided by the time at which all of it is here.
+    passage.now = passage.gate.core.now();
+    Ok(passage.ahead.clone())
 }
 
 /// What the recipe finds.

@@ -17,25 +17,43 @@ use vocabulary::{AppId, LoginId, PersonId};
 /// Stands for a cookie's name and value.
 pub(super) type Tag = [u8; 12];
 
+/// A tag, and which of the app's hosts the cookie was set by.
+pub(super) type Placed = (u8, Tag);
+
 /// Tags in one mark: a SaaS has few session cookies, on few hosts and paths. The oldest go first.
-const MOST_TAGS: usize = 8;
+const MOST_TAGS: usize = 16;
 
 /// What a mark says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mark {
     /// None: the cookies stand for nobody yet.
     pub(super) login: Option<LoginId>,
-    pub(super) tags: SmallVec<[Tag; 4]>,
+    /// Cookies that nobody saw being set came first: until a login is known, they may stand for one from elsewhere.
+    pub(super) foreign: bool,
+    pub(super) tags: SmallVec<[Placed; 4]>,
 }
 
 impl Mark {
-    pub(super) fn add(&mut self, tags: impl IntoIterator<Item = Tag>) {
+    pub(super) fn add(&mut self, host: u8, tags: impl IntoIterator<Item = Tag>) {
         for tag in tags {
-            self.tags.retain(|old| *old != tag);
-            self.tags.push(tag);
+            self.tags.retain(|(_, old)| *old != tag);
+            self.tags.push((host, tag));
         }
         let surplus = self.tags.len().saturating_sub(MOST_TAGS);
         self.tags.drain(..surplus);
+    }
+
+    pub(super) fn remove(&mut self, tag: &Tag) {
+        self.tags.retain(|(_, known)| known != tag);
+    }
+
+    pub(super) fn knows(&self, tag: &Tag) -> bool {
+        self.tags.iter().any(|(_, known)| known == tag)
+    }
+
+    /// A host has set cookies, of which none came back.
+    pub(super) fn is_gone_at(&self, host: u8) -> bool {
+        self.tags.iter().any(|(by, _)| *by == host)
     }
 }
 
@@ -62,10 +80,14 @@ impl Marks {
         self.half(&[b"login-id", app.as_str().as_bytes(), id.as_bytes()])
     }
 
-    /// `<login>.<tags>.<seal>`, without a login `.<tags>.<seal>`.
+    /// `<login>.<tags>.<seal>`, without a login `.<tags>.<seal>`. Before the tags a byte that says whether they are foreign.
     pub(super) fn write(&self, app: &AppId, person: &PersonId, mark: &Mark) -> String {
         let login = mark.login.as_ref().map_or("", LoginId::as_str);
-        let tags = mark.tags.concat();
+        let mut tags = vec![u8::from(mark.foreign)];
+        for (host, tag) in &mark.tags {
+            tags.push(*host);
+            tags.extend_from_slice(tag);
+        }
         let seal = hmac::sign(&self.0, &sealed(app, person, login, &tags));
         format!("{login}.{}.{}", BASE64URL_NOPAD.encode(&tags), BASE64URL_NOPAD.encode(seal.as_ref()))
     }
@@ -78,7 +100,10 @@ impl Marks {
         let login = parts.next()?;
         hmac::verify(&self.0, &sealed(app, person, login, &tags), &seal).ok()?;
         let login = if login.is_empty() { None } else { Some(LoginId::new(login).ok()?) };
-        Some(Mark { login, tags: tags.as_chunks().0.iter().copied().collect() })
+        let (foreign, tags) = tags.split_first()?;
+        let placed = |bytes: &[u8; 13]| Some((bytes[0], bytes[1..].try_into().ok()?));
+        let tags = tags.as_chunks().0.iter().map(placed).collect::<Option<_>>()?;
+        Some(Mark { login, foreign: *foreign != 0, tags })
     }
 
     fn half<const N: usize>(&self, parts: &[&[u8]]) -> [u8; N] {
@@ -106,7 +131,7 @@ mod tests {
         let (marks, others) = (Marks::new(&[1; 32]), Marks::new(&[2; 32]));
         let (app, person): (AppId, PersonId) = ("care".parse().unwrap(), "sato".parse().unwrap());
         let mut mark = Mark { login: Some(LoginId::new("ab12").unwrap()), ..Mark::default() };
-        mark.add([marks.tag(&app, "sid", b"1"), marks.tag(&app, "sid", b"2")]);
+        mark.add(1, [marks.tag(&app, "sid", b"1"), marks.tag(&app, "sid", b"2")]);
         let text = marks.write(&app, &person, &mark);
         assert_eq!(marks.read(&app, &person, &text), Some(mark.clone()));
         assert_eq!(marks.read(&"other".parse().unwrap(), &person, &text), None);
@@ -117,16 +142,18 @@ mod tests {
             assert_eq!(marks.read(&app, &person, wrong), None, "{wrong}");
         }
         assert!(!text.contains("sato") && !text.contains("sid"));
-        mark.login = None;
+        (mark.login, mark.foreign) = (None, true);
         assert_eq!(marks.read(&app, &person, &marks.write(&app, &person, &mark)), Some(mark));
     }
 
     #[test]
     fn a_mark_keeps_the_newest_tags_each_once() {
         let mut mark = Mark::default();
-        mark.add((0..20).map(|n| [n; 12]));
-        mark.add([[13; 12]]);
-        let kept: Vec<u8> = mark.tags.iter().map(|tag| tag[0]).collect();
-        assert_eq!(kept, [12, 14, 15, 16, 17, 18, 19, 13]);
+        mark.add(0, (0..20).map(|n| [n; 12]));
+        mark.add(1, [[5; 12]]);
+        let kept: Vec<(u8, u8)> = mark.tags.iter().map(|(host, tag)| (*host, tag[0])).collect();
+        let expected: Vec<_> = [4].into_iter().chain(6..20).map(|n| (0, n)).chain([(1, 5)]).collect();
+        assert_eq!(kept, expected);
+        assert!(mark.is_gone_at(1) && !mark.is_gone_at(2));
     }
 }

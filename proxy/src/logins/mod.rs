@@ -7,7 +7,6 @@ mod table;
 mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use apps::cookies;
 use audit::LoginEnd;
@@ -18,7 +17,7 @@ use smallvec::SmallVec;
 use store::{Store, StoreError};
 use vocabulary::{AppId, LoginId, PersonId, Timestamp};
 
-pub(crate) use table::Typed;
+pub(crate) use table::{Of, Typed};
 
 use mark::{Mark, Marks, Tag};
 use table::Table;
@@ -37,7 +36,8 @@ struct Inner {
 /// What the cookies of a request say about logins to its app.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SaasCookies {
-    came: SmallVec<[Tag; 4]>,
+    /// With the place of each one's name.
+    came: SmallVec<[(usize, Tag); 4]>,
     mark: Option<Mark>,
     /// The login that they stand for.
     pub(crate) login: Option<LoginId>,
@@ -57,8 +57,8 @@ impl SaasCookies {
 pub(crate) enum Whose {
     /// Whose they did before.
     Before,
-    /// This one's, from now on.
-    Login(LoginId),
+    /// This one's, from now on. `sure`: the SaaS is known to have accepted it; else the answer's body will tell.
+    Login { id: LoginId, sure: bool },
     /// Nobody's any more.
     Nobody,
 }
@@ -87,23 +87,32 @@ impl Logins {
         LoginId::new(HEXLOWER.encode(&bytes)).ok()
     }
 
-    /// Reads a request's session cookies, which have these names.
-    pub(crate) fn read(&self, app: &AppId, person: &PersonId, headers: &HeaderMap, names: &[String]) -> SaasCookies {
+    /// Reads a request's session cookies, which have these names. `several_hosts`: the app's hosts share a mark.
+    pub(crate) fn read(
+        &self,
+        app: &AppId,
+        person: &PersonId,
+        headers: &HeaderMap,
+        names: &[String],
+        several_hosts: bool,
+    ) -> SaasCookies {
         let marks = &self.0.marks;
-        let came: SmallVec<[Tag; 4]> =
-            saas::cookies_sent(headers, names).take(8).map(|(name, value)| marks.tag(app, name, value)).collect();
-        let text = cookies::read(headers, cookies::SAAS).or_else(|| cookies::read(headers, cookies::SAAS_WIDE));
+        let tag = |(name, value): (&str, &[u8])| (place(names, name), marks.tag(app, name, value));
+        let came: SmallVec<[(usize, Tag); 4]> = saas::cookies_sent(headers, names).take(8).map(tag).collect();
+        let text = cookies::read(headers, if several_hosts { cookies::SAAS_WIDE } else { cookies::SAAS });
         let mark = text.and_then(|text| marks.read(app, person, text));
-        // Where nobody knows which cookies stand for a login, the mark alone does.
-        let known =
-            mark.as_ref().is_some_and(|mark| names.is_empty() || came.iter().any(|tag| mark.tags.contains(tag)));
+        // Where nobody knows which cookies stand for a login, the mark alone does. Of two of one name nobody knows which one
+        // the SaaS takes, so all of them must be known.
+        let known = mark
+            .as_ref()
+            .is_some_and(|mark| names.is_empty() || (!came.is_empty() && came.iter().all(|(_, tag)| mark.knows(tag))));
         let login = mark.as_ref().filter(|_| known).and_then(|mark| mark.login.as_ref());
         let login = login.and_then(|id| self.table().resolve(id));
-        SaasCookies { foreign: !known && !came.is_empty(), came, mark, login }
+        let doubtful = login.is_none() && mark.as_ref().is_some_and(|mark| mark.foreign);
+        SaasCookies { foreign: !came.is_empty() && (!known || doubtful), came, mark, login }
     }
 
-    /// The mark to set beside what a response sets, if there is anything to say. `several_hosts`: a host that gets no
-    /// session cookie may be another one's of the app.
+    /// The mark to set beside what a response sets, if there is anything to say. `host`: which of the app's answers.
     pub(crate) fn mark(
         &self,
         app: &AppId,
@@ -111,70 +120,66 @@ impl Logins {
         cookies: &SaasCookies,
         answer: (&HeaderMap, &[String]),
         whose: Whose,
-        several_hosts: bool,
+        host: u8,
     ) -> Option<String> {
         let marks = &self.0.marks;
-        let set: SmallVec<[Tag; 4]> =
-            saas::cookies_set(answer.0, answer.1).take(8).map(|(name, value)| marks.tag(app, name, value)).collect();
-        if set.is_empty() && whose == Whose::Before {
+        let tag = |(name, value): (&str, &[u8])| (place(answer.1, name), marks.tag(app, name, value));
+        let set: SmallVec<[(usize, Tag); 4]> = saas::cookies_set(answer.0, answer.1).take(8).map(tag).collect();
+        // That a login has ended, the table knows; a mark without a cookie would undo one that came meanwhile.
+        if set.is_empty() && !matches!(whose, Whose::Login { .. }) {
             return None;
         }
-        let unnamed = answer.1.is_empty();
-        let goes_on = if cookies.came.is_empty() { several_hosts || unnamed } else { !cookies.foreign };
-        let mut mark = cookies.mark.clone().filter(|_| goes_on).unwrap_or_default();
+        let goes_on = |mark: &Mark| if cookies.came.is_empty() { !mark.is_gone_at(host) } else { !cookies.foreign };
+        let mut mark = cookies.mark.clone().filter(goes_on).unwrap_or_default();
         match whose {
-            Whose::Before => {}
-            Whose::Login(id) => {
+            Whose::Before => mark.foreign = cookies.foreign,
+            Whose::Login { id, sure } => {
                 mark.login = Some(id);
-                mark.add(cookies.came.iter().copied());
+                mark.foreign = cookies.foreign && !sure;
+                mark.add(host, cookies.came.iter().map(|(_, tag)| *tag));
             }
-            Whose::Nobody => mark.login = None,
+            Whose::Nobody => (mark.login, mark.foreign) = (None, false),
         }
-        mark.add(set);
+        for (name, tag) in set {
+            // The one that it takes the place of; of two, for two paths, that can't be told.
+            let mut before = cookies.came.iter().filter(|(came, _)| *came == name);
+            if let (Some((_, before)), None) = (before.next(), before.next()) {
+                mark.remove(before);
+            }
+            mark.add(host, [tag]);
+        }
         Some(marks.write(app, person, &mark))
     }
 
     /// The login that began elsewhere and whose cookies came, and whether this is the first that is seen of it.
-    pub(crate) fn found(&self, cookies: &SaasCookies) -> Option<(LoginId, bool)> {
+    pub(crate) fn found(&self, person: &PersonId, cookies: &SaasCookies) -> Option<(LoginId, bool)> {
         let fresh = Self::new_id()?;
-        let found = self.table().found(&cookies.came, &fresh);
+        let came: SmallVec<[Tag; 4]> = cookies.came.iter().map(|(_, tag)| *tag).collect();
+        let found = self.table().found(person, &came, &fresh);
         let first = found == fresh;
         Some((found, first))
     }
 
     /// A request goes to the SaaS under this login.
-    pub(crate) fn request(&self, id: &LoginId, app: &AppId, person: &PersonId, idle: Option<Duration>, now: Timestamp) {
-        self.table().request(id, app, person, idle, now);
+    pub(crate) fn request(&self, id: &LoginId, now: Timestamp) {
+        self.table().request(id, now);
     }
 
     /// The SaaS accepted it. The end of the one that it replaces, if there is one.
-    pub(crate) fn begin(
-        &self,
-        id: &LoginId,
-        app: &AppId,
-        person: &PersonId,
-        idle: Option<Duration>,
-        replaced: Option<&LoginId>,
-        now: Timestamp,
-    ) -> Option<LoginEnd> {
+    pub(crate) fn begin(&self, id: &LoginId, of: Of<'_>, replaced: Option<&LoginId>) -> Option<LoginEnd> {
         let mut table = self.table();
-        table.begin(id, app, person, idle, now);
-        table.end(replaced.filter(|replaced| *replaced != id)?, "replaced", now)
+        table.begin(id, of);
+        table.end(replaced.filter(|replaced| *replaced != id)?, "replaced", of.now)
     }
 
-    /// The SaaS refused it; what went on before goes on.
-    pub(crate) fn refuse(&self, id: &LoginId, app: &AppId, person: &PersonId, before: Option<LoginId>, now: Timestamp) {
-        self.table().refuse(id, app, person, before, now);
+    /// The SaaS refused it, or with `typed` asks for something more; what went on before goes on.
+    pub(crate) fn put_off(&self, id: &LoginId, of: Of<'_>, before: Option<LoginId>, typed: Option<Typed>) {
+        self.table().put_off(id, of, before, typed);
     }
 
-    /// The SaaS asks for something more.
-    pub(crate) fn wait(&self, id: &LoginId, app: &AppId, person: &PersonId, typed: Typed, now: Timestamp) {
-        self.table().wait(id, app, person, typed, now);
-    }
-
-    /// What was typed at the first step of a login that waits for a further one.
-    pub(crate) fn typed(&self, id: &LoginId) -> Option<Typed> {
-        self.table().typed(id)
+    /// What was typed at the first step of a login that waits for a further one, and what went on before.
+    pub(crate) fn waiting(&self, id: &LoginId) -> Option<(Typed, Option<LoginId>)> {
+        self.table().waiting(id)
     }
 
     /// None: it had ended already.
@@ -215,6 +220,10 @@ impl Logins {
     fn table(&self) -> MutexGuard<'_, Table> {
         self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn place(names: &[String], name: &str) -> usize {
+    names.iter().position(|known| known == name).unwrap_or_default()
 }
 
 /// Logins can't be looked after.

@@ -18,7 +18,8 @@ pub(super) const MIGRATIONS: &[Migration] = &[Migration {
         last BIGINT NOT NULL,
         requests BIGINT NOT NULL,
         idle_secs BIGINT,
-        state TEXT NOT NULL);
+        state TEXT NOT NULL,
+        earlier TEXT);
       CREATE TABLE saas_login_key (only_one INTEGER PRIMARY KEY, bytes BYTEA NOT NULL);
       CREATE TABLE saas_login_id (app TEXT NOT NULL, tag BYTEA NOT NULL, PRIMARY KEY (app, tag))",
 }];
@@ -27,6 +28,18 @@ pub(super) const MIGRATIONS: &[Migration] = &[Migration {
 const QUIET: Duration = Duration::from_secs(24 * 3600);
 /// How long an ended login is remembered: its cookies may still come.
 const REMEMBERED_SECS: i64 = 8 * 86_400;
+
+/// Cookies of logins from elsewhere that are told apart, per person: a program could make up any number.
+const MOST_FOREIGN: usize = 256;
+
+/// Whose a login is, to what, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Of<'a> {
+    pub(crate) app: &'a AppId,
+    pub(crate) person: &'a PersonId,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) now: Timestamp,
+}
 
 /// What is known of a login.
 #[derive(Clone, Debug)]
@@ -47,26 +60,29 @@ enum State {
     /// Nothing came for so long that the SaaS should have ended it. If something does, it has not.
     Quiet,
     Ended,
-    /// The SaaS asked for something more. Not kept: what was typed may be a password in the wrong field.
-    Pending(Typed),
-    /// The SaaS refused it, and what went on before goes on.
-    Failed(Option<LoginId>),
+    /// It came to nothing, or to nothing yet: what went on before goes on. What was typed is not written anywhere; it may
+    /// be a password in the wrong field.
+    Idle {
+        before: Option<LoginId>,
+        typed: Option<Typed>,
+    },
 }
 
 impl State {
-    fn kept(&self) -> Option<&'static str> {
+    fn word(&self) -> &'static str {
         match self {
-            Self::Open => Some("open"),
-            Self::Quiet => Some("quiet"),
-            Self::Ended => Some("ended"),
-            Self::Pending(_) | Self::Failed(_) => None,
+            Self::Open => "open",
+            Self::Quiet => "quiet",
+            Self::Ended => "ended",
+            Self::Idle { .. } => "idle",
         }
     }
 
-    fn read(word: &str) -> Self {
+    fn read(word: &str, before: Option<&str>) -> Self {
         match word {
             "open" => Self::Open,
             "quiet" => Self::Quiet,
+            "idle" => Self::Idle { before: before.and_then(|id| LoginId::new(id).ok()), typed: None },
             _ => Self::Ended,
         }
     }
@@ -90,7 +106,7 @@ pub(super) struct Table {
     logins: HashMap<LoginId, Going>,
     changed: HashSet<LoginId>,
     /// Logins that began elsewhere, by their cookies: several requests may come before the browser has its mark.
-    foreign: HashMap<Tag, LoginId>,
+    foreign: HashMap<(PersonId, Tag), LoginId>,
     /// Tags of login IDs that a SaaS has accepted.
     accepted: HashSet<(AppId, [u8; 16])>,
     newly_accepted: Vec<(AppId, [u8; 16])>,
@@ -100,7 +116,9 @@ impl Table {
     pub(super) fn load(store: &Store) -> Result<Self, StoreError> {
         store.transaction(|tx| {
             let mut table = Self::default();
-            for row in tx.query("SELECT id, app, person, last, requests, idle_secs, state FROM saas_login", &[])? {
+            for row in
+                tx.query("SELECT id, app, person, last, requests, idle_secs, state, earlier FROM saas_login", &[])?
+            {
                 // What no longer reads as an identifier is not worth failing for.
                 if let Some((id, going)) = read(&row)? {
                     table.logins.insert(id, going);
@@ -115,36 +133,39 @@ impl Table {
         })
     }
 
-    /// The login that a mark's stands for now.
+    /// The login that a mark's stands for now. None also for one that nobody here has heard of: nothing is told of it.
     pub(super) fn resolve(&self, id: &LoginId) -> Option<LoginId> {
-        match self.logins.get(id).map(|going| &going.state) {
-            // Not heard of yet: its answer is still under way, or a crash came between.
-            None | Some(State::Open | State::Quiet) => Some(id.clone()),
-            Some(State::Ended | State::Pending(_)) => None,
-            Some(State::Failed(before)) => {
-                before.as_ref().filter(|before| *before != id).and_then(|id| self.resolve(id))
+        let mut id = id;
+        // Refused in a row; in a circle never, but this must end.
+        for _ in 0..64 {
+            match &self.logins.get(id)?.state {
+                State::Open | State::Quiet => return Some(id.clone()),
+                State::Ended => return None,
+                State::Idle { before, .. } => id = before.as_ref()?,
             }
         }
+        None
     }
 
-    /// The login that any of these cookies, which nobody saw being set, is known to stand for; else `fresh`, for all of them.
-    pub(super) fn found(&mut self, tags: &[Tag], fresh: &LoginId) -> LoginId {
-        let known = tags.iter().find_map(|tag| self.foreign.get(tag)).unwrap_or(fresh).clone();
-        self.foreign.extend(tags.iter().map(|tag| (*tag, known.clone())));
+    /// The login that any of a person's cookies, which nobody saw being set, is known to stand for; else `fresh`, for all of
+    /// them.
+    pub(super) fn found(&mut self, person: &PersonId, tags: &[Tag], fresh: &LoginId) -> LoginId {
+        let goes_on = |id: &&LoginId| self.resolve(id).is_some();
+        let known = tags.iter().find_map(|tag| self.foreign.get(&(person.clone(), *tag)).filter(goes_on));
+        let many = || {
+            let theirs: Vec<_> = self.foreign.iter().filter(|((whose, _), _)| whose == person).collect();
+            (theirs.len() >= MOST_FOREIGN).then(|| theirs.into_iter().map(|(_, id)| id).find(goes_on)).flatten()
+        };
+        let known = known.or_else(many).unwrap_or(fresh).clone();
+        if self.foreign.iter().filter(|((whose, _), _)| whose == person).count() < MOST_FOREIGN {
+            self.foreign.extend(tags.iter().map(|tag| ((person.clone(), *tag), known.clone())));
+        }
         known
     }
 
     /// A request under a login.
-    pub(super) fn request(
-        &mut self,
-        id: &LoginId,
-        app: &AppId,
-        person: &PersonId,
-        idle: Option<Duration>,
-        now: Timestamp,
-    ) {
-        let new = Going { app: app.clone(), person: person.clone(), last: now, requests: 0, idle, state: State::Open };
-        let going = self.logins.entry(id.clone()).or_insert(new);
+    pub(super) fn request(&mut self, id: &LoginId, now: Timestamp) {
+        let Some(going) = self.logins.get_mut(id) else { return };
         going.requests += 1;
         going.last = going.last.max(now);
         if going.state == State::Quiet {
@@ -153,46 +174,27 @@ impl Table {
         self.changed.insert(id.clone());
     }
 
-    pub(super) fn begin(
-        &mut self,
-        id: &LoginId,
-        app: &AppId,
-        person: &PersonId,
-        idle: Option<Duration>,
-        now: Timestamp,
-    ) {
-        // Requests may have come before its answer was over.
-        let requests = self.logins.get(id).map_or(0, |going| going.requests);
-        let (app, person) = (app.clone(), person.clone());
-        self.logins.insert(id.clone(), Going { app, person, last: now, requests, idle, state: State::Open });
+    /// It goes on from now on.
+    pub(super) fn begin(&mut self, id: &LoginId, of: Of<'_>) {
+        self.put(id, of, State::Open);
+    }
+
+    /// It came to nothing, or with `typed` to nothing yet.
+    pub(super) fn put_off(&mut self, id: &LoginId, of: Of<'_>, before: Option<LoginId>, typed: Option<Typed>) {
+        let before = before.filter(|before| before != id);
+        self.put(id, of, State::Idle { before, typed });
+    }
+
+    fn put(&mut self, id: &LoginId, of: Of<'_>, state: State) {
+        let (app, person) = (of.app.clone(), of.person.clone());
+        self.logins.insert(id.clone(), Going { app, person, last: of.now, requests: 0, idle: of.idle, state });
         self.changed.insert(id.clone());
     }
 
-    /// It came to nothing, or to nothing yet.
-    pub(super) fn refuse(
-        &mut self,
-        id: &LoginId,
-        app: &AppId,
-        person: &PersonId,
-        before: Option<LoginId>,
-        now: Timestamp,
-    ) {
-        self.put_off(id, app, person, State::Failed(before), now);
-    }
-
-    pub(super) fn wait(&mut self, id: &LoginId, app: &AppId, person: &PersonId, typed: Typed, now: Timestamp) {
-        self.put_off(id, app, person, State::Pending(typed), now);
-    }
-
-    fn put_off(&mut self, id: &LoginId, app: &AppId, person: &PersonId, state: State, now: Timestamp) {
-        let (app, person) = (app.clone(), person.clone());
-        self.logins.insert(id.clone(), Going { app, person, last: now, requests: 0, idle: None, state });
-    }
-
-    /// What was typed at the first step of a login under way.
-    pub(super) fn typed(&self, id: &LoginId) -> Option<Typed> {
+    /// What was typed at the first step of a login that waits for a further one, and what went on before.
+    pub(super) fn waiting(&self, id: &LoginId) -> Option<(Typed, Option<LoginId>)> {
         match &self.logins.get(id)?.state {
-            State::Pending(typed) => Some(typed.clone()),
+            State::Idle { typed: Some(typed), before } => Some((typed.clone(), before.clone())),
             _ => None,
         }
     }
@@ -283,7 +285,7 @@ fn read(row: &Row) -> Result<Option<(LoginId, Going)>, StoreError> {
     };
     let idle = row.opt_int(5)?.and_then(|secs| u64::try_from(secs).ok()).map(Duration::from_secs);
     let requests = u64::try_from(row.int(4)?).unwrap_or(0);
-    let state = State::read(row.text(6)?);
+    let state = State::read(row.text(6)?, row.opt_text(7)?);
     Ok(Some((id, Going { app, person, last: Timestamp(row.int(3)?), requests, idle, state })))
 }
 
@@ -303,16 +305,20 @@ impl Changes {
     pub(super) fn write(&self, store: &Store) -> Result<(), StoreError> {
         store.transaction(|tx| {
             for (id, going) in &self.logins {
-                let kept = going.as_ref().and_then(|going| Some((going, going.state.kept()?)));
-                let Some((going, state)) = kept else {
+                let Some(going) = going else {
                     tx.execute("DELETE FROM saas_login WHERE id = $1", &[id.as_str().into()])?;
                     continue;
                 };
+                let earlier = match &going.state {
+                    State::Idle { before, .. } => before.as_ref().map(LoginId::as_str),
+                    _ => None,
+                };
                 let idle = going.idle.map(|idle| i64::try_from(idle.as_secs()).unwrap_or(i64::MAX));
                 tx.execute(
-                    "INSERT INTO saas_login (id, app, person, last, requests, idle_secs, state)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7)
-                     ON CONFLICT (id) DO UPDATE SET last = $4, requests = $5, idle_secs = $6, state = $7",
+                    "INSERT INTO saas_login (id, app, person, last, requests, idle_secs, state, earlier)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                     ON CONFLICT (id) DO UPDATE
+                     SET last = $4, requests = $5, idle_secs = $6, state = $7, earlier = $8",
                     &[
                         id.as_str().into(),
                         going.app.as_str().into(),
@@ -320,7 +326,8 @@ impl Changes {
                         going.last.0.into(),
                         i64::try_from(going.requests).unwrap_or(i64::MAX).into(),
                         idle.into(),
-                        state.into(),
+                        going.state.word().into(),
+                        earlier.into(),
                     ],
                 )?;
             }

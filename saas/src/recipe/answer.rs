@@ -41,15 +41,20 @@ pub struct Attempt {
     id: Option<Box<str>>,
     account: Option<Box<str>>,
     further: bool,
+    unclear: bool,
 }
 
 impl Attempt {
     pub(super) fn first(answers: Arc<Answers>, path: &str, id: Option<Box<str>>, account: Option<Box<str>>) -> Self {
-        Self { answers, path: path.into(), id, account, further: false }
+        Self { answers, path: path.into(), id, account, further: false, unclear: false }
     }
 
-    pub(super) fn further(answers: Arc<Answers>, path: &str) -> Self {
-        Self { answers, path: path.into(), id: None, account: None, further: true }
+    pub(super) fn further(answers: Arc<Answers>, path: &str, unclear: bool) -> Self {
+        Self { answers, path: path.into(), id: None, account: None, further: true, unclear }
+    }
+
+    pub(super) fn unclear(self) -> Self {
+        Self { unclear: true, ..self }
     }
 
     /// What was typed as login ID, on one line. None: it is not there, too long, or can't be read in one way.
@@ -60,6 +65,11 @@ impl Attempt {
     /// The account of the SaaS that is meant, if it reads as one.
     pub fn account(&self) -> Option<&str> {
         self.account.as_deref()
+    }
+
+    /// It may be something else: what tells that it is a login can't be read in one way.
+    pub fn is_unclear(&self) -> bool {
+        self.unclear
     }
 
     /// It goes on with a login under way.
@@ -267,7 +277,14 @@ impl Answer {
         for (known, state) in self.answers.known.iter().zip(&mut self.states) {
             let State::Pending { text, .. } = *state else { continue };
             *state = match (&known.json, &cells) {
-                _ if text => State::Fails,
+                // What comes after the first 64 KiB was not looked at.
+                _ if text => {
+                    if whole {
+                        State::Fails
+                    } else {
+                        State::Unclear
+                    }
+                }
                 (None, _) => State::Holds,
                 (Some(_), None) => State::Unclear,
                 (Some(test), Some(cells)) => match (cells.get(test.pointer), &test.is) {

@@ -149,6 +149,17 @@ fn no_more_than_64_kib_are_looked_at() {
     let long = format!("{}{{}}", " ".repeat(MOST_OF_BODY));
     assert_eq!(answered(200, &[], &[long.as_bytes()]), Answered::Unknown);
 
+    // What stands behind them may say that it failed, whatever the head looks like.
+    let by_text: Vec<_> = RECIPE.lines().filter(|line| !line.contains("json:")).collect();
+    let recipe = samples::recipe(&by_text.join("\n"));
+    let of = |length: usize| {
+        let mut answer = recipe.answer(&attempt(&recipe));
+        assert_eq!(answer.head(StatusCode::OK, &samples::headers(&[("set-cookie", "SID=1")])), None);
+        answer.body(&vec![b' '; length]);
+        answer.end()
+    };
+    assert_eq!((of(MOST_OF_BODY), of(MOST_OF_BODY + 1)), (Answered::Ok, Answered::Unknown));
+
     let mut answer = answer();
     assert_eq!(answer.head(StatusCode::OK, &HeaderMap::new()), None);
     for _ in 0..1_000 {

@@ -47,8 +47,8 @@ impl Recipe {
                 }
                 Kind::Step(answers) if found.login.is_none() => {
                     let held = values.hold(&candidate.rule.conditions);
-                    if held == Held::Yes {
-                        found.login = Some(Attempt::further(Arc::clone(answers), head.path));
+                    if held != Held::No {
+                        found.login = Some(Attempt::further(Arc::clone(answers), head.path, held == Held::Unclear));
                     }
                     act(&mut found, candidate, held);
                 }
@@ -150,11 +150,10 @@ fn log_in(
         };
     }
     act(found, candidate, held);
-    // Also where the body is too long or of another kind: nobody can log in unseen by that.
-    if by_conditions == Held::Yes {
-        let account = login.account.and_then(|selector| plain(values, selector));
-        found.login = Some(Attempt::first(Arc::clone(&login.answers), head.path, id(login, values), account));
-    }
+    // Also where the body is too long, of another kind or says a field twice: nobody can log in unseen by that.
+    let account = login.account.and_then(|selector| plain(values, selector));
+    let attempt = Attempt::first(Arc::clone(&login.answers), head.path, id(login, values), account);
+    found.login = Some(if by_conditions == Held::Yes { attempt } else { attempt.unclear() });
 }
 
 /// The login ID, if each of its parts is there and on one line.

@@ -446,3 +446,22 @@ operations:
         assert_eq!(found(unclear), (None, Some(Action::Unknown)), "{shown:?}");
     }
 }
+
+#[test]
+fn nobody_logs_in_unseen_by_what_can_not_be_read() {
+    let unclear = |asked: Asked<'_>| asked.found().login.map(|login| (login.is_unclear(), login.id().is_some()));
+    assert_eq!(unclear(post("/any", "user=a")), Some((false, true)));
+    let long = format!("user=a&pad={}", "x".repeat(MOST_OF_BODY));
+    for asked in [
+        post("/any", "user=a&user=b"),
+        post("/any", &long),
+        Asked { body: None, ..post("/any", "") },
+        Asked { content_type: "application/x-www-form-urlencoded; charset=unheard-of", ..post("/any", "user=a") },
+    ] {
+        assert_eq!(unclear(asked), Some((true, false)));
+    }
+    // What says that it is there and was not read is not taken for nothing.
+    let lines = headers(&[("content-type", FORM), ("content-length", "58")]);
+    let head = RequestHead { method: &Method::POST, path: "/screen", query: None, headers: &lines };
+    assert_eq!(recipe(&format!("{HEAD}{RULES}")).recognise(&head, Some(b""), None).action, Some(Action::Unknown));
+}

@@ -202,6 +202,8 @@ fn state(head: &RequestHead<'_>, body: Option<&[u8]>) -> Body {
         ["application/x-www-form-urlencoded", "multipart/form-data"].iter().any(|f| essence.eq_ignore_ascii_case(f))
     };
     match body {
+        // It says that there is something, and nothing was read.
+        Some([]) if has_body(head) == Some(true) => Body::Unread { form: form() },
         Some([]) => Body::None,
         Some(body) if body.len() > MOST_OF_BODY => Body::Unread { form: form() },
         Some(_) => kind(head).map_or_else(|| Body::Unread { form: form() }, Body::Read),
