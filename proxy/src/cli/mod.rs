@@ -89,7 +89,7 @@ enum Command {
     /// The record of every request
     #[command(subcommand)]
     Audit(audit_log::AuditCommand),
-    /// What recipes make of the apps' requests
+    /// What is known of the SaaS behind the apps
     #[command(subcommand)]
     Recipe(recipe::RecipeCommand),
     /// The gate's clock
