@@ -74,6 +74,13 @@ impl Bundle {
         Self { first, ..Self::default() }
     }
 
+    /// An empty one behind this one, with room for as much: bundles of one log are about as long.
+    pub(crate) fn next(&self) -> Self {
+        let room = self.bytes.len() + self.bytes.len() / 8;
+        let (bytes, leaves) = (Vec::with_capacity(room), Vec::with_capacity(self.leaves.len()));
+        Self { first: self.first + self.len() as u64, bytes, leaves }
+    }
+
     /// Adds a leaf, which must not be longer than [`LONGEST_LEAF`].
     pub(crate) fn push(&mut self, leaf: &[u8]) {
         let length = u16::try_from(leaf.len()).unwrap_or(u16::MAX);
@@ -111,7 +118,7 @@ impl Bundle {
     /// As it stands in its file.
     pub(crate) fn compressed(&self) -> io::Result<Vec<u8>> {
         // No name and no time: the same leaves give the same bytes.
-        let mut encoder = GzEncoder::new(Vec::with_capacity(self.bytes.len() / 4), LEVEL);
+        let mut encoder = GzEncoder::new(Vec::with_capacity(self.bytes.len() / 3), LEVEL);
         encoder.write_all(&self.bytes)?;
         encoder.finish()
     }

@@ -73,7 +73,8 @@ impl Writer {
             self.tail.push(leaf);
             if self.tail.len() as u64 == TILE_WIDTH {
                 let index = self.tail.first() / TILE_WIDTH;
-                let bundle = std::mem::replace(&mut self.tail, Bundle::new(self.edge.size()));
+                let next = self.tail.next();
+                let bundle = std::mem::replace(&mut self.tail, next);
                 finished.push(self.dir.join(bundle_path(index, TILE_WIDTH)));
                 self.bundle(&bundle, &mut pending)?;
             }
