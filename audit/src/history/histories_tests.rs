@@ -24,7 +24,7 @@ fn naive_logins(all: &[Entry], filter: &Filter) -> Vec<AppLogin> {
             && filter.person.is_none_or_is(end.person.as_ref())
             && filter.app.is_none_or_is(Some(&end.app))
             && filter.from.is_none_or(|from| entry.at >= from)
-            && filter.to.is_none_or(|to| entry.at < to.plus_secs(8 * 86_400))
+            && filter.to.is_none_or(|to| entry.at < to.plus_secs(45 * 86_400))
         {
             ends.insert(end.login.clone(), Arc::new(end.clone()));
         }
