@@ -12,7 +12,7 @@ use vocabulary::{DeviceId, PersonId, Zone};
 
 use super::filters::{Filters, nothing};
 use super::names::Names;
-use super::sheet::{Cell, Column, Form, Sheet};
+use super::sheet::{Cell, Column, Form, Sheet, column, id};
 use super::{ConfigFile, complain, settings};
 use crate::core::audit_path;
 
@@ -33,14 +33,6 @@ pub(crate) struct Logins {
     limit: Option<usize>,
     #[command(flatten)]
     form: Form,
-}
-
-const fn column(key: &'static str, head: words::Text) -> Column {
-    Column { key, head, id: false }
-}
-
-const fn id(key: &'static str, head: words::Text) -> Column {
-    Column { key, head, id: true }
 }
 
 const LOGINS: &[Column] = &[

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use apps::words::{self, heads};
+use apps::words::heads;
 use apps::{Lang, code};
 use audit::{Called, Entry, Filter, History, NamesThen, Query, Record, Request};
 use clap::Args;
@@ -14,7 +14,7 @@ use super::filters::{Filters, no_app, nothing};
 use super::names::Names;
 use super::period::Period;
 use super::recipes::Recipes;
-use super::sheet::{Cell, Column, Form, Sheet};
+use super::sheet::{Cell, Column, Form, Sheet, column, id};
 use super::watched::Asked;
 use super::{ConfigFile, complain, say, settings};
 use crate::core::audit_path;
@@ -60,14 +60,6 @@ struct What {
     limit: Option<usize>,
     #[command(flatten)]
     form: Form,
-}
-
-const fn column(key: &'static str, head: words::Text) -> Column {
-    Column { key, head, id: false }
-}
-
-const fn id(key: &'static str, head: words::Text) -> Column {
-    Column { key, head, id: true }
 }
 
 const OPERATIONS: &[Column] = &[

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use apps::Lang;
-use apps::words::{self, heads};
+use apps::words::heads;
 use audit::{Called, Decision, Filter, Happening, History, Moment, Query, Step};
 use clap::Args;
 use config::Settings;
@@ -12,7 +12,7 @@ use vocabulary::{Clock as _, PersonId, SystemClock, Timestamp};
 use super::names::Names;
 use super::period::Period;
 use super::recipes::Recipes;
-use super::sheet::{Cell, Column, Form, Sheet};
+use super::sheet::{Cell, Column, Form, Sheet, column, id};
 use super::watched::Asked;
 use super::{ConfigFile, complain, settings};
 use crate::core::audit_path;
@@ -27,14 +27,6 @@ pub(crate) struct Person {
     period: Period,
     #[command(flatten)]
     form: Form,
-}
-
-const fn column(key: &'static str, head: words::Text) -> Column {
-    Column { key, head, id: false }
-}
-
-const fn id(key: &'static str, head: words::Text) -> Column {
-    Column { key, head, id: true }
 }
 
 const TIMELINE: &[Column] = &[

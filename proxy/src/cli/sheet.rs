@@ -62,6 +62,15 @@ pub(super) struct Column {
     pub(super) id: bool,
 }
 
+pub(super) const fn column(key: &'static str, head: Text) -> Column {
+    Column { key, head, id: false }
+}
+
+/// A column of identifiers, which a spreadsheet must not take for numbers.
+pub(super) const fn id(key: &'static str, head: Text) -> Column {
+    Column { key, head, id: true }
+}
+
 /// What stands in a column of a row.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
