@@ -94,6 +94,10 @@ fn a_night_in_the_demo_is_told_as_it_was() {
         let operations = table(&["audit", "operations", "--person", "sato", "--lang", "ja"]);
         assert!(operations.contains("利用者一覧のCSV出力"), "{operations}");
         assert!(operations.lines().any(|line| line.contains("/echo") && line.contains("特定不可")), "{operations}");
+        let inouts = rows(&gate, &["operations", "--person", "sato", "--operation", "login"], 3).await;
+        assert_eq!(column(&inouts, "path"), ["/login"; 3]);
+        let coverage = table(&["recipe", "coverage", "hidamari"]);
+        assert!(coverage.contains("/echo") && !coverage.contains("/.sekisho/"), "{coverage}");
         // Requests name the login that they were made under, through the restart too.
         let hers = gate.requests(&["--person", "suzuki", "--app", "hidamari"]);
         let of = |path: &str| hers.iter().find(|request| request["path"] == path).unwrap()["login"].clone();

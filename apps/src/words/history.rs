@@ -60,5 +60,8 @@ pub const OUTSIDE: Text = text("外", "outside");
 
 /// A request of an app that has a recipe, and the recipe has no name for it.
 pub const NOT_IDENTIFIED: Text = text("特定不可", "not identified");
+/// A request that logs in to the SaaS, or out of it, where the recipe has no name of its own for it.
+pub const SAAS_LOGIN: Text = text("SaaSへのログイン", "Login to the SaaS");
+pub const SAAS_LOGOUT: Text = text("SaaSからのログアウト", "Logout from the SaaS");
 /// A login whose end is not recorded.
 pub const STILL_OPEN: Text = text("継続中", "open");

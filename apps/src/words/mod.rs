@@ -13,7 +13,7 @@ mod sessions;
 
 pub use checkpoint::{checkpoint_mail, checkpoint_subject};
 pub use forms::*;
-pub use history::{INSIDE, LOGIN_HISTORY, NOT_IDENTIFIED, OUTSIDE, REQUEST_LOG, STILL_OPEN};
+pub use history::{INSIDE, LOGIN_HISTORY, NOT_IDENTIFIED, OUTSIDE, REQUEST_LOG, SAAS_LOGIN, SAAS_LOGOUT, STILL_OPEN};
 pub use reasons::of_reason;
 pub use security::*;
 pub use sessions::*;

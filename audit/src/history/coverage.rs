@@ -49,6 +49,9 @@ impl History {
         let mut different = 0;
         for step in self.steps(Query { filter, ..Query::default() })? {
             let step = step?;
+            if step.is_own() {
+                continue;
+            }
             coverage.requests += 1;
             if step.operation.is_some() {
                 coverage.named += 1;

@@ -32,7 +32,15 @@ pub struct Step {
     pub failed: bool,
 }
 
+/// The one path on apps' hosts that is the gate's own.
+const OWN_PATH: &str = "/.sekisho/";
+
 impl Step {
+    /// It asked for a page of the gate's own. What was done there is a record of its own.
+    pub(super) fn is_own(&self) -> bool {
+        self.reason == Some(Reason::BuiltIn) || self.path.starts_with(OWN_PATH)
+    }
+
     /// None: it is not a request.
     pub fn of(entry: &Entry) -> Option<Self> {
         let Record::Request(request) = &entry.record else { return None };

@@ -110,6 +110,9 @@ impl Timeline {
         {
             self.moments.push(Moment { at: busy, position, what: Happening::Gap { until: at } });
         }
+        if step.is_own() {
+            return;
+        }
         let tells = step.operation.is_some() || step.decision == Decision::Deny;
         match self.moments.last_mut().map(|moment| &mut moment.what) {
             Some(Happening::Operation { step: before, times, last }) if tells && same(before, &step) => {

@@ -30,6 +30,8 @@ impl<'s> Recipes<'s> {
         let (has_recipe, name) = app.map(|app| self.look_up(app, operation, lang)).unwrap_or_default();
         match (operation, name) {
             (Some(_), Some(name)) => name,
+            (Some("login"), None) => words::SAAS_LOGIN.get(lang).to_owned(),
+            (Some("logout"), None) => words::SAAS_LOGOUT.get(lang).to_owned(),
             (Some(id), None) => id.to_owned(),
             (None, _) if has_recipe => words::NOT_IDENTIFIED.get(lang).to_owned(),
             (None, _) => String::new(),

@@ -129,9 +129,16 @@ pub(super) async fn intent(
     }
 }
 
-/// What operators call it, else what the recipe does.
+/// What operators call it, else what the recipe does; what logs in or out needs no name there.
 fn operation(exchange: &Exchange) -> Option<&str> {
-    exchange.guess.name.as_deref().or_else(|| exchange.recognised.operation.as_ref().map(|operation| &*operation.id))
+    let recognised = &exchange.recognised;
+    let by_kind = || match (&recognised.login, recognised.logout) {
+        (Some(_), _) => Some("login"),
+        (None, true) => Some("logout"),
+        (None, false) => None,
+    };
+    let by_recipe = recognised.operation.as_ref().map(|operation| &*operation.id);
+    exchange.guess.name.as_deref().or(by_recipe).or_else(by_kind)
 }
 
 /// A record of a login to the SaaS, in which only what the SaaS answers is missing.
