@@ -52,9 +52,8 @@ struct Setup {
     home: &'static str,
     /// The app's `actions` as an operator would write them, in flow style.
     actions: &'static str,
-    /// Paths that browsers fetch without cookies by themselves: the gate can't know who asks and answers 401. With
-    /// crossorigin="use-credentials" on their links they would pass, and so with the ladder's `static` permit; both
-    /// are yet to come.
+    /// Paths that browsers fetch without cookies by themselves: the gate can't know who asks and answers 401. Only hosts that
+    /// are called `static` have such requests pass; with crossorigin="use-credentials" on their links these would too.
     without_cookies: &'static [&'static str],
     /// Where pages name their own host in full: tag, attribute, and the address in its normal form. Bodies pass unread,
     /// so these lead around the gate, until they are rewritten. No browser follows them by itself.
