@@ -1,13 +1,11 @@
 //! What the inventory knows about a device.
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
-use vocabulary::{DeviceId, GroupName, PersonId, Timestamp};
+use serde::{Serialize, Serializer};
+use vocabulary::{DeviceId, DeviceKind, GroupName, Os, PersonId, RevocationCause, Timestamp};
 
 use crate::{Fingerprint, Serial};
 
@@ -21,7 +19,11 @@ pub struct Device {
     /// Of the one certificate that is this device's. `None` if it was issued before this was kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
-    /// `None` for a shared device, which belongs to the facility.
+    /// The certificate before this one, which is good for a while longer: phones go on showing the old one until their
+    /// browser is told of the new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub former: Option<Former>,
+    /// `None` for a shared device, which belongs to the facility, and for a machine.
     pub owner: Option<PersonId>,
     /// Whom a shared device is for; empty means everybody on the roster.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -29,8 +31,8 @@ pub struct Device {
     /// What people call it, 1 to 64 characters.
     pub name: String,
     pub kind: DeviceKind,
-    /// The operating system, as the person who enrolled it said.
-    pub os: Option<String>,
+    /// What runs on it, as its browser said when it was enrolled, or an operator.
+    pub os: Option<Os>,
     pub not_before: Timestamp,
     pub not_after: Timestamp,
     pub status: Status,
@@ -41,14 +43,30 @@ impl Device {
     /// Whether a certificate is this device's. The serial number alone would do as long as nobody else signs with our
     /// CA's key: should that key be stolen, a certificate made with it and a known serial number is still none of ours.
     pub fn has_certificate(&self, serial: Serial, fingerprint: Fingerprint) -> bool {
-        self.serial == serial && self.fingerprint.is_none_or(|own| own == fingerprint)
+        let is = |own: Serial, print: Option<Fingerprint>| own == serial && print.is_none_or(|own| own == fingerprint);
+        is(self.serial, self.fingerprint) || self.former.as_ref().is_some_and(|f| is(f.serial, f.fingerprint))
+    }
+
+    /// Of all certificates that are this device's, the newest first.
+    pub fn serials(&self) -> impl Iterator<Item = Serial> {
+        std::iter::once(self.serial).chain(self.former.as_ref().map(|former| former.serial))
     }
 
     /// Whether the device may be used at `now`. Revoked outranks expired.
     pub fn standing(&self, now: Timestamp) -> DeviceStanding {
+        self.standing_until(self.not_after, now)
+    }
+
+    /// The same of one of its certificates.
+    pub fn standing_of(&self, serial: Serial, now: Timestamp) -> DeviceStanding {
+        let former = self.former.as_ref().filter(|former| former.serial == serial);
+        self.standing_until(former.map_or(self.not_after, |former| former.until), now)
+    }
+
+    fn standing_until(&self, until: Timestamp, now: Timestamp) -> DeviceStanding {
         match self.status {
             Status::Revoked { .. } => DeviceStanding::Revoked,
-            Status::Active if now > self.not_after => DeviceStanding::Expired,
+            Status::Active if now > until => DeviceStanding::Expired,
             Status::Active => DeviceStanding::Active,
         }
     }
@@ -72,6 +90,16 @@ impl Device {
     }
 }
 
+/// A certificate that another one took the place of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Former {
+    pub serial: Serial,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
+    /// When it counts as expired.
+    pub until: Timestamp,
+}
+
 /// What a certificate in hand is worth at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceStanding {
@@ -92,76 +120,6 @@ pub enum Status {
         by: String,
         cause: RevocationCause,
     },
-}
-
-/// The word is not in its closed list.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{word}` is not {what}; choose one of {choices}")]
-pub struct ParseWordError {
-    pub word: String,
-    what: &'static str,
-    choices: String,
-}
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $($(#[$item_doc:meta])* $item:ident => $word:literal,)*) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-        pub enum $name {
-            $($(#[$item_doc])* #[serde(rename = $word)] $item,)*
-        }
-
-        impl $name {
-            pub const ALL: &'static [Self] = &[$(Self::$item,)*];
-
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$item => $word,)* }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = ParseWordError;
-
-            fn from_str(word: &str) -> Result<Self, ParseWordError> {
-                Self::ALL.iter().copied().find(|item| item.as_str() == word).ok_or_else(|| ParseWordError {
-                    word: word.to_owned(),
-                    what: $what,
-                    choices: Self::ALL.iter().map(|item| item.as_str()).collect::<Vec<_>>().join(", "),
-                })
-            }
-        }
-    };
-}
-
-words! {
-    /// Whose hardware it is.
-    DeviceKind, "a kind of device",
-    /// The facility's, lent to one person.
-    Lent => "lent",
-    /// The person's own.
-    Byod => "byod",
-    /// The facility's, used by whoever is on duty.
-    Shared => "shared",
-}
-
-words! {
-    /// Why a device is no longer trusted.
-    RevocationCause, "a cause of revocation",
-    Lost => "lost",
-    Stolen => "stolen",
-    /// Another device, or another certificate, took its place.
-    Replaced => "replaced",
-    /// Its owner left.
-    OwnerLeft => "owner-left",
-    /// Its key may be in other hands.
-    Compromised => "compromised",
-    Other => "other",
 }
 
 /// When a device was last seen, written by every request without a lock.
@@ -229,18 +187,6 @@ impl Serialize for LastSeen {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_read_back() {
-        for cause in RevocationCause::ALL {
-            assert_eq!(cause.as_str().parse(), Ok(*cause));
-        }
-        for kind in DeviceKind::ALL {
-            assert_eq!(kind.as_str().parse(), Ok(*kind));
-        }
-        let error = "lsot".parse::<RevocationCause>().unwrap_err().to_string();
-        assert!(error.contains("lost") && error.contains("owner-left"), "{error}");
-    }
 
     #[test]
     fn last_seen_moves_by_the_minute_and_never_back() {

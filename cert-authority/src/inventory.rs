@@ -7,8 +7,8 @@ use papaya::HashMap;
 use store::{Migration, Row, Store, Transaction};
 use vocabulary::{DeviceId, GroupName, PersonId, Timestamp};
 
-use crate::device::LastSeen;
-use crate::{CertError, Device, Fingerprint, Result, RevocationCause, Serial, Status};
+use crate::device::{Former, LastSeen};
+use crate::{CertError, Device, Fingerprint, Os, Result, RevocationCause, Serial, Status};
 
 const MIGRATIONS: &[Migration] = &[
     Migration {
@@ -36,6 +36,14 @@ const MIGRATIONS: &[Migration] = &[
         name: "fingerprints",
         // SHA-256 of the certificate. NULL for those that were issued before.
         sql: "ALTER TABLE device ADD COLUMN fingerprint BYTEA",
+    },
+    Migration {
+        name: "former certificates",
+        sql: "CREATE TABLE former_certificate (
+        device TEXT PRIMARY KEY,
+        serial BYTEA NOT NULL UNIQUE,
+        fingerprint BYTEA,
+        good_until BIGINT NOT NULL)",
     },
 ];
 
@@ -67,8 +75,10 @@ impl Inventory {
         store.migrate("cert-authority", MIGRATIONS)?;
         let rows = store.transaction(|tx| {
             tx.query(
-                "SELECT id, serial, owner, name, kind, os, not_before, not_after,
-                        revoked_at, revoked_by, revoked_cause, last_seen, groups, fingerprint FROM device",
+                "SELECT d.id, d.serial, d.owner, d.name, d.kind, d.os, d.not_before, d.not_after,
+                        d.revoked_at, d.revoked_by, d.revoked_cause, d.last_seen, d.groups, d.fingerprint,
+                        f.serial, f.fingerprint, f.good_until
+                 FROM device d LEFT JOIN former_certificate f ON f.device = d.id",
                 &[],
             )
         })?;
@@ -77,8 +87,11 @@ impl Inventory {
             let (by_serial, serials) = (by_serial.pin(), serials.pin());
             for row in &rows {
                 let device = read(row)?;
+                let device = Arc::new(device);
                 serials.insert(device.id.clone(), device.serial);
-                by_serial.insert(device.serial, Arc::new(device));
+                for serial in device.serials() {
+                    by_serial.insert(serial, Arc::clone(&device));
+                }
             }
         }
         Ok(Self(Arc::new(Inner { store: store.clone(), by_serial, serials, changing: Mutex::new(()) })))
@@ -102,7 +115,7 @@ impl Inventory {
 
     /// All devices, the newest first.
     pub fn list(&self) -> Vec<Arc<Device>> {
-        let mut devices: Vec<_> = self.0.by_serial.pin().values().cloned().collect();
+        let mut devices = self.all();
         devices.sort_by(|a, b| b.not_before.cmp(&a.not_before).then_with(|| a.id.cmp(&b.id)));
         devices
     }
@@ -112,19 +125,64 @@ impl Inventory {
         self.list().into_iter().filter(|device| device.owner.as_ref() == Some(owner)).collect()
     }
 
+    fn all(&self) -> Vec<Arc<Device>> {
+        self.0.serials.pin().values().filter_map(|serial| self.get(*serial)).collect()
+    }
+
     /// Lets a device in, once its issuing is recorded: first on disk, then in memory.
     ///
     /// # Errors
     /// Its id or serial number is known, or the state database fails; then it stays out.
     pub fn add(&self, device: &Device) -> Result<()> {
+        self.add_and(device, |_| Ok(()))
+    }
+
+    /// The same, with something else that happens in the same transaction, or neither does.
+    pub(crate) fn add_and(
+        &self,
+        device: &Device,
+        also: impl FnOnce(&mut Transaction<'_>) -> Result<()>,
+    ) -> Result<()> {
         let _changing = self.changing()?;
         if self.0.serials.pin().contains_key(&device.id) || self.get(device.serial).is_some() {
             return Err(CertError::DeviceExists(device.id.clone()));
         }
-        self.0.store.transaction(|tx| insert(tx, device))?;
-        self.0.by_serial.pin().insert(device.serial, Arc::new(device.clone()));
-        self.0.serials.pin().insert(device.id.clone(), device.serial);
+        self.0.store.transaction(|tx| {
+            also(tx)?;
+            insert(tx, device)
+        })?;
+        self.keep(&Arc::new(device.clone()));
         Ok(())
+    }
+
+    /// Gives a device its next certificate, as [`CertAuthority::renew_device`](crate::CertAuthority::renew_device) made
+    /// it, once that is recorded. The one before stays good for a while; one before that is over.
+    ///
+    /// # Errors
+    /// The device is gone, revoked, or was given another certificate meanwhile; or the state database fails. Then all
+    /// stays as it was.
+    pub fn replace(&self, next: &Device) -> Result<Arc<Device>> {
+        let _changing = self.changing()?;
+        let before = self.by_id(&next.id).ok_or_else(|| CertError::NoSuchDevice(next.id.clone()))?;
+        if before.is_revoked() || next.former.as_ref().is_none_or(|former| former.serial != before.serial) {
+            return Err(CertError::Overtaken(next.id.clone()));
+        }
+        self.0.store.transaction(|tx| update(tx, next))?;
+        let next = Arc::new(next.clone());
+        if let Some(older) = &before.former {
+            self.0.by_serial.pin().remove(&older.serial);
+        }
+        self.keep(&next);
+        Ok(next)
+    }
+
+    /// Changes what is held in memory.
+    fn keep(&self, device: &Arc<Device>) {
+        let by_serial = self.0.by_serial.pin();
+        for serial in device.serials() {
+            by_serial.insert(serial, Arc::clone(device));
+        }
+        self.0.serials.pin().insert(device.id.clone(), device.serial);
     }
 
     /// Refuses a device from now on, once its revocation is recorded: first in memory, so that it bites on the
@@ -138,7 +196,7 @@ impl Inventory {
         if !device.is_revoked() {
             let status = Status::Revoked { at: now, by: by.to_owned(), cause };
             device = Arc::new(Device { status, ..Device::clone(&device) });
-            self.0.by_serial.pin().insert(device.serial, Arc::clone(&device));
+            self.keep(&device);
         }
         let stored = self.0.store.transaction(|tx| store_revocation(tx, &device));
         stored.map_err(|cause| CertError::RevokedInMemoryOnly { device: id.clone(), cause })?;
@@ -156,8 +214,8 @@ impl Inventory {
     /// # Errors
     /// The state database fails; the times stay to be written next time.
     pub fn flush_last_seen(&self) -> Result<usize> {
-        let changed: Vec<_> =
-            self.0.by_serial.pin().values().filter_map(|d| Some((Arc::clone(d), d.last_seen.unflushed()?))).collect();
+        let unflushed = |device: Arc<Device>| device.last_seen.unflushed().map(|at| (device, at));
+        let changed: Vec<_> = self.all().into_iter().filter_map(unflushed).collect();
         if changed.is_empty() {
             return Ok(0);
         }
@@ -192,7 +250,7 @@ fn insert(tx: &mut Transaction<'_>, device: &Device) -> Result<()> {
             device.owner.as_ref().map(PersonId::as_str).into(),
             device.name.as_str().into(),
             device.kind.as_str().into(),
-            device.os.as_deref().into(),
+            device.os.map(Os::as_str).into(),
             device.not_before.0.into(),
             device.not_after.0.into(),
             Some(groups.as_str()).filter(|g| !g.is_empty()).into(),
@@ -200,6 +258,33 @@ fn insert(tx: &mut Transaction<'_>, device: &Device) -> Result<()> {
         ],
     )?;
     store_revocation(tx, device)?;
+    Ok(())
+}
+
+/// The next certificate of a device that is there.
+fn update(tx: &mut Transaction<'_>, device: &Device) -> Result<()> {
+    tx.execute(
+        "UPDATE device SET serial = $1, fingerprint = $2, not_before = $3, not_after = $4 WHERE id = $5",
+        &[
+            device.serial.to_bytes()[..].into(),
+            device.fingerprint.as_ref().map(|fingerprint| &fingerprint.0[..]).into(),
+            device.not_before.0.into(),
+            device.not_after.0.into(),
+            device.id.as_str().into(),
+        ],
+    )?;
+    if let Some(former) = &device.former {
+        tx.execute(
+            "INSERT INTO former_certificate (device, serial, fingerprint, good_until) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (device) DO UPDATE SET serial = $2, fingerprint = $3, good_until = $4",
+            &[
+                device.id.as_str().into(),
+                former.serial.to_bytes()[..].into(),
+                former.fingerprint.as_ref().map(|fingerprint| &fingerprint.0[..]).into(),
+                former.until.0.into(),
+            ],
+        )?;
+    }
     Ok(())
 }
 
@@ -225,13 +310,25 @@ fn read(row: &Row) -> Result<Device> {
             cause: row.opt_text(10)?.and_then(|word| word.parse().ok()).unwrap_or(RevocationCause::Other),
         },
     };
+    let serial =
+        |bytes| Serial::from_bytes(bytes).ok_or_else(|| fail("its serial number is not one of ours".to_owned()));
+    let fingerprint = |bytes: Option<&[u8]>| match bytes {
+        Some(bytes) => bytes.try_into().map(|b| Some(Fingerprint(b))).map_err(|_| fail("its fingerprint is none".into())),
+        None => Ok(None),
+    };
+    let former = match row.opt_bytes(14)? {
+        Some(bytes) => Some(Former {
+            serial: serial(bytes)?,
+            fingerprint: fingerprint(row.opt_bytes(15)?)?,
+            until: Timestamp(row.int(16)?),
+        }),
+        None => None,
+    };
     Ok(Device {
         id: DeviceId::new(id).map_err(|e| fail(e.to_string()))?,
-        serial: Serial::from_bytes(row.bytes(1)?).ok_or_else(|| fail("its serial number is not one of ours".into()))?,
-        fingerprint: match row.opt_bytes(13)? {
-            Some(bytes) => Some(Fingerprint(bytes.try_into().map_err(|_| fail("its fingerprint is none".into()))?)),
-            None => None,
-        },
+        serial: serial(row.bytes(1)?)?,
+        fingerprint: fingerprint(row.opt_bytes(13)?)?,
+        former,
         owner: row.opt_text(2)?.map(PersonId::new).transpose().map_err(|e| fail(e.to_string()))?,
         groups: row
             .opt_text(12)?
@@ -242,7 +339,8 @@ fn read(row: &Row) -> Result<Device> {
             .map_err(|e| fail(e.to_string()))?,
         name: row.text(3)?.to_owned(),
         kind: row.text(4)?.parse().map_err(|e: crate::ParseWordError| fail(e.to_string()))?,
-        os: row.opt_text(5)?.map(str::to_owned),
+        // Once free text; what is none of our words says nothing to rules.
+        os: row.opt_text(5)?.and_then(|word| word.parse().ok()),
         not_before: Timestamp(row.int(6)?),
         not_after: Timestamp(row.int(7)?),
         status,
@@ -262,6 +360,7 @@ mod tests {
             id: DeviceId::new(format!("d-{number}")).unwrap(),
             serial: Serial::from_bytes(&number.to_be_bytes()).unwrap(),
             fingerprint: (number % 2 == 1).then(|| Fingerprint::of(&number.to_be_bytes())),
+            former: None,
             owner: Some(PersonId::new("hanako").unwrap()),
             groups: Vec::new(),
             name: "花子のiPhone".to_owned(),
@@ -332,6 +431,41 @@ mod tests {
         assert_eq!(inventory.get(device.serial).unwrap().standing(NOW.plus_secs(86_401)), DeviceStanding::Expired);
         inventory.revoke(&device.id, NOW, "cli:root", RevocationCause::Stolen)?;
         assert_eq!(inventory.get(device.serial).unwrap().standing(NOW), DeviceStanding::Revoked);
+        Ok(())
+    }
+
+    #[test]
+    fn after_a_renewal_both_certificates_are_the_device_s_until_the_former_is_over() -> Result<()> {
+        let store = Store::in_memory()?;
+        let inventory = Inventory::open(&store)?;
+        let first = device(1);
+        inventory.add(&first)?;
+        let next = |number: u128, before: &Device, until| {
+            let former = Former { serial: before.serial, fingerprint: before.fingerprint, until };
+            Device { id: first.id.clone(), former: Some(former), not_after: NOW.plus_secs(200_000), ..device(number) }
+        };
+        let second = next(3, &first, NOW.plus_secs(1_000));
+        inventory.replace(&second)?;
+        assert!(matches!(inventory.replace(&second), Err(CertError::Overtaken(_))), "it was renewed meanwhile");
+        for inventory in [inventory.clone(), Inventory::open(&store)?] {
+            assert_eq!(inventory.list().len(), 1);
+            for (serial, standing) in [(first.serial, DeviceStanding::Expired), (second.serial, DeviceStanding::Active)] {
+                let found = inventory.get(serial).unwrap();
+                assert_eq!(*found, second);
+                assert_eq!(found.standing_of(serial, NOW), DeviceStanding::Active);
+                assert_eq!(found.standing_of(serial, NOW.plus_secs(1_001)), standing);
+            }
+            assert!(second.has_certificate(first.serial, first.fingerprint.unwrap()));
+            assert!(!second.has_certificate(first.serial, Fingerprint::of(b"another")));
+        }
+        let third = next(5, &second, NOW.plus_secs(2_000));
+        inventory.replace(&third)?;
+        assert!(inventory.get(first.serial).is_none(), "two before is over");
+        inventory.revoke(&first.id, NOW, "cli:root", RevocationCause::Lost)?;
+        for serial in third.serials() {
+            assert_eq!(inventory.get(serial).unwrap().standing_of(serial, NOW), DeviceStanding::Revoked);
+        }
+        assert!(matches!(inventory.replace(&next(7, &third, NOW)), Err(CertError::Overtaken(_))), "revoked");
         Ok(())
     }
 

@@ -4,16 +4,18 @@
 use std::fmt;
 use std::time::Duration;
 
+use rcgen::{KeyPair, PublicKeyData};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use vocabulary::{DeviceId, GroupName, PersonId, Timestamp};
+use vocabulary::{DeviceId, GroupName, MachineName, PersonId, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::authority::{Ca, parse};
-use crate::device::LastSeen;
+use crate::device::{Former, LastSeen};
+use crate::key::DeviceKey;
 use crate::p12::{P12Cipher, bundle, password};
 use crate::profile::{self, BACKDATE, DEVICE_VALIDITY_MAX, SERVER_VALIDITY_MAX, check_name};
 use crate::serial::random_text;
-use crate::{CertAuthority, CertError, Device, DeviceKind, Fingerprint, Result, Serial, Status, host};
+use crate::{CertAuthority, CertError, Device, DeviceKind, Fingerprint, Os, Result, Serial, Status, host};
 
 /// What a device's certificate is made from.
 #[derive(Clone, Debug)]
@@ -25,7 +27,7 @@ pub struct DeviceRequest {
     /// What people call it, 1 to 64 characters; stands in the certificate.
     pub name: String,
     pub kind: DeviceKind,
-    pub os: Option<String>,
+    pub os: Option<Os>,
     pub now: Timestamp,
     /// At most [`DEVICE_VALIDITY_MAX`](crate::DEVICE_VALIDITY_MAX); usually
     /// [`DEVICE_VALIDITY`](crate::DEVICE_VALIDITY). Cut at the device CA's own end.
@@ -49,6 +51,24 @@ impl fmt::Debug for PendingDevice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PendingDevice").field("device", &self.device).finish_non_exhaustive()
     }
+}
+
+/// As [`PendingDevice`], for a key that we never had.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    pub device: Device,
+    pub certificate: CertificateDer<'static>,
+}
+
+/// How a device's next certificate is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Renewal {
+    pub now: Timestamp,
+    /// As of [`DeviceRequest`].
+    pub validity: Duration,
+    pub cipher: P12Cipher,
+    /// Until when the certificate before it is good as well.
+    pub former_until: Timestamp,
 }
 
 /// A certificate for the gateway's own hosts.
@@ -88,30 +108,75 @@ impl CertAuthority {
     /// # Errors
     /// The request is not acceptable, or the device CA has ended.
     pub fn issue_device(&self, request: &DeviceRequest) -> Result<PendingDevice> {
+        let key = profile::new_key()?;
+        let Issued { device, certificate } = self.sign_device(request, new_id()?, &key)?;
+        bundled(device, certificate, &key, request.cipher)
+    }
+
+    /// Makes a certificate for a key that the device made itself and that never travels.
+    ///
+    /// # Errors
+    /// The request is not acceptable, or the device CA has ended.
+    pub fn issue_device_for(&self, request: &DeviceRequest, key: &DeviceKey) -> Result<Issued> {
+        self.sign_device(request, new_id()?, key)
+    }
+
+    /// Makes the next certificate of a device, with a key and the file that carries both to it.
+    ///
+    /// # Errors
+    /// The validity is not acceptable, or the device CA has ended.
+    pub fn renew_device(&self, device: &Device, renewal: Renewal) -> Result<PendingDevice> {
+        let key = profile::new_key()?;
+        let Issued { device, certificate } = self.sign_next(device, renewal, &key)?;
+        bundled(device, certificate, &key, renewal.cipher)
+    }
+
+    /// The same for a key that the device made itself.
+    ///
+    /// # Errors
+    /// As of [`renew_device`](Self::renew_device).
+    pub fn renew_device_for(&self, device: &Device, renewal: Renewal, key: &DeviceKey) -> Result<Issued> {
+        self.sign_next(device, renewal, key)
+    }
+
+    fn sign_next(&self, device: &Device, renewal: Renewal, key: &impl PublicKeyData) -> Result<Issued> {
+        let request = DeviceRequest {
+            owner: device.owner.clone(),
+            groups: device.groups.clone(),
+            name: device.name.clone(),
+            kind: device.kind,
+            os: device.os,
+            now: renewal.now,
+            validity: renewal.validity,
+            cipher: renewal.cipher,
+        };
+        let mut issued = self.sign_device(&request, device.id.clone(), key)?;
+        issued.device.last_seen = device.last_seen.clone();
+        issued.device.former = Some(Former { serial: device.serial, fingerprint: device.fingerprint, until: renewal.former_until });
+        Ok(issued)
+    }
+
+    fn sign_device(&self, request: &DeviceRequest, id: DeviceId, key: &impl PublicKeyData) -> Result<Issued> {
         check_device(request)?;
         let until = self.devices.usable("device CA", request.now, request.validity)?;
-        let id = new_id()?;
         let params = profile::device(&self.organisation, &request.name, &id, request.now, until)?;
-        let key = profile::new_key()?;
-        let certificate = params.signed_by(&key, &self.devices.issuer)?.der().clone();
-        let serial = serial_of(&certificate)?;
-        let password = password()?;
-        let p12 = bundle(&request.name, serial, &certificate, key.serialized_der(), &password, request.cipher)?;
+        let certificate = params.signed_by(key, &self.devices.issuer)?.der().clone();
         let device = Device {
             id,
-            serial,
+            serial: serial_of(&certificate)?,
             fingerprint: Some(Fingerprint::of(&certificate)),
+            former: None,
             owner: request.owner.clone(),
             groups: request.groups.clone(),
             name: request.name.clone(),
             kind: request.kind,
-            os: request.os.clone(),
+            os: request.os,
             not_before: Timestamp::from_secs(request.now.plus_secs(-BACKDATE).secs()),
             not_after: Timestamp::from_secs(until.secs()),
             status: Status::Active,
             last_seen: LastSeen::default(),
         };
-        Ok(PendingDevice { device, p12, password, certificate, key: key.into() })
+        Ok(Issued { device, certificate })
     }
 
     /// Makes a certificate for `hosts`, of which `*` may be the first label. `validity` is at most
@@ -156,14 +221,27 @@ impl Ca {
     }
 }
 
+/// Key and certificate in one file, with a password of its own.
+fn bundled(
+    device: Device,
+    certificate: CertificateDer<'static>,
+    key: &KeyPair,
+    cipher: P12Cipher,
+) -> Result<PendingDevice> {
+    let password = password()?;
+    let p12 = bundle(&device.name, device.serial, &certificate, key.serialized_der(), &password, cipher)?;
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+    Ok(PendingDevice { device, p12, password, certificate, key })
+}
+
 fn check_device(request: &DeviceRequest) -> Result<()> {
     check_name("the device's name", &request.name)?;
-    if let Some(os) = &request.os {
-        check_name("the device's operating system", os)?;
-    }
     match (request.kind, &request.owner) {
         (DeviceKind::Shared, Some(_)) => {
             return Err(CertError::invalid("a shared device", "belongs to the facility, not to a person"));
+        }
+        (DeviceKind::Machine, Some(_)) => {
+            return Err(CertError::invalid("a machine's certificate", "is a program's, not a person's"));
         }
         (DeviceKind::Lent | DeviceKind::Byod, None) => {
             return Err(CertError::invalid("the device", "needs an owner, unless it is shared"));
@@ -172,6 +250,10 @@ fn check_device(request: &DeviceRequest) -> Result<()> {
     }
     if request.kind != DeviceKind::Shared && !request.groups.is_empty() {
         return Err(CertError::invalid("the device's groups", "are for a shared device; this one has an owner"));
+    }
+    if request.kind == DeviceKind::Machine {
+        // Rules name it.
+        MachineName::new(&request.name).map_err(|error| CertError::invalid("the machine's name", error.problem))?;
     }
     check_validity(request.validity, DEVICE_VALIDITY_MAX)
 }

@@ -61,7 +61,7 @@ fn nurse() -> DeviceRequest {
         groups: Vec::new(),
         name: "花子のiPhone 📱".to_owned(),
         kind: DeviceKind::Byod,
-        os: Some("iOS 19".to_owned()),
+        os: Some(Os::Ios),
         now: NOW,
         validity: DEVICE_VALIDITY,
         cipher: P12Cipher::TripleDes,

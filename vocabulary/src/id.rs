@@ -137,6 +137,7 @@ macro_rules! id {
 id!(/** A person of the roster: the staff number or sign-in name the facility uses. */ PersonId, "person", |v, k| plain(v, k, 64));
 id!(/** An application behind the gate; also its label in host names. */ AppId, "app", label);
 id!(/** An enrolled device, as made when its certificate is issued. */ DeviceId, "device", |v, k| plain(v, k, 64));
+id!(/** A program that comes with a certificate of its own, as rules name it. */ MachineName, "machine", |v, k| plain(v, k, 64));
 id!(/** A session's public name: it identifies, it does not authenticate. */ SessionId, "session", |v, k| plain(v, k, 64));
 id!(/** A login to a SaaS, as made when the gate saw it succeed. */ LoginId, "login", |v, k| plain(v, k, 64));
 id!(/** A group of people, from the roster. */ GroupName, "group", |v, k| plain(v, k, 64));

@@ -350,7 +350,7 @@ fn device(core: &Core, roster: &Roster, connection: &Connection, now: Timestamp,
     let known = core.inventory.get(presented.serial);
     let own = |device: &Arc<Device>| device.has_certificate(presented.serial, presented.fingerprint);
     let Some(device) = known.filter(own) else { return DeviceState::Unknown };
-    match device.standing(now) {
+    match device.standing_of(presented.serial, now) {
         DeviceStanding::Revoked => DeviceState::Revoked(device),
         DeviceStanding::Expired => DeviceState::Expired(device),
         DeviceStanding::Active if now > presented.not_after => DeviceState::Expired(device),
