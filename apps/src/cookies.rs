@@ -16,6 +16,9 @@ pub const BEGIN: &str = "__Host-sekisho-begin";
 /// Marks the browser that was shown a form, on the host of the sign-in pages.
 pub const FORM: &str = "__Host-sekisho-form";
 
+/// Marks the browser that was led to the sign-in pages with an invitation, on their host: the handle of where it goes.
+pub const INVITED: &str = "__Host-sekisho-invited";
+
 /// Whose a host's data in this browser are, on an app's host. Lasts longer than what a SaaS leaves there.
 pub const OWNER: &str = "__Host-sekisho-owner";
 /// The same for what stands below a path. Not `__Host-`, which would tie it to `/`.

@@ -13,6 +13,7 @@
 pub mod code;
 pub mod cookies;
 mod deny;
+pub mod forms;
 mod held;
 mod lang;
 mod login;

@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow};
 use policy::document::{From, When, Who};
-use policy::{Catalog, DeviceFact, Facts, NetworkDocument, PersonFact, Policy, Route, RuleDocument, Standing};
-use vocabulary::{Action, AppId, Date, GroupName, LocalTime, NetworkName, PersonId};
+use policy::{
+    Catalog, DeviceAbout, DeviceFact, Facts, NetworkDocument, PersonFact, Policy, Route, RuleDocument, Standing,
+};
+use vocabulary::{Action, AppId, Date, DeviceKind, GroupName, LocalTime, NetworkName, PersonId};
 
 use crate::report::median;
 
@@ -44,7 +46,11 @@ pub fn nanoseconds(size: Size) -> Result<f64> {
         cross_site: false,
         preflight: false,
         network: policy.networks().lookup(address),
-        device: DeviceFact::Enrolled { owner: Some(&person), serves: true },
+        device: DeviceFact::Enrolled {
+            owner: Some(&person),
+            serves: true,
+            about: DeviceAbout { kind: DeviceKind::Lent, os: None, unseen: 60 },
+        },
         person: Some(PersonFact {
             id: &person,
             groups: &groups,
@@ -59,6 +65,7 @@ pub fn nanoseconds(size: Size) -> Result<f64> {
         action,
         static_ok: false,
         wrong_account: false,
+        invited: false,
     };
     let mut asked = [facts(addresses[0], Action::View), facts(addresses[1], Action::Delete)];
     let verdicts = asked.each_ref().map(|facts| policy.decide(facts).is_permit());

@@ -112,7 +112,7 @@ impl CertAuthority {
 
     /// [`server_root_der`](Self::server_root_der) for a file.
     pub fn server_root_pem(&self) -> String {
-        to_pem(&self.servers.root)
+        pem(&self.servers.root)
     }
 
     pub fn root_fingerprint(&self) -> Fingerprint {
@@ -181,8 +181,8 @@ pub(crate) fn validity(certificate: &X509Certificate<'_>) -> (Timestamp, Timesta
     (Timestamp::from_secs(validity.not_before.timestamp()), Timestamp::from_secs(validity.not_after.timestamp()))
 }
 
-/// RFC 7468.
-fn to_pem(der: &CertificateDer<'_>) -> String {
-    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
-    pem::encode_config(&pem::Pem::new("CERTIFICATE", der.to_vec()), config)
+/// A certificate in PEM (RFC 7468).
+pub fn pem(der: &[u8]) -> String {
+    let config = ::pem::EncodeConfig::new().set_line_ending(::pem::LineEnding::LF);
+    ::pem::encode_config(&::pem::Pem::new("CERTIFICATE", der), config)
 }

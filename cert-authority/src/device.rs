@@ -1,8 +1,9 @@
 //! What the inventory knows about a device.
 
 use std::fmt;
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Serialize, Serializer};
 use vocabulary::{DeviceId, DeviceKind, GroupName, Os, PersonId, RevocationCause, Timestamp};
@@ -84,6 +85,17 @@ impl Device {
         matches!(self.status, Status::Revoked { .. })
     }
 
+    /// From which address it was then.
+    pub fn last_seen_from(&self) -> Option<IpAddr> {
+        self.last_seen.from()
+    }
+
+    /// How many seconds ago it was last let in; one that never was counts from when its certificate was made.
+    pub fn unseen(&self, now: Timestamp) -> i64 {
+        let since = self.last_seen().unwrap_or(self.not_before).max(self.not_before);
+        now.secs_since(since).max(0)
+    }
+
     /// To the minute. `None` if it was never seen.
     pub fn last_seen(&self) -> Option<Timestamp> {
         self.last_seen.get()
@@ -132,24 +144,32 @@ struct LastSeenCell {
     seen: AtomicI64,
     /// What the state database holds.
     flushed: AtomicI64,
+    /// Written once a minute, with `seen`.
+    from: Mutex<Option<IpAddr>>,
 }
 
 /// Finer than this nobody asks; and a busy device's cache line stays shared between the cores.
 const RESOLUTION_SECS: i64 = 60;
 
 impl LastSeen {
-    pub(crate) fn stored(at: Option<Timestamp>) -> Self {
+    pub(crate) fn stored(at: Option<Timestamp>, from: Option<IpAddr>) -> Self {
         let micros = at.map_or(0, |t| t.0);
-        Self(Arc::new(LastSeenCell { seen: AtomicI64::new(micros), flushed: AtomicI64::new(micros) }))
+        let (seen, flushed) = (AtomicI64::new(micros), AtomicI64::new(micros));
+        Self(Arc::new(LastSeenCell { seen, flushed, from: Mutex::new(from) }))
     }
 
     pub(crate) fn get(&self) -> Option<Timestamp> {
         Some(self.0.seen.load(Ordering::Relaxed)).filter(|micros| *micros != 0).map(Timestamp)
     }
 
-    pub(crate) fn touch(&self, now: Timestamp) {
+    pub(crate) fn from(&self) -> Option<IpAddr> {
+        *self.0.from.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn touch(&self, now: Timestamp, from: IpAddr) {
         let before = Timestamp(self.0.seen.load(Ordering::Relaxed));
         if before.0 == 0 || now.secs_since(before) >= RESOLUTION_SECS {
+            *self.0.from.lock().unwrap_or_else(PoisonError::into_inner) = Some(from);
             self.0.seen.fetch_max(now.0, Ordering::Relaxed);
         }
     }
@@ -188,12 +208,14 @@ impl Serialize for LastSeen {
 mod tests {
     use super::*;
 
+    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
     #[test]
     fn last_seen_moves_by_the_minute_and_never_back() {
         let seen = LastSeen::default();
         assert_eq!(seen.get(), None);
         for (at, shown) in [(1_000, 1_000), (1_059, 1_000), (1_060, 1_060), (900, 1_060)] {
-            seen.touch(Timestamp::from_secs(at));
+            seen.touch(Timestamp::from_secs(at), HOME);
             assert_eq!(seen.get(), Some(Timestamp::from_secs(shown)), "at {at}");
         }
     }

@@ -51,6 +51,8 @@ pub enum CertError {
     NoSuchDevice(DeviceId),
     #[error("device `{0}` or its serial number is in the inventory already")]
     DeviceExists(DeviceId),
+    #[error("invitation `{0}` is used, withdrawn or over")]
+    Spent(String),
     #[error("device `{0}` was revoked, or given another certificate, a moment ago; look again")]
     Overtaken(DeviceId),
     #[error(

@@ -1,14 +1,16 @@
 //! The inventory of devices: in memory for every request, in the state database for every start.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use papaya::HashMap;
 use store::{Migration, Row, Store, Transaction};
 use vocabulary::{DeviceId, GroupName, PersonId, Timestamp};
 
 use crate::device::{Former, LastSeen};
-use crate::{CertError, Device, Fingerprint, Os, Result, RevocationCause, Serial, Status};
+use crate::{CertError, Device, Fingerprint, Invitations, Os, Result, RevocationCause, Serial, Status};
 
 const MIGRATIONS: &[Migration] = &[
     Migration {
@@ -45,6 +47,17 @@ const MIGRATIONS: &[Migration] = &[
         fingerprint BYTEA,
         good_until BIGINT NOT NULL)",
     },
+    Migration {
+        name: "invitations",
+        // `token` is SHA-256 of the link's secret, `body` JSON: nothing in it is looked for by the database.
+        sql: "CREATE TABLE invitation (id TEXT PRIMARY KEY, token BYTEA NOT NULL UNIQUE, body TEXT NOT NULL)",
+    },
+    Migration { name: "where devices were seen", sql: "ALTER TABLE device ADD COLUMN last_seen_from TEXT" },
+    Migration {
+        name: "reminders",
+        // Which was the last one sent, as the seconds before the end of the certificate with that serial number.
+        sql: "CREATE TABLE reminder (device TEXT PRIMARY KEY, serial BYTEA NOT NULL, before BIGINT NOT NULL)",
+    },
 ];
 
 /// All devices ever enrolled. Clones share it. Reads take no lock; what changes it blocks on the state
@@ -58,6 +71,8 @@ struct Inner {
     serials: HashMap<DeviceId, Serial>,
     /// Held by whoever changes something, so that memory and database change in the same order.
     changing: Mutex<()>,
+    /// How many seconds before its end the owner of a certificate was last reminded.
+    reminded: Mutex<std::collections::HashMap<Serial, i64>>,
 }
 
 impl fmt::Debug for Inventory {
@@ -77,24 +92,38 @@ impl Inventory {
             tx.query(
                 "SELECT d.id, d.serial, d.owner, d.name, d.kind, d.os, d.not_before, d.not_after,
                         d.revoked_at, d.revoked_by, d.revoked_cause, d.last_seen, d.groups, d.fingerprint,
-                        f.serial, f.fingerprint, f.good_until
-                 FROM device d LEFT JOIN former_certificate f ON f.device = d.id",
+                        f.serial, f.fingerprint, f.good_until, d.last_seen_from, r.before
+                 FROM device d LEFT JOIN former_certificate f ON f.device = d.id
+                 LEFT JOIN reminder r ON r.device = d.id AND r.serial = d.serial",
                 &[],
             )
         })?;
         let (by_serial, serials) = (HashMap::new(), HashMap::new());
+        let mut reminded = std::collections::HashMap::new();
         {
             let (by_serial, serials) = (by_serial.pin(), serials.pin());
             for row in &rows {
                 let device = read(row)?;
                 let device = Arc::new(device);
+                if let Some(before) = row.opt_int(18)? {
+                    reminded.insert(device.serial, before);
+                }
                 serials.insert(device.id.clone(), device.serial);
                 for serial in device.serials() {
                     by_serial.insert(serial, Arc::clone(&device));
                 }
             }
         }
-        Ok(Self(Arc::new(Inner { store: store.clone(), by_serial, serials, changing: Mutex::new(()) })))
+        let (changing, reminded) = (Mutex::new(()), Mutex::new(reminded));
+        Ok(Self(Arc::new(Inner { store: store.clone(), by_serial, serials, changing, reminded })))
+    }
+
+    /// The invitations that stand in the same database, read anew: to be asked for once.
+    ///
+    /// # Errors
+    /// The state database fails or holds something that can't be an invitation.
+    pub fn invitations(&self) -> Result<Invitations> {
+        Invitations::open(&self.0.store)
     }
 
     /// The device with this serial number (as in the certificate), also if it is revoked or expired. Well
@@ -138,11 +167,7 @@ impl Inventory {
     }
 
     /// The same, with something else that happens in the same transaction, or neither does.
-    pub(crate) fn add_and(
-        &self,
-        device: &Device,
-        also: impl FnOnce(&mut Transaction<'_>) -> Result<()>,
-    ) -> Result<()> {
+    pub(crate) fn add_and(&self, device: &Device, also: impl FnOnce(&mut Transaction<'_>) -> Result<()>) -> Result<()> {
         let _changing = self.changing()?;
         if self.0.serials.pin().contains_key(&device.id) || self.get(device.serial).is_some() {
             return Err(CertError::DeviceExists(device.id.clone()));
@@ -203,9 +228,43 @@ impl Inventory {
         Ok(device)
     }
 
-    /// Notes that a device was used. An atomic load, once a minute a store; no lock, no disk.
-    pub fn touch_last_seen(&self, device: &Device, now: Timestamp) {
-        device.last_seen.touch(now);
+    /// Notes that a device was let in. An atomic load, once a minute a store and a lock of its own; no disk.
+    pub fn touch_last_seen(&self, device: &Device, now: Timestamp, from: IpAddr) {
+        device.last_seen.touch(now, from);
+    }
+
+    /// Devices whose certificate ends within one of these times before its end and of which nobody was told yet, each
+    /// with the time, in seconds, that is due: the shortest, where several are.
+    pub fn reminders_due(&self, now: Timestamp, before: &[Duration]) -> Vec<(Arc<Device>, i64)> {
+        let Ok(reminded) = self.0.reminded.lock() else { return Vec::new() };
+        let due = |device: &Arc<Device>| {
+            let left = device.not_after.secs_since(now);
+            if device.is_revoked() || left <= 0 {
+                return None;
+            }
+            let seconds = before.iter().filter_map(|span| i64::try_from(span.as_secs()).ok());
+            let due = seconds.filter(|span| left <= *span).min()?;
+            reminded.get(&device.serial).is_none_or(|last| due < *last).then_some(due)
+        };
+        let mut all = self.all();
+        all.sort_by_key(|device| device.not_after);
+        all.into_iter().filter_map(|device| due(&device).map(|due| (device, due))).collect()
+    }
+
+    /// Its owner is about to be reminded, `before` seconds before its end, and will not be again for that time.
+    ///
+    /// # Errors
+    /// The state database fails.
+    pub fn reminded(&self, device: &Device, before: i64) -> Result<()> {
+        self.0.store.transaction(|tx| {
+            tx.execute(
+                "INSERT INTO reminder (device, serial, before) VALUES ($1, $2, $3)
+                 ON CONFLICT (device) DO UPDATE SET serial = $2, before = $3",
+                &[device.id.as_str().into(), device.serial.to_bytes()[..].into(), before.into()],
+            )
+        })?;
+        self.0.reminded.lock().map_err(|_| CertError::Poisoned)?.insert(device.serial, before);
+        Ok(())
     }
 
     /// Writes down when devices were last seen; returns how many had changed. To be called every minute or so
@@ -222,8 +281,12 @@ impl Inventory {
         self.0.store.transaction(|tx| {
             for (device, at) in &changed {
                 tx.execute(
-                    "UPDATE device SET last_seen = $1 WHERE id = $2",
-                    &[at.0.into(), device.id.as_str().into()],
+                    "UPDATE device SET last_seen = $1, last_seen_from = $2 WHERE id = $3",
+                    &[
+                        at.0.into(),
+                        device.last_seen_from().map(|from| from.to_string()).as_deref().into(),
+                        device.id.as_str().into(),
+                    ],
                 )?;
             }
             Ok::<_, CertError>(())
@@ -313,7 +376,9 @@ fn read(row: &Row) -> Result<Device> {
     let serial =
         |bytes| Serial::from_bytes(bytes).ok_or_else(|| fail("its serial number is not one of ours".to_owned()));
     let fingerprint = |bytes: Option<&[u8]>| match bytes {
-        Some(bytes) => bytes.try_into().map(|b| Some(Fingerprint(b))).map_err(|_| fail("its fingerprint is none".into())),
+        Some(bytes) => {
+            bytes.try_into().map(|b| Some(Fingerprint(b))).map_err(|_| fail("its fingerprint is none".into()))
+        }
         None => Ok(None),
     };
     let former = match row.opt_bytes(14)? {
@@ -344,7 +409,7 @@ fn read(row: &Row) -> Result<Device> {
         not_before: Timestamp(row.int(6)?),
         not_after: Timestamp(row.int(7)?),
         status,
-        last_seen: LastSeen::stored(row.opt_int(11)?.map(Timestamp)),
+        last_seen: LastSeen::stored(row.opt_int(11)?.map(Timestamp), row.opt_text(17)?.and_then(|ip| ip.parse().ok())),
     })
 }
 
@@ -354,6 +419,7 @@ mod tests {
     use crate::{DeviceKind, DeviceStanding};
 
     const NOW: Timestamp = Timestamp::from_secs(1_793_491_200);
+    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn device(number: u128) -> Device {
         Device {
@@ -391,13 +457,14 @@ mod tests {
         inventory.add(&kept)?;
         inventory.add(&revoked)?;
         inventory.revoke(&revoked.id, NOW, "cli:root", RevocationCause::Lost)?;
-        inventory.touch_last_seen(&kept, NOW);
+        inventory.touch_last_seen(&kept, NOW, HOME);
         assert_eq!(inventory.flush_last_seen()?, 1);
         assert_eq!(inventory.flush_last_seen()?, 0, "nothing new");
 
         let again = Inventory::open(&store)?;
         assert_eq!(*again.by_id(&kept.id).unwrap(), kept);
-        assert_eq!(again.by_id(&kept.id).unwrap().last_seen(), Some(NOW));
+        let seen = again.by_id(&kept.id).unwrap();
+        assert_eq!((seen.last_seen(), seen.last_seen_from()), (Some(NOW), Some(HOME)));
         let read = again.by_serial(&revoked.serial.to_bytes()).unwrap();
         let status = Status::Revoked { at: NOW, by: "cli:root".to_owned(), cause: RevocationCause::Lost };
         assert_eq!(read.status, status);
@@ -449,7 +516,8 @@ mod tests {
         assert!(matches!(inventory.replace(&second), Err(CertError::Overtaken(_))), "it was renewed meanwhile");
         for inventory in [inventory.clone(), Inventory::open(&store)?] {
             assert_eq!(inventory.list().len(), 1);
-            for (serial, standing) in [(first.serial, DeviceStanding::Expired), (second.serial, DeviceStanding::Active)] {
+            for (serial, standing) in [(first.serial, DeviceStanding::Expired), (second.serial, DeviceStanding::Active)]
+            {
                 let found = inventory.get(serial).unwrap();
                 assert_eq!(*found, second);
                 assert_eq!(found.standing_of(serial, NOW), DeviceStanding::Active);
@@ -466,6 +534,34 @@ mod tests {
             assert_eq!(inventory.get(serial).unwrap().standing_of(serial, NOW), DeviceStanding::Revoked);
         }
         assert!(matches!(inventory.replace(&next(7, &third, NOW)), Err(CertError::Overtaken(_))), "revoked");
+        Ok(())
+    }
+
+    #[test]
+    fn people_are_reminded_of_each_time_once() -> Result<()> {
+        const DAY: i64 = 86_400;
+        let store = Store::in_memory()?;
+        let inventory = Inventory::open(&store)?;
+        let ends = NOW.plus_secs(100 * DAY);
+        let phone = Device { not_after: ends, ..device(1) };
+        inventory.add(&phone)?;
+        inventory.add(&Device { not_after: ends.plus_secs(400 * DAY), ..device(2) })?;
+        let spans = [60, 30, 7].map(|days| Duration::from_secs(days * 86_400));
+        let due = |inventory: &Inventory, days_left: i64| {
+            let due = inventory.reminders_due(ends.plus_secs(-days_left * DAY), &spans);
+            due.iter().map(|(device, before)| (device.id.to_string(), before / DAY)).collect::<Vec<_>>()
+        };
+        assert!(due(&inventory, 61).is_empty());
+        for (left, before) in [(60, 60), (29, 30), (3, 7)] {
+            assert_eq!(due(&inventory, left), [("d-1".to_owned(), before)], "{left} days before");
+            inventory.reminded(&phone, before * DAY)?;
+            assert!(due(&inventory, left).is_empty(), "once");
+            assert!(due(&Inventory::open(&store)?, left).is_empty(), "also after a restart");
+        }
+        assert!(due(&inventory, 0).is_empty(), "over");
+        let former = Former { serial: phone.serial, fingerprint: phone.fingerprint, until: NOW };
+        inventory.replace(&Device { id: phone.id.clone(), former: Some(former), not_after: ends, ..device(3) })?;
+        assert_eq!(due(&inventory, 20), [("d-1".to_owned(), 30)], "of the next certificate anew");
         Ok(())
     }
 

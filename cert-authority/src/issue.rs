@@ -152,7 +152,8 @@ impl CertAuthority {
         };
         let mut issued = self.sign_device(&request, device.id.clone(), key)?;
         issued.device.last_seen = device.last_seen.clone();
-        issued.device.former = Some(Former { serial: device.serial, fingerprint: device.fingerprint, until: renewal.former_until });
+        issued.device.former =
+            Some(Former { serial: device.serial, fingerprint: device.fingerprint, until: renewal.former_until });
         Ok(issued)
     }
 
@@ -235,8 +236,23 @@ fn bundled(
 }
 
 fn check_device(request: &DeviceRequest) -> Result<()> {
-    check_name("the device's name", &request.name)?;
-    match (request.kind, &request.owner) {
+    check_name_of(request.kind, &request.name)?;
+    check_whose(request.kind, request.owner.as_ref(), &request.groups)?;
+    check_validity(request.validity, DEVICE_VALIDITY_MAX)
+}
+
+/// What a device of this kind may be called.
+pub(crate) fn check_name_of(kind: DeviceKind, name: &str) -> Result<()> {
+    if kind == DeviceKind::Machine {
+        // Rules name it.
+        MachineName::new(name).map_err(|error| CertError::invalid("the machine's name", error.problem))?;
+    }
+    check_name("the device's name", name)
+}
+
+/// Whose a device of this kind can be.
+pub(crate) fn check_whose(kind: DeviceKind, owner: Option<&PersonId>, groups: &[GroupName]) -> Result<()> {
+    match (kind, owner) {
         (DeviceKind::Shared, Some(_)) => {
             return Err(CertError::invalid("a shared device", "belongs to the facility, not to a person"));
         }
@@ -248,14 +264,10 @@ fn check_device(request: &DeviceRequest) -> Result<()> {
         }
         _ => {}
     }
-    if request.kind != DeviceKind::Shared && !request.groups.is_empty() {
-        return Err(CertError::invalid("the device's groups", "are for a shared device; this one has an owner"));
+    if kind != DeviceKind::Shared && !groups.is_empty() {
+        return Err(CertError::invalid("the device's groups", "are for a shared device"));
     }
-    if request.kind == DeviceKind::Machine {
-        // Rules name it.
-        MachineName::new(&request.name).map_err(|error| CertError::invalid("the machine's name", error.problem))?;
-    }
-    check_validity(request.validity, DEVICE_VALIDITY_MAX)
+    Ok(())
 }
 
 fn check_validity(validity: Duration, most: Duration) -> Result<()> {

@@ -26,11 +26,13 @@ mod authority;
 mod client;
 mod device;
 mod document;
+mod enrolment;
 mod error;
 mod files;
 mod host;
 mod init;
 mod inventory;
+mod invitation;
 mod issue;
 mod key;
 mod p12;
@@ -41,13 +43,18 @@ mod serial;
 #[cfg(test)]
 mod openssl_tests;
 
-pub use authority::CertAuthority;
+pub use authority::{CertAuthority, pem};
 pub use client::{ClientCertificate, parse_client_certificate};
 pub use device::{Device, DeviceStanding, Former, Status};
 pub use document::{CaDocument, CaSettings, PassphraseSource};
+pub use enrolment::{EnrolmentDocument, EnrolmentSettings};
 pub use error::{CertError, Result};
 pub use init::{Init, InitReport};
 pub use inventory::Inventory;
+pub use invitation::{
+    Approval, Approved, Ask, Claim, INVITATION_VALIDITY, INVITATION_VALIDITY_MAX, Invitation, InvitationFor,
+    InvitationState, Invitations, NewInvitation, is_invitation_token,
+};
 pub use issue::{DeviceRequest, Issued, PendingDevice, Renewal, ServerCertificate};
 pub use key::DeviceKey;
 pub use p12::P12Cipher;

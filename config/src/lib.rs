@@ -83,6 +83,8 @@ pub fn read(text: &str, file: &Path, bound: Option<u16>) -> Result<Loaded, Repor
         policy: findings.part(&mut tree, "policy").unwrap_or_default(),
         audit: findings.part(&mut tree, "audit").unwrap_or_default(),
         ca: findings.part(&mut tree, "ca").unwrap_or_default(),
+        enrolment: findings.part(&mut tree, "enrolment").unwrap_or_default(),
+        mail: findings.part(&mut tree, "mail"),
         log: findings.part(&mut tree, "log").unwrap_or_default(),
     };
     let names = resolve::Names { apps: names(&tree, "apps"), networks: names(&tree, "networks") };

@@ -25,6 +25,9 @@ pub struct Settings {
     pub policy: Arc<Policy>,
     pub audit: Audit,
     pub ca: cert_authority::CaSettings,
+    pub enrolment: cert_authority::EnrolmentSettings,
+    /// Nothing: people get no mail.
+    pub mail: Option<Mail>,
     pub log: Log,
 }
 
@@ -57,6 +60,10 @@ pub struct Gateway {
     pub domain: String,
     /// Host of the sign-in pages. Not a host of any app.
     pub login_host: String,
+    /// Where invitations lead: `enroll.<domain>`.
+    pub enroll_host: String,
+    /// Where a device's certificate is looked at and renewed: `device.<domain>`.
+    pub device_host: String,
     /// For hours, last days and reports.
     pub time_zone: Zone,
     /// At least one; unique. Port 0 lets the system choose.
@@ -84,6 +91,15 @@ pub struct App {
     pub roots: Vec<CertificateDer<'static>>,
     /// The app's own. Nothing: one of the gateway's that covers its hosts, else the bundled authority makes one.
     pub certificate: Option<Certificate>,
+}
+
+/// How mail gets to people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    /// Without receivers: each mail has its own.
+    pub server: audit::kept::Mail,
+    /// Who is told what operators have to know.
+    pub operators: Vec<String>,
 }
 
 /// How requests are recorded.

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use audit::AuditDocument;
-use cert_authority::CaDocument;
+use audit::kept::MailSecurity;
+use cert_authority::{CaDocument, EnrolmentDocument};
 use identity::IdentityDocument;
 use policy::{NetworkDocument, RuleDocument};
 use saas::AppDocument;
@@ -45,6 +46,12 @@ pub struct Written {
     /// The bundled certificate authority.
     #[serde(default)]
     pub ca: CaDocument,
+    /// How people get their devices enrolled.
+    #[serde(default)]
+    pub enrolment: EnrolmentDocument,
+    /// How the gate sends mail: invitations, reminders, devices that are lost. Default: it sends none.
+    #[serde(default)]
+    pub mail: Option<MailDocument>,
     #[serde(default)]
     pub log: LogDocument,
 }
@@ -121,6 +128,34 @@ pub enum MinVersion {
     Tls13,
     #[serde(rename = "1.2")]
     Tls12,
+}
+
+/// A mail server, and who is told what operators have to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MailDocument {
+    /// Host and port of the mail server, such as smtp.example.jp:587.
+    pub server: String,
+    /// How the way to the server is protected. Default starttls.
+    #[serde(default)]
+    pub security: Option<MailSecurity>,
+    /// The sender's address.
+    pub from: String,
+    /// The addresses of those who run the gate: they are told who waits to be let in, and which device was lost.
+    #[schemars(length(min = 1))]
+    pub operators: Vec<String>,
+    /// The name to sign in with at the mail server. Default: without.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// With `user`: the file that holds the password, and nothing else. Excludes `credential`.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// The systemd credential that holds the password, instead of a file.
+    #[serde(default)]
+    pub credential: Option<String>,
+    /// A PEM file of the roots that the server's certificate is verified against, instead of the public ones.
+    #[serde(default)]
+    pub server_ca: Option<PathBuf>,
 }
 
 /// How long a client may take and how many connections there may be.

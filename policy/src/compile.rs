@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use vocabulary::{AppId, DocumentError, GroupName, NetworkName, PathStep};
 
 use crate::criteria::{
-    Effect, Glob, KNOWN_METHODS, Named, Place, Rule, Schedule, Window, fresh_seconds, method_problem, parse_date,
-    parse_days, parse_hours, within_problem,
+    DeviceNeed, Effect, Glob, KNOWN_METHODS, Named, Place, Rule, Schedule, Window, fresh_seconds, method_problem,
+    parse_date, parse_days, parse_hours, within_problem,
 };
-use crate::document::{DeviceRequirement, From, NetworkDocument, RuleDocument, When, Who};
+use crate::document::{DeviceDocument, DeviceRequirement, From, NetworkDocument, RuleDocument, When, Who};
 use crate::index::MOST_FACTORS;
 use crate::names::Names;
 use crate::networks::NetworkTable;
@@ -131,14 +131,21 @@ impl<'c> Compiler<'c> {
                 self.wrong_among(&at, group.as_str(), "is not a group", known.iter().map(ToString::to_string));
             }
         }
-        if who.people.is_empty() && who.groups.is_empty() {
+        if !who.machines.is_empty() && (who.factors.is_some() || who.signed_in_within.is_some()) {
+            let problem = "can't stand beside `factors` or `signed_in_within`, which a program can't have; write a rule of its own";
+            self.wrong(at.step("machines"), who.machines[0].as_str(), problem);
+        }
+        if who.people.is_empty() && who.groups.is_empty() && who.machines.is_empty() {
             return None;
+        }
+        for machine in &who.machines {
+            self.names.machines.intern(machine);
         }
         for person in &who.people {
             self.names.people.intern(person);
         }
         let groups = who.groups.iter().map(|group| self.names.groups.intern(group)).collect();
-        Some(Named { people: who.people.clone().into(), groups })
+        Some(Named { people: who.people.clone().into(), groups, machines: who.machines.clone().into() })
     }
 
     fn factors(&mut self, at: &At, who: &Who, effect: Effect) -> u8 {
@@ -183,9 +190,25 @@ impl<'c> Compiler<'c> {
         networks.dedup();
         Place {
             networks: networks.into(),
-            enrolled: from.device == Some(DeviceRequirement::Enrolled),
+            device: from.device.as_ref().map(|device| self.device(&at.step("device"), device)),
             not: from.not.as_ref().map(|not| Box::new(self.from(&at.step("not"), not))),
         }
+    }
+
+    fn device(&mut self, at: &At, device: &DeviceRequirement) -> DeviceNeed {
+        let DeviceRequirement::Of(document) = device else { return DeviceNeed::default() };
+        if *document == DeviceDocument::default() {
+            self.wrong(at.clone(), "", "asks for nothing; write `enrolled` to mean any enrolled device");
+        }
+        let not_seen_for = document.not_seen_for.map_or(0, |span| {
+            let seconds = u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX);
+            // A device's times are kept to the minute.
+            if seconds < 3_600 {
+                self.wrong(at.step("not-seen-for"), span.to_string(), "is under an hour; write 30d or so");
+            }
+            seconds
+        });
+        DeviceNeed { kinds: document.kind.to_vec().into(), oses: document.os.to_vec().into(), not_seen_for }
     }
 
     fn when(&mut self, at: &At, when: &When) -> Schedule {

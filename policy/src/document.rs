@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
-use vocabulary::{Action, AppId, GroupName, NetworkName, PersonId, RuleName, Span};
+use vocabulary::{Action, AppId, DeviceKind, GroupName, MachineName, NetworkName, Os, PersonId, RuleName, Span};
 
 /// One rule. All its parts must be met for it to match; a part left out asks for nothing.
 ///
@@ -59,6 +59,11 @@ pub struct Who {
     #[serde(default, deserialize_with = "named", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1))]
     pub groups: Vec<GroupName>,
+    /// Programs with a certificate of their own, by name. An allow rule is for those that it names; a deny rule that
+    /// names nobody is for them too.
+    #[serde(default, deserialize_with = "named", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1))]
+    pub machines: Vec<MachineName>,
     /// How many factors must stand behind a request, 1 to 3: 1 for a password, 2 with a second factor or a passkey,
     /// and one more on an enrolled device of the person's own. A network or a shared device is not a factor. Only in
     /// an allow rule.
@@ -87,12 +92,64 @@ pub struct From {
     pub not: Option<Box<From>>,
 }
 
-/// What a rule asks of the device.
+/// What a rule asks of the device. Whose device it is, is checked for every rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum DeviceRequirement {
+    Any(AnyDevice),
+    Of(DeviceDocument),
+}
+
+/// In a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum DeviceRequirement {
-    /// It presented a valid certificate of our inventory. Whose device it is, is checked for every rule.
+pub enum AnyDevice {
+    /// It presented a valid certificate of our inventory.
     Enrolled,
+}
+
+/// An enrolled device of which every part written holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DeviceDocument {
+    /// One of these kinds: `lent`, `byod`, `shared`, `machine`.
+    #[serde(default, skip_serializing_if = "OneOrMore::is_empty")]
+    pub kind: OneOrMore<DeviceKind>,
+    /// One of these systems, as its browser said when it was enrolled: `ios`, `android`, `windows`, `macos`,
+    /// `chromeos`, `linux`.
+    #[serde(default, skip_serializing_if = "OneOrMore::is_empty")]
+    pub os: OneOrMore<Os>,
+    /// It has not been let in for at least this long, such as `30d`, the request itself not counted. For deny rules; a
+    /// device that such a rule keeps out stays out until it is enrolled anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_seen_for: Option<Span>,
+}
+
+/// A value, or a list of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMore<T> {
+    One(T),
+    More(Vec<T>),
+}
+
+impl<T> Default for OneOrMore<T> {
+    fn default() -> Self {
+        Self::More(Vec::new())
+    }
+}
+
+impl<T: Clone> OneOrMore<T> {
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::More(list) if list.is_empty())
+    }
+
+    pub(crate) fn to_vec(&self) -> Vec<T> {
+        match self {
+            Self::One(one) => vec![one.clone()],
+            Self::More(more) => more.clone(),
+        }
+    }
 }
 
 /// When a rule holds, by the wall clock: where daylight saving skips an hour, that hour doesn't occur; where it

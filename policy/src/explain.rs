@@ -7,7 +7,7 @@ use vocabulary::{Reason, RuleName};
 
 use crate::criteria::{Criterion, Effect, Seen};
 use crate::decision::Decision;
-use crate::document::{From, RuleDocument};
+use crate::document::{DeviceRequirement, From, RuleDocument};
 use crate::facts::{BuiltIn, DeviceFact, Facts, Route};
 use crate::ladder::Rung;
 use crate::policy::Policy;
@@ -79,7 +79,7 @@ impl Policy {
             | Route::Misdirected => None,
         };
         let Some(set) = self.networks.sets().get(facts.network.set as usize) else { return Vec::new() };
-        let seen = Seen { sure: &set.sure, unsure: &set.unsure, enrolled: facts.device.is_enrolled() };
+        let seen = Seen { sure: &set.sure, unsure: &set.unsure, device: facts.device.about() };
         let explain = |rule: &crate::criteria::Rule, document| {
             let unmet = rule.unmet(facts, &seen, app, self.console);
             RuleFinding {
@@ -109,10 +109,18 @@ impl Policy {
                 if !who.groups.is_empty() {
                     asks.push(format!("group {}", list(&who.groups)));
                 }
+                if !who.machines.is_empty() {
+                    asks.push(format!("machine {}", list(&who.machines)));
+                }
                 if asks.is_empty() {
                     asks.push("somebody who is signed in".to_owned());
                 }
-                (asks.join(", or "), person.map_or_else(|| "nobody is signed in".to_owned(), |p| self.describe(p)))
+                let found = match (facts.device, person) {
+                    (DeviceFact::Machine { name, .. }, _) => format!("machine {name}"),
+                    (_, Some(person)) => self.describe(person),
+                    (_, None) => "nobody is signed in".to_owned(),
+                };
+                (asks.join(", or "), found)
             }
             Criterion::Factors => {
                 let asks = rule.who.as_ref().and_then(|who| who.factors).unwrap_or(0);
@@ -129,7 +137,7 @@ impl Policy {
                 (asks, found)
             }
             Criterion::Network => (place(rule.from.as_ref()), self.describe_network(facts)),
-            Criterion::Device => (place(rule.from.as_ref()), device(facts.device).to_owned()),
+            Criterion::Device => (place(rule.from.as_ref()), device(facts.device)),
             Criterion::Time => {
                 let when = rule.when.clone().unwrap_or_default();
                 let dates = [("from", when.from_date), ("until", when.until_date)];
@@ -183,6 +191,7 @@ fn factors(facts: &Facts<'_>) -> String {
         _ if counted.device => "1 from their own device",
         DeviceFact::Enrolled { owner: None, .. } => "a shared device counts for nobody",
         DeviceFact::Enrolled { owner: Some(_), .. } => "another person's device counts for nobody",
+        DeviceFact::Machine { .. } => "a machine's certificate counts for nobody",
         DeviceFact::None
         | DeviceFact::Expired
         | DeviceFact::Revoked
@@ -201,8 +210,16 @@ fn place(from: Option<&From>) -> String {
     if !from.networks.is_empty() {
         parts.push(list(&from.networks));
     }
-    if from.device.is_some() {
-        parts.push("an enrolled device".to_owned());
+    match &from.device {
+        Some(DeviceRequirement::Any(_)) => parts.push("an enrolled device".to_owned()),
+        Some(DeviceRequirement::Of(of)) => {
+            let mut asks = Vec::new();
+            asks.extend(Some(of.kind.to_vec()).filter(|kinds| !kinds.is_empty()).map(|kinds| list(&kinds)));
+            asks.extend(Some(of.os.to_vec()).filter(|oses| !oses.is_empty()).map(|oses| list(&oses)));
+            asks.extend(of.not_seen_for.map(|span| format!("not seen for {span}")));
+            parts.push(format!("an enrolled device ({})", asks.join("; ")));
+        }
+        None => {}
     }
     if let Some(not) = &from.not {
         parts.push(format!("not ({})", place(Some(not))));
@@ -210,17 +227,21 @@ fn place(from: Option<&From>) -> String {
     parts.join(" and ")
 }
 
-fn device(device: DeviceFact<'_>) -> &'static str {
-    match device {
+fn device(device: DeviceFact<'_>) -> String {
+    let what = match device {
         DeviceFact::None => "no certificate",
         DeviceFact::Expired => "an expired certificate",
         DeviceFact::Revoked => "a revoked certificate",
         DeviceFact::Unknown => "a certificate that is not in the inventory",
         DeviceFact::Enrolled { owner: Some(_), .. } => "an enrolled device",
-        DeviceFact::Enrolled { owner: None, serves: true } => "an enrolled shared device",
-        DeviceFact::Enrolled { owner: None, serves: false } => "an enrolled shared device of other groups",
+        DeviceFact::Enrolled { owner: None, serves: true, .. } => "an enrolled shared device",
+        DeviceFact::Enrolled { owner: None, serves: false, .. } => "an enrolled shared device of other groups",
+        DeviceFact::Machine { .. } => "a machine's certificate",
         DeviceFact::OwnerOut(_) => "the device of somebody who may not come in today",
-    }
+    };
+    let Some(about) = device.about() else { return what.to_owned() };
+    let os = about.os.map_or("system not known", vocabulary::Os::as_str);
+    format!("{what} ({}; {os}; last let in {} seconds ago)", about.kind, about.unseen)
 }
 
 /// The decision on the first line, then a line for each rule.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use vocabulary::{Action, LocalTime, PersonId};
+use vocabulary::{Action, DeviceKind, LocalTime, MachineName, Os, PersonId};
 
 use crate::names::{AppIndex, GroupSet};
 use crate::networks::NetworkFact;
@@ -29,6 +29,8 @@ pub struct Facts<'a> {
     pub device: DeviceFact<'a>,
     /// Who is signed in, if somebody is.
     pub person: Option<PersonFact<'a>>,
+    /// Somebody is on the way to enrol a device, with an invitation in hand: the sign-in pages are open to them.
+    pub invited: bool,
     /// The wall clock in the facility's time zone.
     pub local: LocalTime,
     /// As the client wrote it.
@@ -106,7 +108,23 @@ pub enum DeviceFact<'a> {
         owner: Option<&'a PersonId>,
         /// False for a shared device that is for other groups than those of who is signed in.
         serves: bool,
+        about: DeviceAbout,
     },
+    /// Of ours, and a program's: it is who it is, and nobody signs in.
+    Machine {
+        name: &'a MachineName,
+        about: DeviceAbout,
+    },
+}
+
+/// What rules may ask of an enrolled device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceAbout {
+    pub kind: DeviceKind,
+    /// `None` if it isn't known.
+    pub os: Option<Os>,
+    /// How many seconds ago it was last let in, before this request.
+    pub unseen: u32,
 }
 
 /// How many factors stand behind a request, and where they come from.
@@ -145,7 +163,8 @@ impl Facts<'_> {
     pub(crate) fn factors_of(&self, person: &PersonFact<'_>) -> FactorCount {
         let owner = match self.device {
             DeviceFact::Enrolled { owner, .. } => owner,
-            DeviceFact::None
+            DeviceFact::Machine { .. }
+            | DeviceFact::None
             | DeviceFact::Expired
             | DeviceFact::Revoked
             | DeviceFact::Unknown
@@ -157,8 +176,12 @@ impl Facts<'_> {
 }
 
 impl DeviceFact<'_> {
-    pub(crate) const fn is_enrolled(&self) -> bool {
-        matches!(self, Self::Enrolled { .. })
+    /// What is known of it, if it is enrolled.
+    pub(crate) const fn about(&self) -> Option<DeviceAbout> {
+        match self {
+            Self::Enrolled { about, .. } | Self::Machine { about, .. } => Some(*about),
+            Self::None | Self::Expired | Self::Revoked | Self::Unknown | Self::OwnerOut(_) => None,
+        }
     }
 }
 
@@ -213,9 +236,10 @@ mod tests {
     fn the_sign_in_counts_up_to_two_and_ones_own_device_one_more() {
         let (sato, tanaka) = (PersonId::new("sato").unwrap(), PersonId::new("tanaka").unwrap());
         let groups = GroupSet { groups: Box::default(), stamp: 0 };
-        let own = DeviceFact::Enrolled { owner: Some(&sato), serves: true };
-        let others = DeviceFact::Enrolled { owner: Some(&tanaka), serves: true };
-        let shared = DeviceFact::Enrolled { owner: None, serves: true };
+        let about = DeviceAbout { kind: DeviceKind::Lent, os: None, unseen: 0 };
+        let own = DeviceFact::Enrolled { owner: Some(&sato), serves: true, about };
+        let others = DeviceFact::Enrolled { owner: Some(&tanaka), serves: true, about };
+        let shared = DeviceFact::Enrolled { owner: None, serves: true, about };
         for (sign_in, device, total) in [
             (0, DeviceFact::None, 0),
             (0, own, 0),

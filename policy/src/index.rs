@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 
-use vocabulary::{Action, ActionSet, LocalTime};
+use vocabulary::{Action, ActionSet, LocalTime, MachineName};
 
 use crate::bits::{Row, RowTable, Rows, WORD, clear, ones, set, words_for};
-use crate::criteria::{Effect, Place, Rule, Seen};
+use crate::criteria::{DeviceClasses, Effect, Place, Rule, Seen};
 use crate::facts::{Facts, PersonFact};
 use crate::names::Names;
 use crate::networks::NetworkTable;
@@ -28,14 +28,20 @@ pub(crate) struct Index {
     apps: Rows,
     everybody: Row,
     people: Rows,
+    /// Rules that a machine meets without being named.
+    every_machine: Row,
+    machines: Rows,
+    /// Rules about people.
+    human: Row,
     groups: Rows,
     factors: Rows,
     /// The times within which rules want people to have signed in, shortest first; a row for each, and a last one for
     /// who signed in longer ago than any.
     within: Vec<u32>,
     fresh: Rows,
-    /// For each set of networks, without and with an enrolled device: which row of `networks` and of `devices`.
-    places: Vec<[(u32, u32); 2]>,
+    devices_told_apart: DeviceClasses,
+    /// For each set of networks and each class of device: which row of `networks` and of `devices`.
+    places: Places,
     networks: Rows,
     devices: Rows,
     /// One row for each method that a rule names, and a last one for every other.
@@ -45,6 +51,9 @@ pub(crate) struct Index {
     actions: Rows,
     blanket: Row,
 }
+
+/// By set of networks, then by class of device: numbers of rows.
+type Places = Vec<Box<[(u32, u32)]>>;
 
 /// One request's row in every dimension.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +99,9 @@ impl Index {
         let count = rules.len();
         let mut all = clear(count);
         let mut everybody = clear(count);
+        let mut every_machine = clear(count);
+        let mut machines = Rows::new(names.machines.values().len(), count);
+        let mut human = clear(count);
         let mut blanket = clear(count);
         let mut apps = Rows::new(names.apps.values().len(), count);
         let mut people = Rows::new(names.people.values().len(), count);
@@ -107,12 +119,22 @@ impl Index {
                 set(&mut blanket, position);
             }
             match &rule.who {
-                None => set(&mut everybody, position),
+                None => {
+                    set(&mut everybody, position);
+                    if effect == Effect::Deny {
+                        set(&mut every_machine, position);
+                    }
+                }
                 Some(named) => {
+                    let numbers = named.machines.iter().filter_map(|m| names.machines.number(m));
+                    numbers.for_each(|m| machines.set(m as usize, position));
                     named.groups.iter().for_each(|g| groups.set(*g as usize, position));
                     let numbers = named.people.iter().filter_map(|p| names.people.number(p));
                     numbers.for_each(|p| people.set(p as usize, position));
                 }
+            }
+            if !rule.is_for_machines_alone() {
+                set(&mut human, position);
             }
             for app in 0..names.apps.values().len() {
                 if u32::try_from(app).is_ok_and(|app| rule.is_about_app(app, console)) {
@@ -135,7 +157,9 @@ impl Index {
             }
             rule.actions.iter().for_each(|action| actions.set(action as usize, position));
         }
-        let (places, networks, devices) = places(effect, &rules, networks);
+        let devices_told_apart =
+            DeviceClasses::of(rules.iter().filter_map(|rule| rule.from.as_ref()).flat_map(Place::device_needs));
+        let (places, networks, devices) = places(effect, &rules, networks, &devices_told_apart);
         let paths = PathIndex::build(&rules);
         let times = TimeIndex::build(&rules);
         let words = words_for(count);
@@ -147,10 +171,14 @@ impl Index {
             apps,
             everybody,
             people,
+            every_machine,
+            machines,
+            human,
             groups,
             factors,
             within,
             fresh,
+            devices_told_apart,
             places,
             networks,
             devices,
@@ -170,16 +198,42 @@ impl Index {
         facts: &Facts<'p>,
         person: &PersonFact<'p>,
     ) -> Probe<'p> {
-        let other = names.methods.values().len();
-        let method = match names.methods.values().iter().position(|m| m.eq_ignore_ascii_case(facts.method)) {
-            Some(row) if self.effect == Effect::Deny || names.methods.values()[row] == facts.method => row,
-            _ => other,
-        };
         let named = names.people.number(person.id).map_or(&*self.everybody, |p| self.people.row(p as usize));
         Probe {
             who: WhoRows { named: [&self.everybody, named], groups: &self.groups, member_of: &person.groups.groups },
             factors: self.factors.row(usize::from(facts.factors_of(person).total().min(MOST_FACTORS))),
             fresh: self.fresh.row(self.within.partition_point(|within| *within < person.signed_in_ago)),
+            ..self.asked(names, app, facts)
+        }
+    }
+
+    /// For a request of a program to `app`. It has no factors and never signed in: rules that ask for either are not for
+    /// machines.
+    pub(crate) fn machine_request<'p>(
+        &'p self,
+        names: &Names,
+        app: u32,
+        facts: &Facts<'p>,
+        machine: &MachineName,
+    ) -> Probe<'p> {
+        let unnamed = &*self.every_machine;
+        let named = names.machines.number(machine).map_or(unnamed, |m| self.machines.row(m as usize));
+        Probe {
+            who: WhoRows { named: [unnamed, named], groups: &self.groups, member_of: &[] },
+            factors: self.factors.row(0),
+            fresh: self.fresh.row(self.within.len()),
+            ..self.asked(names, app, facts)
+        }
+    }
+
+    /// What is asked, whoever asks.
+    fn asked<'p>(&'p self, names: &Names, app: u32, facts: &Facts<'p>) -> Probe<'p> {
+        let other = names.methods.values().len();
+        let method = match names.methods.values().iter().position(|m| m.eq_ignore_ascii_case(facts.method)) {
+            Some(row) if self.effect == Effect::Deny || names.methods.values()[row] == facts.method => row,
+            _ => other,
+        };
+        Probe {
             method: self.methods.row(method),
             path: self.paths.row(facts.path),
             action: self.actions.row(facts.action as usize),
@@ -190,14 +244,13 @@ impl Index {
 
     /// For somebody, whoever it may be, who comes from this place at this hour to `app` (`None`: to any app).
     pub(crate) fn arrival<'p>(&'p self, app: Option<u32>, facts: &Facts<'p>) -> Probe<'p> {
-        let (network, device) = self
-            .places
-            .get(facts.network.set as usize)
-            .map_or((0, 0), |place| place[usize::from(facts.device.is_enrolled())]);
-        let all = &*self.all;
+        let class = self.devices_told_apart.class(facts.device.about());
+        let (network, device) =
+            self.places.get(facts.network.set as usize).and_then(|place| place.get(class)).copied().unwrap_or_default();
+        let (all, human) = (&*self.all, &*self.human);
         Probe {
             app: app.map_or(all, |app| self.apps.row(app as usize)),
-            who: WhoRows { named: [all, all], groups: &self.groups, member_of: &[] },
+            who: WhoRows { named: [human, human], groups: &self.groups, member_of: &[] },
             factors: all,
             fresh: all,
             network: self.networks.row(network as usize),
@@ -263,9 +316,9 @@ impl Index {
     }
 }
 
-/// For each distinct set of networks and each state of the device, which rules' `from` is met: by the network, and
+/// For each distinct set of networks and each class of device, which rules' `from` is met: by the network, and
 /// by the device.
-fn places(effect: Effect, rules: &[Rule], networks: &NetworkTable) -> (Vec<[(u32, u32); 2]>, Rows, Rows) {
+fn places(effect: Effect, rules: &[Rule], networks: &NetworkTable, told_apart: &DeviceClasses) -> (Places, Rows, Rows) {
     // Many rules share a few distinct places: read each of those once per set of networks.
     let mut distinct: HashMap<&Place, Row> = HashMap::new();
     let mut anywhere = clear(rules.len());
@@ -278,12 +331,13 @@ fn places(effect: Effect, rules: &[Rule], networks: &NetworkTable) -> (Vec<[(u32
     let distinct: Vec<(&Place, Row)> = distinct.into_iter().collect();
     let (mut by_network, mut by_device) = (RowTable::new(rules.len()), RowTable::new(rules.len()));
     let places = networks.sets().iter().map(|set| {
-        [false, true].map(|enrolled| {
-            let seen = Seen { sure: &set.sure, unsure: &set.unsure, enrolled };
+        let classes = told_apart.all().map(|device| {
+            let seen = Seen { sure: &set.sure, unsure: &set.unsure, device };
             let network = by_network.join(&anywhere, &distinct, |place| !place.unmet(&seen, effect).0);
             let device = by_device.join(&anywhere, &distinct, |place| !place.unmet(&seen, effect).1);
             (network, device)
-        })
+        });
+        classes.collect()
     });
     (places.collect(), by_network.into_rows(), by_device.into_rows())
 }

@@ -3,12 +3,13 @@
 use std::fmt;
 
 use serde::Serialize;
-use vocabulary::{Action, Reason};
+use vocabulary::{Action, MachineName, Reason};
 
 use crate::closest::Closest;
 use crate::criteria::Criterion;
 use crate::decision::{Decision, Denial, Permit};
 use crate::facts::{BuiltIn, DeviceFact, Facts, MachineFact, PersonFact, Route, Standing, TokenFact};
+use crate::index::Probe;
 use crate::names::AppIndex;
 use crate::policy::Policy;
 
@@ -131,6 +132,14 @@ impl Policy {
             return deny(Rung::Device, reason);
         }
 
+        // A program is who its certificate says: nobody signs in, and it has rules of its own.
+        if let DeviceFact::Machine { name, .. } = facts.device {
+            return match facts.wrong_account {
+                true => deny(Rung::Account, Reason::WrongAccount),
+                false => (Rung::Rules, self.judge_machine_by_rules(app, facts, name)),
+            };
+        }
+
         // 6. Nobody signed in: is there any use in signing in here and now?
         let Some(person) = facts.person else {
             if facts.static_ok && facts.method == "GET" && matches!(facts.route, Route::App(_)) {
@@ -158,23 +167,42 @@ impl Policy {
 
     fn judge_by_rules(&self, app: u32, facts: &Facts<'_>, person: &PersonFact<'_>) -> Decision {
         let denying = self.denies.request(&self.names, app, facts, person);
-        if let Some(rule) = self.denies.first(&denying, |_| true) {
+        let allowing = self.allows.request(&self.names, app, facts, person);
+        self.held_against(facts, &denying, &allowing)
+    }
+
+    fn judge_machine_by_rules(&self, app: u32, facts: &Facts<'_>, machine: &MachineName) -> Decision {
+        let denying = self.denies.machine_request(&self.names, app, facts, machine);
+        let allowing = self.allows.machine_request(&self.names, app, facts, machine);
+        self.held_against(facts, &denying, &allowing)
+    }
+
+    fn held_against(&self, facts: &Facts<'_>, denying: &Probe<'_>, allowing: &Probe<'_>) -> Decision {
+        if let Some(rule) = self.denies.first(denying, |_| true) {
             return Decision::Deny(Denial { reason: Reason::ActionDenied, rule: Some(rule.name.clone()) });
         }
-        let allowing = self.allows.request(&self.names, app, facts, person);
-        if let Some(rule) = self.allows.first(&allowing, |_| true) {
+        if let Some(rule) = self.allows.first(allowing, |_| true) {
             return Decision::Permit(Permit::new(Reason::Rule, Some(rule.name.clone()), facts.route.app()));
         }
-        Decision::Deny(denial_of(self.allows.closest(&allowing), facts.device))
+        Decision::Deny(denial_of(self.allows.closest(allowing), facts.device))
     }
 
     /// Sign-in and sign-out: for who is signed in, and for whom signing in could help with some app.
     fn judge_login(&self, facts: &Facts<'_>) -> (Rung, Decision) {
+        match facts.device {
+            // Who is invited may hold a certificate that was shut out: that may be why.
+            DeviceFact::None | DeviceFact::Expired | DeviceFact::Revoked | DeviceFact::Unknown if facts.invited => {
+                return permit(Rung::BuiltIn, Reason::BuiltIn, None);
+            }
+            // Nobody signs in on a program's certificate.
+            DeviceFact::Machine { .. } => return deny(Rung::BuiltIn, Reason::NotForYou),
+            _ => {}
+        }
         if let Some(reason) = refused_device(facts.device) {
             return deny(Rung::Device, reason);
         }
         let apps = u32::try_from(self.names.apps.values().len()).unwrap_or(u32::MAX);
-        if facts.person.is_some() || (0..apps).any(|app| self.could_allow_somebody(app, facts)) {
+        if facts.person.is_some() || facts.invited || (0..apps).any(|app| self.could_allow_somebody(app, facts)) {
             return permit(Rung::BuiltIn, Reason::BuiltIn, None);
         }
         (Rung::BuiltIn, self.refuse_arrival(None, facts))
@@ -245,7 +273,7 @@ fn refused_device(device: DeviceFact<'_>) -> Option<Reason> {
         DeviceFact::Revoked => Some(Reason::DeviceRevoked),
         DeviceFact::Unknown => Some(Reason::DeviceUnknown),
         DeviceFact::OwnerOut(standing) => refused_standing(standing),
-        DeviceFact::None | DeviceFact::Expired | DeviceFact::Enrolled { .. } => None,
+        DeviceFact::None | DeviceFact::Expired | DeviceFact::Enrolled { .. } | DeviceFact::Machine { .. } => None,
     }
 }
 
@@ -263,7 +291,7 @@ fn refused_person(person: &PersonFact<'_>, device: DeviceFact<'_>) -> Option<Rea
     if let Some(reason) = refused_standing(person.standing) {
         return Some(reason);
     }
-    if let DeviceFact::Enrolled { owner, serves } = device
+    if let DeviceFact::Enrolled { owner, serves, .. } = device
         && (!serves || owner.is_some_and(|owner| owner != person.id))
     {
         return Some(Reason::DeviceNotYours);
@@ -284,7 +312,7 @@ fn denial_of(closest: Option<Closest<'_>>, device: DeviceFact<'_>) -> Denial {
         Some(Criterion::Device) => match device {
             DeviceFact::Expired => Reason::DeviceExpired,
             // The rule wants no enrolled device here: getting one would not help.
-            DeviceFact::Enrolled { .. } => Reason::NoRule,
+            DeviceFact::Enrolled { .. } | DeviceFact::Machine { .. } => Reason::NoRule,
             DeviceFact::None | DeviceFact::Revoked | DeviceFact::Unknown | DeviceFact::OwnerOut(_) => {
                 Reason::DeviceNeeded
             }

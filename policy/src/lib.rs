@@ -42,7 +42,9 @@ pub use criteria::{Criterion, Effect};
 pub use decision::{Decision, Denial, Permit};
 pub use document::{NetworkDocument, RuleDocument};
 pub use explain::{Explanation, RuleFinding, Unmet, Verdict};
-pub use facts::{BuiltIn, DeviceFact, FactorCount, Facts, MachineFact, PersonFact, Route, Standing, TokenFact};
+pub use facts::{
+    BuiltIn, DeviceAbout, DeviceFact, FactorCount, Facts, MachineFact, PersonFact, Route, Standing, TokenFact,
+};
 pub use ladder::Rung;
 pub use names::{AppIndex, GroupSet};
 pub use networks::{NetworkFact, NetworkTable};

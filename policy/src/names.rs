@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use vocabulary::{AppId, GroupName, PersonId};
+use vocabulary::{AppId, GroupName, MachineName, PersonId};
 
 /// An app of a policy's catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +26,7 @@ pub(crate) struct Names {
     pub(crate) apps: Interned<AppId>,
     pub(crate) groups: Interned<GroupName>,
     pub(crate) people: Interned<PersonId>,
+    pub(crate) machines: Interned<MachineName>,
     pub(crate) methods: Interned<String>,
 }
 

@@ -17,6 +17,7 @@ use identity::{EndCause, Ended, Identity, IdentityError, Session};
 use store::Store;
 use vocabulary::{Clock, SystemClock, Timestamp, Zone};
 
+use crate::enrol::{self, Enrolment};
 use crate::logins::Logins;
 
 /// How far the clock may stand before the newest record until somebody has to look.
@@ -29,12 +30,14 @@ pub(crate) struct Core {
     pub(crate) recovery: Recovery,
     pub(crate) identity: Identity,
     pub(crate) inventory: Inventory,
+    pub(crate) enrol: Enrolment,
     pub(crate) logins: Logins,
     /// `None` until `sekisho ca init`.
     pub(crate) authority: Option<CertAuthority>,
     pub(crate) device_validity: std::time::Duration,
     pub(crate) server_validity: std::time::Duration,
     clock_accepted: AtomicBool,
+    serving: AtomicBool,
     strangers: Mutex<Strangers>,
     /// Held open: the lock goes with it.
     _lock: File,
@@ -89,6 +92,7 @@ impl Core {
         let inventory = Inventory::open(&store)?;
         let logins = Logins::open(&store)?;
         let authority = open_authority(settings)?;
+        let enrol = Enrolment::open(&inventory, settings, authority.as_ref())?;
         let (journal, recovery) = open_journal(settings)?;
         Ok(Self {
             clock: Arc::new(SystemClock),
@@ -97,11 +101,13 @@ impl Core {
             recovery,
             identity,
             inventory,
+            enrol,
             logins,
             authority,
             device_validity: settings.ca.device_validity,
             server_validity: settings.ca.server_validity,
             clock_accepted: AtomicBool::new(false),
+            serving: AtomicBool::new(false),
             strangers: Mutex::new(Strangers::new(settings.audit.strangers)),
             _lock: lock,
         })
@@ -116,6 +122,15 @@ impl Core {
     pub(crate) fn clock_is_right(&self) -> bool {
         self.clock_accepted.load(Ordering::Relaxed)
             || self.now().secs_since(self.journal.newest()) >= -CLOCK_LEEWAY_SECS
+    }
+
+    /// Whether a gate runs on it, or a command alone.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn serves(&self) {
+        self.serving.store(true, Ordering::Relaxed);
     }
 
     /// Whether a stranger's request gets a record of its own, or is counted.
@@ -157,12 +172,31 @@ impl Core {
                 self.observe(&Record::LoginEnd(end));
             }
         }
+        self.look_after_devices().await;
         self.keep_logins().await;
         let core = self.clone();
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || core.inventory.flush_last_seen()).await {
             tracing::error!(%error, "when devices were last seen could not be kept");
         }
         self.keep_token_uses().await;
+    }
+
+    /// Devices of leavers, reminders, old invitations, the list of what is revoked.
+    async fn look_after_devices(self: &Arc<Self>) {
+        let now = self.now();
+        if self.clock_is_right() {
+            enrol::shut_out_leavers(self).await;
+            enrol::remind(self).await;
+            if self.enrol.crl.is_stale(now) {
+                enrol::republish(self).await;
+            }
+        }
+        let inventory = self.inventory.clone();
+        self.enrol.bundles.sweep(now, |device| inventory.by_id(device).is_some_and(|device| !device.is_revoked()));
+        let core = self.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || core.enrol.invitations.sweep(now)).await {
+            tracing::error!(%error, "old invitations could not be forgotten");
+        }
     }
 
     /// When and from where tokens of providers were last used, to the state database.

@@ -127,6 +127,7 @@ impl Running {
             .map(SocketAddr::port);
         let resolver = Resolver::system()?;
         let first = Generation::new(1, &settings, bound, &core, &resolver, &metrics)?;
+        core.serves();
         let registry = Arc::new(listener::Registry::default());
         let gate = Arc::new(Gate::new(core, sealer, registry, metrics, resolver, first));
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double exactly")]
@@ -387,6 +388,7 @@ impl Reloader {
             let number = current.number + 1;
             let made = Generation::new(number, &next, port, &gate.core, &gate.resolver, &gate.metrics)?;
             gate.core.identity.apply(&next.identity);
+            gate.core.enrol.apply(&next, gate.core.authority.as_ref());
             Ok::<_, anyhow::Error>((number, made))
         })
         .await??;

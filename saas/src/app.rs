@@ -15,7 +15,7 @@ use crate::recipe::{self, Recipe, RecipeSet};
 use crate::request::ShapeSet;
 
 /// Labels of the gateway's own hosts, which no app can take.
-pub const RESERVED_IDS: [&str; 3] = ["login", "console", "enroll"];
+pub const RESERVED_IDS: [&str; 4] = ["login", "console", "enroll", "device"];
 
 /// What apps need to know of the gateway.
 #[derive(Clone, Debug)]

@@ -401,14 +401,7 @@ impl<'r> Asked<'r> {
 
     /// The cookie that a form's token goes with: the browser's, or a new one.
     fn form_cookie(&self) -> (String, Option<String>) {
-        match cookies::read(self.request.headers, cookies::FORM).filter(|c| request::is_token(c)) {
-            Some(cookie) => (cookie.to_owned(), None),
-            None => {
-                let cookie = request::new_form_cookie();
-                let set = cookies::set(cookies::FORM, &cookie);
-                (cookie, Some(set))
-            }
-        }
+        crate::forms::form_cookie(self.request.headers)
     }
 }
 

@@ -1,22 +1,17 @@
-//! A request to the sign-in pages, its form, and whether the form came from our own page.
-//!
-//! A form is ours if its token is the hash of a cookie that only we can have set (`__Host-`) and that no page of
-//! another origin can read; and if the browser names our own origin, where it names one. Nothing is kept on the
-//! server, so a form survives a restart and a reload.
+//! A request to the sign-in pages and its form.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use data_encoding::BASE64URL_NOPAD;
-use http::header::{CONTENT_TYPE, ORIGIN};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
 use identity::Session;
-use ring::digest::{Context, SHA256};
-use ring::rand::{SecureRandom, SystemRandom};
 use vocabulary::{AppId, Date, DeviceId, GroupName, PersonId, Reason, Timestamp, Zone};
 
 use super::{HANDLE_PARAM, LoginSettings};
+use crate::forms::{comes_from_elsewhere, same, value};
+pub(super) use crate::forms::{form_token, is_token};
 use crate::notice::Tone;
 use crate::page::Page;
 use crate::{Lang, cookies, words};
@@ -95,7 +90,7 @@ impl<'r> Asked<'r> {
 
     /// A query parameter that is there once.
     pub(super) fn query(&self, name: &str) -> Option<String> {
-        once(self.request.query.unwrap_or_default().as_bytes(), name)
+        value(self.request.query.unwrap_or_default().as_bytes(), name)
     }
 
     /// The handle of the form, if it has the shape of one.
@@ -130,7 +125,7 @@ impl<'r> Asked<'r> {
 
     /// A field of the form that is there once.
     pub(super) fn field(&self, name: &str) -> Option<String> {
-        once(self.request.body, name)
+        value(self.request.body, name)
     }
 
     /// The page for a POST that didn't come from a form of ours, as far as the head tells; the token is checked
@@ -139,7 +134,7 @@ impl<'r> Asked<'r> {
         if self.request.body.len() > BODY_LIMIT {
             return Some(self.notice(Tone::Wait, words::FORM_EXPIRED).page(413));
         }
-        if self.comes_from_elsewhere() {
+        if comes_from_elsewhere(self.request.headers, self.origin) {
             return Some(self.deny(Reason::CrossSite));
         }
         let kind = self.request.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
@@ -148,56 +143,9 @@ impl<'r> Asked<'r> {
             .then(|| self.notice(Tone::Wait, words::FORM_EXPIRED).page(415))
     }
 
-    /// Whether the browser says so. One that says nothing still has to show the token.
-    fn comes_from_elsewhere(&self) -> bool {
-        let headers = self.request.headers;
-        let mut origins = headers.get_all(ORIGIN).into_iter();
-        let other_origin = origins.any(|origin| origin.as_bytes() != self.origin.as_bytes());
-        let mut sites = headers.get_all("sec-fetch-site").into_iter();
-        let other_site = sites.any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
-        other_origin || other_site
-    }
-
     /// Whether the form's token fits the browser's cookie of this name.
     pub(super) fn token_fits(&self, cookie: &str, purpose: &str) -> bool {
         let Some(cookie) = cookies::read(self.request.headers, cookie) else { return false };
         self.field("token").is_some_and(|token| same(token.as_bytes(), form_token(purpose, cookie).as_bytes()))
     }
-}
-
-/// What a form carries to show that it is ours: a hash, so that the page does not give the cookie away.
-pub(super) fn form_token(purpose: &str, cookie: &str) -> String {
-    let mut context = Context::new(&SHA256);
-    for part in ["sekisho form token", purpose, cookie] {
-        // Lengths first, so that no two parts run into others.
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part.as_bytes());
-    }
-    BASE64URL_NOPAD.encode(context.finish().as_ref())
-}
-
-/// A new value for [`cookies::FORM`]. Should the system have no random bytes, an empty one, which fits nothing.
-pub(super) fn new_form_cookie() -> String {
-    let mut bytes = [0u8; 32];
-    match SystemRandom::new().fill(&mut bytes) {
-        Ok(()) => BASE64URL_NOPAD.encode(&bytes),
-        Err(_) => String::new(),
-    }
-}
-
-/// Whether it looks like a token of ours: 256 bits in base64url.
-pub(super) fn is_token(cookie: &str) -> bool {
-    cookie.len() == 43 && cookie.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-}
-
-/// Takes as long whether the first byte differs or the last. Both are hashes or made from them, so that even their
-/// order would tell little.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |different, (x, y)| different | (x ^ y)) == 0
-}
-
-fn once(encoded: &[u8], name: &str) -> Option<String> {
-    let mut values = form_urlencoded::parse(encoded).filter(|(key, _)| key == name);
-    let value = values.next()?.1.into_owned();
-    values.next().is_none().then_some(value)
 }

@@ -41,6 +41,13 @@ pub(super) fn resolve(written: &GatewayDocument, bound: Option<u16>, findings: &
         findings.warning(DocumentError::new(path, "1.2", "lets clients in that are older than TLS 1.3"));
     }
     let limits = limits(&written.limits, findings);
+    let below = |label: &str| domain.as_ref().map(|domain| format!("{label}.{domain}"));
+    let (enroll_host, device_host) = (below("enroll"), below("device"));
+    if let Some(login) = &login_host
+        && [&enroll_host, &device_host].into_iter().flatten().any(|own| own == login)
+    {
+        wrong(findings, ["login_domain".into()], login, "is where devices are enrolled; choose another host");
+    }
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let listen = listen?;
     let first = listen.first().map_or(0, SocketAddr::port);
@@ -48,6 +55,8 @@ pub(super) fn resolve(written: &GatewayDocument, bound: Option<u16>, findings: &
     Some(Gateway {
         domain: domain?,
         login_host: login_host?,
+        enroll_host: enroll_host?,
+        device_host: device_host?,
         time_zone: time_zone.ok()?,
         public_port: written.public_port.unwrap_or(port),
         listen,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use audit::kept::{How, SecretSource, ServerRoots, Settings};
+use audit::kept::{How, Mail, SecretSource, ServerRoots, Settings};
 use vocabulary::{DocumentError, PathStep};
 
 use super::{Findings, certificate};
@@ -14,12 +14,7 @@ pub(super) fn files(mut settings: Settings, findings: &mut Findings<'_>) -> Sett
             vec!["audit".into(), "checkpoints".into(), "kept".into(), index.into(), key.into()]
         };
         match &mut target.how {
-            How::Mail(mail) => {
-                server_roots(&mut mail.server, &at("server_ca"), findings);
-                if let Some((_, password)) = &mut mail.account {
-                    secret(password, &at("password_file"), findings);
-                }
-            }
+            How::Mail(mail) => mail_files(mail, &at, findings),
             How::Webhook(webhook) => {
                 server_roots(&mut webhook.server, &at("server_ca"), findings);
                 if let Some(key) = &mut webhook.secret {
@@ -36,6 +31,14 @@ pub(super) fn files(mut settings: Settings, findings: &mut Findings<'_>) -> Sett
         }
     }
     settings
+}
+
+/// The files of a mail server; `at` says where a key of it stands.
+pub(super) fn mail_files(mail: &mut Mail, at: &dyn Fn(&str) -> Vec<PathStep>, findings: &mut Findings<'_>) {
+    server_roots(&mut mail.server, &at("server_ca"), findings);
+    if let Some((_, password)) = &mut mail.account {
+        secret(password, &at("password_file"), findings);
+    }
 }
 
 fn server_roots(server: &mut ServerRoots, path: &[PathStep], findings: &mut Findings<'_>) {

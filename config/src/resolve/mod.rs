@@ -3,6 +3,7 @@
 mod certificate;
 mod gateway;
 mod kept;
+mod mail;
 mod provider;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use policy::{Catalog, NetworkDocument, Policy, RuleDocument};
 use vocabulary::{AppId, DocumentError, NetworkName, PathStep};
 
 use crate::settings::{App, Audit, Certificate, Gateway, Log, Settings};
-use crate::written::{GatewayDocument, LogDocument};
+use crate::written::{GatewayDocument, LogDocument, MailDocument};
 
 /// The parts of a file, without what could not be read of them.
 pub(crate) struct Parts {
@@ -25,6 +26,8 @@ pub(crate) struct Parts {
     pub(crate) policy: Vec<RuleDocument>,
     pub(crate) audit: audit::AuditDocument,
     pub(crate) ca: cert_authority::CaDocument,
+    pub(crate) enrolment: cert_authority::EnrolmentDocument,
+    pub(crate) mail: Option<MailDocument>,
     pub(crate) log: LogDocument,
 }
 
@@ -55,6 +58,8 @@ pub(crate) fn resolve(
     let log = audit_log(parts, domain, &mut findings);
     let checkpoints = findings.keep(parts.audit.checkpoints.resolve()).map(|found| kept::files(found, &mut findings));
     let ca = ca(parts, &mut findings);
+    let enrolment = findings.keep(parts.enrolment.resolve());
+    let mail = parts.mail.as_ref().map(|written| mail::resolve(written, &mut findings));
     let settings = || {
         let (options, strangers) = audit?;
         let gateway = gateway?;
@@ -65,6 +70,8 @@ pub(crate) fn resolve(
             policy: Arc::new(policy?),
             audit: Audit { options, strangers, log: log?, checkpoints: checkpoints? },
             ca: ca?,
+            enrolment: enrolment?,
+            mail: mail.flatten(),
             log: Log { level: parts.log.level },
         })
     };
@@ -111,8 +118,10 @@ fn scim_fits(
     let Some(scim) = scim else { return };
     let at = |steps: &[PathStep]| ["identity".into(), "scim".into()].into_iter().chain(steps.iter().cloned()).collect();
     let path: Vec<PathStep> = at(&["host".into()]);
-    if gateway.is_some_and(|gateway| gateway.login_host == scim.host) {
-        findings.error(DocumentError::new(path, &scim.host, "is the host of the sign-in pages; choose another one"));
+    let own =
+        |gateway: &Gateway| [&gateway.login_host, &gateway.enroll_host, &gateway.device_host].contains(&&scim.host);
+    if gateway.is_some_and(own) {
+        findings.error(DocumentError::new(path, &scim.host, "is a host of our own pages; choose another one"));
     }
     let Some(networks) = &names.networks else { return };
     for (index, network) in scim.from.iter().enumerate() {
@@ -245,6 +254,14 @@ fn warn_of_uncovered_hosts(settings: &Settings, findings: &mut Findings<'_>) {
     let login = &settings.gateway.login_host;
     if !gateway_covers(login) {
         findings.warning(DocumentError::new(["gateway".into(), "certificates".into()], "", problem(login)));
+    }
+    // Only where devices are enrolled at all.
+    if settings.gateway.data.join("ca").is_dir() {
+        for host in [&settings.gateway.enroll_host, &settings.gateway.device_host] {
+            if !gateway_covers(host) {
+                findings.warning(DocumentError::new(["gateway".into(), "certificates".into()], "", problem(host)));
+            }
+        }
     }
     if let Some(scim) = settings.identity.scim.as_ref().filter(|scim| !gateway_covers(&scim.host)) {
         findings.warning(DocumentError::new(["gateway".into(), "certificates".into()], "", problem(&scim.host)));

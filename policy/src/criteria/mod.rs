@@ -3,6 +3,7 @@
 //! This is the plain reading of one rule against one request. `index.rs` answers the same for all rules at once,
 //! and must agree.
 
+mod device;
 mod fresh;
 mod method;
 mod path;
@@ -12,15 +13,16 @@ mod schedule;
 use std::fmt;
 
 use serde::Serialize;
-use vocabulary::{ActionSet, PersonId, RuleName};
+use vocabulary::{ActionSet, MachineName, PersonId, RuleName};
 
+pub(crate) use device::{DeviceClasses, DeviceNeed};
 pub(crate) use fresh::{seconds as fresh_seconds, within_problem};
 pub(crate) use method::{KNOWN as KNOWN_METHODS, method_problem};
 pub(crate) use path::Glob;
 pub(crate) use place::{Place, Seen};
 pub(crate) use schedule::{Schedule, Window, parse_date, parse_days, parse_hours};
 
-use crate::facts::{Facts, PersonFact};
+use crate::facts::{DeviceFact, Facts, PersonFact};
 
 /// What a rule does when it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -165,6 +167,7 @@ pub(crate) struct Rule {
 pub(crate) struct Named {
     pub(crate) people: Box<[PersonId]>,
     pub(crate) groups: Box<[u32]>,
+    pub(crate) machines: Box<[MachineName]>,
 }
 
 impl Rule {
@@ -190,6 +193,20 @@ impl Rule {
         }
     }
 
+    /// A rule that allows names machines one by one; one that denies to all denies to them too.
+    pub(crate) fn names_machine(&self, machine: &MachineName) -> bool {
+        match &self.who {
+            None => self.effect == Effect::Deny,
+            Some(named) => named.machines.contains(machine),
+        }
+    }
+
+    /// About nobody who signs in.
+    pub(crate) fn is_for_machines_alone(&self) -> bool {
+        let of_people = |named: &Named| !named.people.is_empty() || !named.groups.is_empty();
+        self.who.as_ref().is_some_and(|named| !of_people(named))
+    }
+
     pub(crate) fn takes_method(&self, method: &str) -> bool {
         self.methods.is_empty() || self.methods.iter().any(|m| method::matches(m, method, self.effect))
     }
@@ -198,12 +215,19 @@ impl Rule {
         self.paths.is_empty() || self.paths.iter().any(|glob| glob.matches(path, self.effect))
     }
 
+    fn is_about(&self, facts: &Facts<'_>) -> bool {
+        match facts.device {
+            DeviceFact::Machine { name, .. } => self.names_machine(name),
+            _ => facts.person.is_some_and(|person| self.names(&person)),
+        }
+    }
+
     /// What keeps the rule from matching. Nobody signed in meets no `who`.
     pub(crate) fn unmet(&self, facts: &Facts<'_>, seen: &Seen<'_>, app: Option<u32>, console: Option<u32>) -> Criteria {
         let (network, device) = self.from.as_ref().map_or((false, false), |from| from.unmet(seen, self.effect));
         Criteria::default()
             .with_if(Criterion::App, !app.is_some_and(|app| self.is_about_app(app, console)))
-            .with_if(Criterion::Who, !facts.person.is_some_and(|person| self.names(&person)))
+            .with_if(Criterion::Who, !self.is_about(facts))
             .with_if(Criterion::Factors, self.factors > facts.factors().total())
             .with_if(Criterion::Network, network)
             .with_if(Criterion::Device, device)
@@ -211,8 +235,14 @@ impl Rule {
             .with_if(Criterion::Method, !self.takes_method(facts.method))
             .with_if(Criterion::Path, !self.takes_path(facts.path))
             .with_if(Criterion::Action, !self.actions.contains(facts.action))
-            .with_if(Criterion::SignedIn, !fresh::is_met(self.signed_in_within, facts.person.map(|p| p.signed_in_ago)))
+            .with_if(Criterion::SignedIn, !fresh::is_met(self.signed_in_within, signed_in_ago(facts)))
     }
+}
+
+/// A machine never did.
+fn signed_in_ago(facts: &Facts<'_>) -> Option<u32> {
+    let machine = matches!(facts.device, DeviceFact::Machine { .. });
+    facts.person.filter(|_| !machine).map(|person| person.signed_in_ago)
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! Where a request comes from: networks and the device, which an address may leave in doubt.
 
-use super::Effect;
+use super::{DeviceNeed, Effect};
+use crate::facts::DeviceAbout;
 
 /// A rule's `from`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
     /// Numbers of the network table; empty asks for none.
     pub(crate) networks: Box<[u32]>,
-    pub(crate) enrolled: bool,
+    /// `None` asks for no device.
+    pub(crate) device: Option<DeviceNeed>,
     pub(crate) not: Option<Box<Place>>,
 }
 
@@ -18,7 +20,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) sure: &'a [u32],
     /// Networks it may belong to, sorted.
     pub(crate) unsure: &'a [u32],
-    pub(crate) enrolled: bool,
+    /// The enrolled one, if it is.
+    pub(crate) device: Option<DeviceAbout>,
 }
 
 /// Kleene's three values, in the order in which "and" is the least of them.
@@ -82,7 +85,18 @@ impl Place {
     }
 
     fn device(&self, seen: &Seen<'_>) -> Truth {
-        Truth::of(!self.enrolled || seen.enrolled)
+        Truth::of(self.device.as_ref().is_none_or(|need| need.is_met(seen.device)))
+    }
+
+    /// All that it asks of devices.
+    pub(crate) fn device_needs(&self) -> impl Iterator<Item = &DeviceNeed> {
+        let mut place = Some(self);
+        std::iter::from_fn(move || {
+            let this = place?;
+            place = this.not.as_deref();
+            Some(this.device.as_ref())
+        })
+        .flatten()
     }
 
     fn speaks_of_networks(&self) -> bool {
@@ -92,6 +106,8 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use vocabulary::DeviceKind;
+
     use super::*;
 
     const HOME: u32 = 3;
@@ -104,8 +120,14 @@ mod tests {
         Place { not: Some(place.into()), ..Place::default() }
     }
 
+    const TABLET: DeviceAbout = DeviceAbout { kind: DeviceKind::Shared, os: None, unseen: 0 };
+
+    fn enrolled() -> Option<DeviceNeed> {
+        Some(DeviceNeed::default())
+    }
+
     fn met(place: &Place, sure: &[u32], unsure: &[u32], enrolled: bool, effect: Effect) -> bool {
-        place.unmet(&Seen { sure, unsure, enrolled }, effect) == (false, false)
+        place.unmet(&Seen { sure, unsure, device: enrolled.then_some(TABLET) }, effect) == (false, false)
     }
 
     #[test]
@@ -125,7 +147,7 @@ mod tests {
 
     #[test]
     fn not_negates_the_whole() {
-        let inside_on_our_device = Place { enrolled: true, ..at(&[HOME]) };
+        let inside_on_our_device = Place { device: enrolled(), ..at(&[HOME]) };
         let place = not(inside_on_our_device);
         assert!(!met(&place, &[HOME], &[], true, Effect::Allow));
         assert!(met(&place, &[HOME], &[], false, Effect::Allow));
@@ -136,14 +158,14 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_as_network_or_device() {
-        let both = Place { enrolled: true, ..at(&[HOME]) };
-        let seen = Seen { sure: &[], unsure: &[], enrolled: false };
+        let both = Place { device: enrolled(), ..at(&[HOME]) };
+        let seen = Seen { sure: &[], unsure: &[], device: None };
         assert_eq!(both.unmet(&seen, Effect::Allow), (true, true));
         assert_eq!(both.unmet(&Seen { sure: &[HOME], ..seen }, Effect::Allow), (false, true));
-        assert_eq!(both.unmet(&Seen { enrolled: true, ..seen }, Effect::Allow), (true, false));
+        assert_eq!(both.unmet(&Seen { device: Some(TABLET), ..seen }, Effect::Allow), (true, false));
         let outside = not(at(&[HOME]));
         assert_eq!(outside.unmet(&Seen { sure: &[HOME], ..seen }, Effect::Allow), (true, false));
-        let without_device = not(Place { enrolled: true, ..Place::default() });
-        assert_eq!(without_device.unmet(&Seen { enrolled: true, ..seen }, Effect::Allow), (false, true));
+        let without_device = not(Place { device: enrolled(), ..Place::default() });
+        assert_eq!(without_device.unmet(&Seen { device: Some(TABLET), ..seen }, Effect::Allow), (false, true));
     }
 }

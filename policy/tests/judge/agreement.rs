@@ -2,7 +2,9 @@ use policy::document::{From, Who};
 use policy::{Effect, MachineFact, RuleDocument, Standing, TokenFact, Verdict};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use vocabulary::{Action, AppId, GroupName, LocalTime, NetworkName, PersonId, Reason, RuleName, Span};
+use vocabulary::{
+    Action, AppId, DeviceKind, GroupName, LocalTime, MachineName, NetworkName, Os, PersonId, Reason, RuleName, Span,
+};
 
 use crate::naive::{self, PATHS, times};
 use crate::world::*;
@@ -14,8 +16,8 @@ fn some_of<T: Clone + std::fmt::Debug + 'static>(all: Vec<T>) -> impl Strategy<V
 
 fn some_from() -> impl Strategy<Value = From> {
     let names = NETWORKS.iter().map(|(n, ..)| NetworkName::new(n).unwrap()).collect::<Vec<_>>();
-    let leaf = (some_of(names.clone()), any::<bool>())
-        .prop_map(|(networks, device)| From { networks, ..if device { enrolled() } else { From::default() } })
+    let leaf = (some_of(names.clone()), some_device())
+        .prop_map(|(networks, device)| From { networks, ..device })
         .prop_filter("says something", |from| *from != From::default())
         .boxed();
     leaf.clone().prop_recursive(3, 4, 1, move |inner| {
@@ -24,11 +26,29 @@ fn some_from() -> impl Strategy<Value = From> {
     })
 }
 
+/// None, any, or one of some kind.
+fn some_device() -> impl Strategy<Value = From> {
+    let of = (
+        some_of(DeviceKind::ALL.to_vec()),
+        some_of(vec![Os::Ios, Os::Android, Os::Windows]),
+        prop::option::weighted(0.3, select(vec![3_600_u64, 7_200])),
+    );
+    let of = of.prop_filter("asks for something", |(kinds, oses, unseen)| {
+        !kinds.is_empty() || !oses.is_empty() || unseen.is_some()
+    });
+    prop_oneof![
+        3 => Just(From::default()),
+        2 => Just(enrolled()),
+        2 => of.prop_map(|(kinds, oses, unseen)| device(&kinds, &oses, unseen)),
+    ]
+}
+
 /// Allows with a probability of `allow`, or else denies.
 fn some_rule(allow: f64) -> impl Strategy<Value = RuleDocument> {
     let who = (
         some_of(PEOPLE.map(|p| PersonId::new(p).unwrap()).to_vec()),
         some_of(GROUPS.map(|g| GroupName::new(g).unwrap()).to_vec()),
+        prop_oneof![3 => Just(Vec::new()), 1 => some_of(MACHINES.map(|m| MachineName::new(m).unwrap()).to_vec())],
         prop::option::of(1_u8..=3),
         prop::option::weighted(0.4, select(vec![60, 600, 1800].into_iter().map(Span::secs).collect::<Vec<_>>())),
     );
@@ -42,9 +62,10 @@ fn some_rule(allow: f64) -> impl Strategy<Value = RuleDocument> {
         prop::bool::weighted(allow),
     );
     (scope, rest).prop_map(
-        |((apps, (people, groups, factors, within), from), (when, methods, paths, actions, allow))| {
-            let (factors, signed_in_within) = (factors.filter(|_| allow), within.filter(|_| allow));
-            let who = Who { people, groups, factors, signed_in_within };
+        |((apps, (people, groups, machines, factors, within), from), (when, methods, paths, actions, allow))| {
+            let may_ask = allow && machines.is_empty();
+            let (factors, signed_in_within) = (factors.filter(|_| may_ask), within.filter(|_| may_ask));
+            let who = Who { people, groups, machines, factors, signed_in_within };
             let (allow, deny) = if allow { (actions, Vec::new()) } else { (Vec::new(), actions) };
             RuleDocument {
                 apps,
@@ -111,24 +132,37 @@ fn some_request() -> impl Strategy<Value = Request> {
     let device = prop_oneof![
         4 => select(vec![Device::None, Device::Expired, Device::Shared, Device::SharedByOthers]),
         2 => select(PEOPLE.map(Device::Of).to_vec()),
+        2 => (
+            select(PEOPLE.to_vec()),
+            select(vec![DeviceKind::Lent, DeviceKind::Byod]),
+            prop::option::of(select(vec![Os::Ios, Os::Android, Os::Windows, Os::Linux])),
+            select(vec![0, 3_599, 3_600, 7_200, u32::MAX]),
+        )
+            .prop_map(|(owner, kind, os, unseen)| Device::Their(owner, kind, os, unseen)),
+        2 => (select(vec!["rpa", "backup", "stranger"]), select(vec![0, 3_600, 7_200]))
+            .prop_map(|(name, unseen)| Device::Machine(name, unseen)),
         1 => select(vec![Device::Revoked, Device::Unknown]),
         1 => select(vec![Standing::NotOnRoster, Standing::NotYet, Standing::Retired, Standing::Locked]).prop_map(Device::OwnerOut),
     ];
     let rarely = || prop::bool::weighted(0.04);
-    let flags = (rarely(), rarely(), rarely(), rarely(), prop::bool::weighted(0.1), rarely(), rarely(), rarely());
+    let flags = (
+        (rarely(), rarely(), rarely(), rarely()),
+        (prop::bool::weighted(0.1), rarely(), rarely(), rarely(), prop::bool::weighted(0.1)),
+    );
     let local = (1_i8..9, 0_u16..1440).prop_map(|(day, minute)| LocalTime { minute, ..at(day, 0, 0) });
     let paths = vec!["/", "/residents", "/residents/7", "/Residents/7", "/residents/7/notes", "/resources", "/RES"];
     let head = (select(vec!["GET", "POST", "post", "OPTIONS", "PUT"]), select(paths), select(Action::ALL.to_vec()));
     (to, select(ADDRESSES.to_vec()), device, prop::option::weighted(0.7, some_person()), flags, local, head).prop_map(
         |(to, address, device, person, flags, local, (method, path, action))| Request {
-            record_ready: !flags.0,
-            clock_ok: !flags.1,
-            ambiguous: flags.2,
-            cross_site: flags.3,
-            preflight: flags.4,
-            static_ok: flags.5,
-            stale: flags.6,
-            wrong_account: flags.7,
+            record_ready: !flags.0.0,
+            clock_ok: !flags.0.1,
+            ambiguous: flags.0.2,
+            cross_site: flags.0.3,
+            preflight: flags.1.0,
+            static_ok: flags.1.1,
+            stale: flags.1.2,
+            wrong_account: flags.1.3,
+            invited: flags.1.4,
             to,
             address,
             device,
@@ -173,7 +207,7 @@ proptest! {
                 prop_assert!(permitted);
                 prop_assert_eq!(rule, matched(Effect::Allow), "the first that matches");
                 prop_assert_eq!(matched(Effect::Deny), None, "deny wins");
-                prop_assert!(request.person.is_some());
+                prop_assert!(request.person.is_some() || matches!(request.device, Device::Machine(..)));
             }
             Reason::BuiltIn | Reason::Ticket | Reason::Preflight | Reason::Static => {
                 prop_assert!(permitted);

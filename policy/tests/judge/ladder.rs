@@ -591,3 +591,67 @@ fn a_providers_sign_out_comes_from_anywhere_but_not_past_the_record() {
     assert_eq!(decide(&policy, &Request { record_ready: false, ..said.clone() }).1, Reason::RecordUnavailable);
     assert_eq!(decide(&policy, &Request { ambiguous: true, ..said }).1, Reason::Ambiguous);
 }
+
+#[test]
+fn a_machine_has_rules_of_its_own_and_no_others() {
+    let robot = |name| Request { device: Device::Machine(name, 0), address: OUTSIDE, ..stranger() };
+    let open = RuleDocument { allow: vec![Action::View], ..blank("everybody") };
+    let own = RuleDocument { who: Some(machines(&["rpa"])), allow: vec![Action::View], ..blank("the robot") };
+    let rules = [open.clone(), own.clone()];
+    let by = |rule: &str| (true, Reason::Rule, Some(rule.to_owned()));
+    assert_eq!(decide(&compile(&rules), &robot("rpa")), by("the robot"));
+    assert_eq!(decide(&compile(&rules), &robot("backup")).1, Reason::NotForYou, "a rule for everybody is for people");
+    // Whoever is signed in on its machine is nobody.
+    let with_person = Request { person: Some(sato(&["managers"])), ..robot("backup") };
+    assert!(!decide(&compile(&rules), &with_person).0);
+    let rung = |request: &Request| with_facts(&compile(&rules), request, |facts| compile(&rules).explain(facts).rung);
+    assert_eq!(rung(&robot("rpa")).to_string(), "rules");
+    // What is denied to all is denied to machines.
+    let nobody = RuleDocument { deny: vec![Action::View], ..blank("nobody") };
+    assert_eq!(decide(&compile(&[nobody, own.clone()]), &robot("rpa")).1, Reason::ActionDenied);
+    // A rule for machines shows nobody a sign-in page, and nobody signs in on a machine.
+    assert_eq!(decide(&compile(std::slice::from_ref(&own)), &stranger()).1, Reason::NotForYou);
+    assert_eq!(
+        decide(&compile(std::slice::from_ref(&own)), &Request { to: To::Login, ..stranger() }).1,
+        Reason::NotForYou
+    );
+    assert_eq!(decide(&compile(&[open]), &Request { to: To::Login, ..robot("rpa") }).1, Reason::NotForYou);
+}
+
+#[test]
+fn a_rule_may_ask_what_kind_of_device_it_is() {
+    use vocabulary::{DeviceKind, Os};
+    let asks = |from| compile(&[RuleDocument { from: Some(from), allow: vec![Action::View], ..blank("r") }]);
+    let phone = |kind, os, unseen| Request { device: Device::Their("sato", kind, os, unseen), ..request() };
+    let lent_ios = phone(DeviceKind::Lent, Some(Os::Ios), 0);
+    for (from, holds) in [
+        (device(&[DeviceKind::Lent], &[], None), true),
+        (device(&[DeviceKind::Byod, DeviceKind::Shared], &[], None), false),
+        (device(&[], &[Os::Ios, Os::Android], None), true),
+        (device(&[DeviceKind::Lent], &[Os::Android], None), false),
+        (device(&[], &[], Some(3_600)), false),
+        (not(device(&[], &[], Some(3_600))), true),
+    ] {
+        assert_eq!(decide(&asks(from.clone()), &lent_ios).0, holds, "{from:?}");
+        assert!(!decide(&asks(device(&[], &[Os::Ios], None)), &phone(DeviceKind::Lent, None, 0)).0, "not known");
+    }
+    let stale =
+        RuleDocument { from: Some(device(&[], &[], Some(30 * 86_400))), deny: vec![Action::View], ..blank("stale") };
+    let rules = compile(&[stale, RuleDocument { allow: vec![Action::View], ..blank("all") }]);
+    assert!(decide(&rules, &phone(DeviceKind::Byod, None, 30 * 86_400 - 1)).0);
+    assert_eq!(decide(&rules, &phone(DeviceKind::Byod, None, 30 * 86_400)).1, Reason::ActionDenied);
+}
+
+#[test]
+fn an_invitation_opens_the_sign_in_pages_and_nothing_else() {
+    let rules = compile(&[RuleDocument { from: Some(enrolled()), allow: vec![Action::View], ..blank("devices") }]);
+    let outside = Request { address: OUTSIDE, ..stranger() };
+    let login = Request { to: To::Login, ..outside.clone() };
+    assert_eq!(decide(&rules, &login).1, Reason::DeviceNeeded);
+    for device in [Device::None, Device::Expired, Device::Revoked, Device::Unknown] {
+        assert!(decide(&rules, &Request { invited: true, device, ..login.clone() }).0, "{device:?}");
+    }
+    let left = Device::OwnerOut(Standing::Retired);
+    assert_eq!(decide(&rules, &Request { invited: true, device: left, ..login }).1, Reason::StaffRetired);
+    assert_eq!(decide(&rules, &Request { invited: true, ..outside }).1, Reason::DeviceNeeded);
+}

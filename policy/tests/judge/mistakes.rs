@@ -1,4 +1,4 @@
-use policy::document::{DeviceRequirement, From, When, Who};
+use policy::document::{From, When, Who};
 use policy::{NetworkDocument, Policy, RuleDocument};
 use vocabulary::{Action, DisplayPath, NetworkName};
 
@@ -28,10 +28,7 @@ fn every_mistake_is_told_at_once_with_its_place() {
         RuleDocument { apps: apps(&["kaipoke", "kaipok"]), ..view("a") },
         RuleDocument { who: Some(groups(&["staff", "staf"])), ..view("b") },
         RuleDocument { from: Some(networks(&["hom"])), ..view("c") },
-        RuleDocument {
-            from: Some(From { device: Some(DeviceRequirement::Enrolled), ..not(networks(&["home", "dsk"])) }),
-            ..view("d")
-        },
+        RuleDocument { from: Some(From { device: enrolled().device, ..not(networks(&["home", "dsk"])) }), ..view("d") },
         RuleDocument { methods: vec!["GET".to_owned(), "get".to_owned()], ..view("e") },
         RuleDocument { paths: vec!["/a".to_owned(), "b".to_owned()], ..view("f") },
         blank("g"),

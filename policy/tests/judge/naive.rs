@@ -1,8 +1,8 @@
 //! The decision once more: slow, plain, straight from the documents, sharing no code with the crate.
 
-use policy::document::{From, When};
+use policy::document::{DeviceRequirement, From, OneOrMore, When};
 use policy::{RuleDocument, Standing, TokenFact};
-use vocabulary::{LocalTime, Reason};
+use vocabulary::{DeviceKind, LocalTime, Os, Reason};
 
 use crate::world::*;
 
@@ -81,7 +81,32 @@ fn in_network(request: &Request, name: &str, doubt_counts: bool) -> bool {
 }
 
 fn enrolled(request: &Request) -> bool {
-    matches!(request.device, Device::Shared | Device::SharedByOthers | Device::Of(_))
+    known(request).is_some()
+}
+
+/// Kind, system and for how long it was not seen, of an enrolled device.
+fn known(request: &Request) -> Option<(DeviceKind, Option<Os>, u32)> {
+    match request.device {
+        Device::Shared | Device::SharedByOthers => Some((DeviceKind::Shared, Some(Os::Android), 60)),
+        Device::Of(_) => Some((DeviceKind::Byod, Some(Os::Ios), 60)),
+        Device::Their(_, kind, os, unseen) => Some((kind, os, unseen)),
+        Device::Machine(_, unseen) => Some((DeviceKind::Machine, None, unseen)),
+        _ => None,
+    }
+}
+
+fn owner(request: &Request) -> Option<&'static str> {
+    match request.device {
+        Device::Of(owner) | Device::Their(owner, ..) => Some(owner),
+        _ => None,
+    }
+}
+
+fn lists<T: PartialEq>(list: &OneOrMore<T>, value: Option<&T>) -> bool {
+    match list {
+        OneOrMore::One(one) => value == Some(one),
+        OneOrMore::More(more) => more.is_empty() || more.iter().any(|one| value == Some(one)),
+    }
 }
 
 fn networks_hold(from: &From, request: &Request, doubt_counts: bool) -> bool {
@@ -89,7 +114,16 @@ fn networks_hold(from: &From, request: &Request, doubt_counts: bool) -> bool {
 }
 
 fn device_holds(from: &From, request: &Request) -> bool {
-    from.device.is_none() || enrolled(request)
+    match (&from.device, known(request)) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(DeviceRequirement::Any(_)), Some(_)) => true,
+        (Some(DeviceRequirement::Of(asked)), Some((kind, os, unseen))) => {
+            lists(&asked.kind, Some(&kind))
+                && lists(&asked.os, os.as_ref())
+                && asked.not_seen_for.is_none_or(|span| u64::from(unseen) >= span.0.as_secs())
+        }
+    }
 }
 
 /// Doubt is read the one way outside a `not` and the other way within.
@@ -125,16 +159,28 @@ fn place(rule: &RuleDocument, request: &Request) -> Vec<Lacks> {
 }
 
 fn everything(rule: &RuleDocument, request: &Request) -> Vec<Lacks> {
-    let person = request.person.as_ref().unwrap();
     let mut lacks = place(rule, request);
-    if let Some(who) = &rule.who {
-        let by_id = who.people.iter().any(|p| p.as_str() == person.id);
-        let by_group = who.groups.iter().any(|g| person.groups.contains(&g.as_str()));
-        if !(by_id || by_group || (who.people.is_empty() && who.groups.is_empty())) {
+    if let Device::Machine(name, _) = request.device {
+        let who = rule.who.clone().unwrap_or_default();
+        let of_people = !who.people.is_empty() || !who.groups.is_empty();
+        let to_all = !allows(rule) && !of_people && who.machines.is_empty();
+        if !to_all && !who.machines.iter().any(|machine| machine.as_str() == name) {
             lacks.push(Lacks::Who);
         }
-        let own_device =
-            u8::from(person.factors > 0 && matches!(request.device, Device::Of(owner) if owner == person.id));
+        if who.factors.is_some() {
+            lacks.push(Lacks::Factors);
+        }
+        if who.signed_in_within.is_some() {
+            lacks.push(Lacks::SignedIn);
+        }
+    } else if let Some(who) = &rule.who {
+        let person = request.person.as_ref().unwrap();
+        let by_id = who.people.iter().any(|p| p.as_str() == person.id);
+        let by_group = who.groups.iter().any(|g| person.groups.contains(&g.as_str()));
+        if !(by_id || by_group || (who.people.is_empty() && who.groups.is_empty() && who.machines.is_empty())) {
+            lacks.push(Lacks::Who);
+        }
+        let own_device = u8::from(person.factors > 0 && owner(request) == Some(person.id));
         if who.factors.is_some_and(|f| person.factors.min(2) + own_device < f) {
             lacks.push(Lacks::Factors);
         }
@@ -167,10 +213,21 @@ fn blanket<'r>(rules: &'r [RuleDocument], request: &Request, app: &str) -> Vec<&
     rules.iter().filter(|r| to_all(r) && about(r, app) && place(r, request).is_empty()).collect()
 }
 
+fn for_machines_alone(rule: &RuleDocument) -> bool {
+    rule.who.as_ref().is_some_and(|who| !who.machines.is_empty() && who.people.is_empty() && who.groups.is_empty())
+}
+
+/// Whoever it may be who comes: a rule for machines alone is not for them.
+fn place_of_people(rule: &RuleDocument, request: &Request) -> Vec<Lacks> {
+    let lacks = place(rule, request);
+    if for_machines_alone(rule) { lacks.into_iter().chain([Lacks::Who]).collect() } else { lacks }
+}
+
 fn could_allow(rules: &[RuleDocument], request: &Request, app: &str) -> bool {
     let denied = blanket(rules, request, app);
     rules.iter().any(|rule| {
         about(rule, app)
+            && !for_machines_alone(rule)
             && place(rule, request).is_empty()
             && rule.allow.iter().any(|action| !denied.iter().any(|d| d.deny.contains(action)))
     })
@@ -244,6 +301,15 @@ pub(crate) fn decide(rules: &[RuleDocument], request: &Request) -> Outcome {
     if on_app && request.preflight && request.method == "OPTIONS" {
         return permit(Reason::Preflight);
     }
+    if matches!(request.to, To::Login) {
+        match request.device {
+            Device::None | Device::Expired | Device::Revoked | Device::Unknown if request.invited => {
+                return permit(Reason::BuiltIn);
+            }
+            Device::Machine(..) => return deny(Reason::NotForYou),
+            _ => {}
+        }
+    }
     match request.device {
         Device::Revoked => return deny(Reason::DeviceRevoked),
         Device::Unknown => return deny(Reason::DeviceUnknown),
@@ -254,11 +320,11 @@ pub(crate) fn decide(rules: &[RuleDocument], request: &Request) -> Outcome {
         _ => {}
     }
     match request.to {
-        To::Login if request.person.is_some() => return permit(Reason::BuiltIn),
+        To::Login if request.person.is_some() || request.invited => return permit(Reason::BuiltIn),
         To::Login if APPS.iter().any(|app| could_allow(rules, request, app)) => return permit(Reason::BuiltIn),
-        To::Login => return closest(rules, request, &APPS, place),
+        To::Login => return closest(rules, request, &APPS, place_of_people),
         To::Ticket(app) if could_allow(rules, request, app) => return permit(Reason::Ticket),
-        To::Ticket(app) => return closest(rules, request, &[app], place),
+        To::Ticket(app) => return closest(rules, request, &[app], place_of_people),
         To::Scim(machine) if !machine.place => return deny(Reason::UnknownNetwork),
         To::Scim(machine) => match machine.token {
             TokenFact::None => return deny(Reason::TokenNeeded),
@@ -267,6 +333,19 @@ pub(crate) fn decide(rules: &[RuleDocument], request: &Request) -> Outcome {
         },
         _ => {}
     }
+    let matching = |rule: &&RuleDocument| about(rule, app) && everything(rule, request).is_empty();
+    let by_rules = || {
+        if let Some(rule) = rules.iter().filter(|r| !allows(r)).find(matching) {
+            return (false, Reason::ActionDenied, Some(rule.name.to_string()));
+        }
+        if let Some(rule) = rules.iter().filter(|r| allows(r)).find(matching) {
+            return (true, Reason::Rule, Some(rule.name.to_string()));
+        }
+        closest(rules, request, &[app], everything)
+    };
+    if matches!(request.device, Device::Machine(..)) {
+        return if request.wrong_account { deny(Reason::WrongAccount) } else { by_rules() };
+    }
     let Some(person) = &request.person else {
         if on_app && request.static_ok && request.method == "GET" {
             return permit(Reason::Static);
@@ -274,7 +353,7 @@ pub(crate) fn decide(rules: &[RuleDocument], request: &Request) -> Outcome {
         if could_allow(rules, request, app) {
             return deny(Reason::SignInNeeded);
         }
-        return closest(rules, request, &[app], place);
+        return closest(rules, request, &[app], place_of_people);
     };
     match person.standing {
         Standing::NotOnRoster => return deny(Reason::NotOnRoster),
@@ -283,7 +362,7 @@ pub(crate) fn decide(rules: &[RuleDocument], request: &Request) -> Outcome {
         Standing::Locked => return deny(Reason::StaffLocked),
         Standing::Active => {}
     }
-    if request.device == Device::SharedByOthers || matches!(request.device, Device::Of(owner) if owner != person.id) {
+    if request.device == Device::SharedByOthers || owner(request).is_some_and(|owner| owner != person.id) {
         return deny(Reason::DeviceNotYours);
     }
     if !person.session_matches_device {
@@ -292,12 +371,5 @@ pub(crate) fn decide(rules: &[RuleDocument], request: &Request) -> Outcome {
     if request.wrong_account {
         return deny(Reason::WrongAccount);
     }
-    let matching = |rule: &&RuleDocument| about(rule, app) && everything(rule, request).is_empty();
-    if let Some(rule) = rules.iter().filter(|r| !allows(r)).find(matching) {
-        return (false, Reason::ActionDenied, Some(rule.name.to_string()));
-    }
-    if let Some(rule) = rules.iter().filter(|r| allows(r)).find(matching) {
-        return (true, Reason::Rule, Some(rule.name.to_string()));
-    }
-    closest(rules, request, &[app], everything)
+    by_rules()
 }

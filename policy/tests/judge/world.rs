@@ -1,14 +1,18 @@
 use std::net::IpAddr;
 
-use policy::document::{DeviceRequirement, From, When, Who};
+use policy::document::{AnyDevice, DeviceDocument, DeviceRequirement, From, OneOrMore, When, Who};
 use policy::{
-    BuiltIn, Catalog, Decision, DeviceFact, Facts, MachineFact, NetworkDocument, PersonFact, Policy, Route,
-    RuleDocument, Standing,
+    BuiltIn, Catalog, Decision, DeviceAbout, DeviceFact, Facts, MachineFact, NetworkDocument, PersonFact, Policy,
+    Route, RuleDocument, Standing,
 };
-use vocabulary::{Action, AppId, Date, GroupName, LocalTime, NetworkName, PersonId, Reason, RuleName};
+use vocabulary::{
+    Action, AppId, Date, DeviceKind, GroupName, LocalTime, MachineName, NetworkName, Os, PersonId, Reason, RuleName,
+    Span,
+};
 
 pub(crate) const APPS: [&str; 3] = ["kaipoke", "records", "console"];
 pub(crate) const GROUPS: [&str; 4] = ["staff", "visiting-nurses", "managers", "vendor"];
+pub(crate) const MACHINES: [&str; 2] = ["rpa", "backup"];
 pub(crate) const PEOPLE: [&str; 3] = ["sato", "suzuki", "takahashi"];
 /// Name, range, shared.
 pub(crate) const NETWORKS: [(&str, &str, bool); 4] = [
@@ -48,6 +52,9 @@ pub(crate) enum Device {
     /// Of somebody who may not come in today.
     OwnerOut(Standing),
     Of(&'static str),
+    /// One of these people's, more closely.
+    Their(&'static str, DeviceKind, Option<Os>, u32),
+    Machine(&'static str, u32),
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +84,7 @@ pub(crate) struct Request {
     pub(crate) action: Action,
     pub(crate) static_ok: bool,
     pub(crate) wrong_account: bool,
+    pub(crate) invited: bool,
     /// Where the request comes from was looked up in the networks of another policy.
     pub(crate) stale: bool,
 }
@@ -99,6 +107,7 @@ pub(crate) fn request() -> Request {
         action: Action::View,
         static_ok: false,
         wrong_account: false,
+        invited: false,
         stale: false,
     }
 }
@@ -163,7 +172,20 @@ pub(crate) fn not(from: From) -> From {
 }
 
 pub(crate) fn enrolled() -> From {
-    From { device: Some(DeviceRequirement::Enrolled), ..From::default() }
+    From { device: Some(DeviceRequirement::Any(AnyDevice::Enrolled)), ..From::default() }
+}
+
+pub(crate) fn device(kinds: &[DeviceKind], oses: &[Os], not_seen_for: Option<u64>) -> From {
+    let document = DeviceDocument {
+        kind: OneOrMore::More(kinds.to_vec()),
+        os: OneOrMore::More(oses.to_vec()),
+        not_seen_for: not_seen_for.map(Span::secs),
+    };
+    From { device: Some(DeviceRequirement::Of(document)), ..From::default() }
+}
+
+pub(crate) fn machines(names: &[&str]) -> Who {
+    Who { machines: names.iter().map(|name| MachineName::new(name).unwrap()).collect(), ..Who::default() }
 }
 
 pub(crate) fn hours(hours: &str) -> When {
@@ -190,16 +212,33 @@ pub(crate) fn with_facts<R>(policy: &Policy, request: &Request, then: impl FnOnc
     };
     let address = request.address.parse::<IpAddr>().unwrap();
     let owner = match request.device {
-        Device::Of(owner) => Some(PersonId::new(owner).unwrap()),
+        Device::Of(owner) | Device::Their(owner, ..) => Some(PersonId::new(owner).unwrap()),
         _ => None,
     };
+    let machine = match request.device {
+        Device::Machine(name, _) => MachineName::new(name).unwrap(),
+        _ => MachineName::new("none").unwrap(),
+    };
+    let about = |kind, os, unseen| DeviceAbout { kind, os, unseen };
+    let tablet = about(DeviceKind::Shared, Some(Os::Android), 60);
     let device = match request.device {
         Device::None => DeviceFact::None,
         Device::Expired => DeviceFact::Expired,
         Device::Revoked => DeviceFact::Revoked,
         Device::Unknown => DeviceFact::Unknown,
-        Device::Shared | Device::Of(_) => DeviceFact::Enrolled { owner: owner.as_ref(), serves: true },
-        Device::SharedByOthers => DeviceFact::Enrolled { owner: None, serves: false },
+        Device::Shared => DeviceFact::Enrolled { owner: None, serves: true, about: tablet },
+        Device::Of(_) => DeviceFact::Enrolled {
+            owner: owner.as_ref(),
+            serves: true,
+            about: about(DeviceKind::Byod, Some(Os::Ios), 60),
+        },
+        Device::Their(_, kind, os, unseen) => {
+            DeviceFact::Enrolled { owner: owner.as_ref(), serves: true, about: about(kind, os, unseen) }
+        }
+        Device::SharedByOthers => DeviceFact::Enrolled { owner: None, serves: false, about: tablet },
+        Device::Machine(_, unseen) => {
+            DeviceFact::Machine { name: &machine, about: about(DeviceKind::Machine, None, unseen) }
+        }
         Device::OwnerOut(standing) => DeviceFact::OwnerOut(standing),
     };
     let person = request.person.as_ref().map(|p| {
@@ -230,6 +269,7 @@ pub(crate) fn with_facts<R>(policy: &Policy, request: &Request, then: impl FnOnc
         action: request.action,
         static_ok: request.static_ok,
         wrong_account: request.wrong_account,
+        invited: request.invited,
     })
 }
 

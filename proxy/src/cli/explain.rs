@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use identity::Roster;
-use policy::{BuiltIn, DeviceFact, Facts, PersonFact, Route, Standing};
+use policy::{BuiltIn, DeviceAbout, DeviceFact, Facts, PersonFact, Route, Standing};
 use saas::{OverridePlace, Target};
 use store::Store;
-use vocabulary::{Action, AppId, Clock, GroupName, PersonId, Span, SystemClock, Timestamp};
+use vocabulary::{
+    Action, AppId, Clock, DeviceKind, GroupName, MachineName, Os, PersonId, Span, SystemClock, Timestamp,
+};
 
 use super::{ConfigFile, NO, complain, say, settings};
 
@@ -46,6 +48,18 @@ pub(crate) struct Explain {
     /// expired, revoked, unknown, left (its owner's last day has passed), or another person's id
     #[arg(long, default_value = "none")]
     device: String,
+    /// Whose an enrolled device is: lent, byod, shared
+    #[arg(long, value_name = "KIND")]
+    device_kind: Option<DeviceKind>,
+    /// What runs on it: ios, android, windows, macos, chromeos, linux
+    #[arg(long, value_name = "OS")]
+    device_os: Option<Os>,
+    /// For how long it was not let in: 30d
+    #[arg(long, value_name = "TIME", default_value = "0s")]
+    device_not_seen_for: Span,
+    /// A program instead of a person
+    #[arg(long, conflicts_with_all = ["person", "device"])]
+    machine: Option<MachineName>,
     #[arg(long, default_value = "GET")]
     method: String,
     #[arg(long, default_value = "/")]
@@ -106,11 +120,17 @@ pub(crate) fn run(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
     };
     let groups = policy.groups(groups.iter());
     let other: PersonId;
+    let unseen = u32::try_from(args.device_not_seen_for.0.as_secs()).unwrap_or(u32::MAX);
+    let about = |kind| DeviceAbout { kind: args.device_kind.unwrap_or(kind), os: args.device_os, unseen };
+    let (own, shared) = (about(DeviceKind::Lent), about(DeviceKind::Shared));
     let device = match args.device.as_str() {
-        "none" => DeviceFact::None,
-        "enrolled" => DeviceFact::Enrolled { owner: args.person.as_ref(), serves: true },
-        "shared" => DeviceFact::Enrolled { owner: None, serves: true },
-        "shared-by-others" => DeviceFact::Enrolled { owner: None, serves: false },
+        "none" => match &args.machine {
+            Some(name) => DeviceFact::Machine { name, about: about(DeviceKind::Machine) },
+            None => DeviceFact::None,
+        },
+        "enrolled" => DeviceFact::Enrolled { owner: args.person.as_ref(), serves: true, about: own },
+        "shared" => DeviceFact::Enrolled { owner: None, serves: true, about: shared },
+        "shared-by-others" => DeviceFact::Enrolled { owner: None, serves: false, about: shared },
         "expired" => DeviceFact::Expired,
         "revoked" => DeviceFact::Revoked,
         "unknown" => DeviceFact::Unknown,
@@ -122,7 +142,7 @@ pub(crate) fn run(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
                 let hint = config::did_you_mean(owner, &words.map(str::to_owned));
                 bail!("`{owner}` is neither a kind of device nor a person on the roster{hint}");
             }
-            DeviceFact::Enrolled { owner: Some(&other), serves: true }
+            DeviceFact::Enrolled { owner: Some(&other), serves: true, about: own }
         }
     };
     let facts = Facts {
@@ -148,6 +168,7 @@ pub(crate) fn run(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
         action,
         static_ok: false,
         wrong_account: false,
+        invited: false,
     };
     let explanation = policy.explain(&facts);
     if args.json {

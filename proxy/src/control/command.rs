@@ -1,8 +1,9 @@
 //! What can be asked of a gate. One JSON object on a line each way.
 
+use cert_authority::Approval;
 use identity::import::Encoding;
 use serde::{Deserialize, Serialize};
-use vocabulary::{DeviceId, GroupName, PersonId, SessionId};
+use vocabulary::{DeviceId, DeviceKind, GroupName, Os, PersonId, RevocationCause, SessionId, Span};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
@@ -68,17 +69,27 @@ pub(crate) enum Command {
     SessionEndPerson {
         person: PersonId,
     },
-    /// Without an owner: shared by these groups, or by everybody.
-    DeviceIssue {
-        owner: Option<PersonId>,
-        groups: Vec<GroupName>,
-        name: String,
-        aes: bool,
+    DeviceIssue(NewDevice),
+    /// `csr` in PEM.
+    DeviceRenew {
+        device: DeviceId,
+        csr: String,
     },
     DeviceList,
     DeviceRevoke {
         device: DeviceId,
-        cause: String,
+        cause: RevocationCause,
+    },
+    DeviceInvite(NewInvitation),
+    DeviceInvitations,
+    DeviceWithdraw {
+        invitation: String,
+    },
+    DeviceApprove {
+        code: String,
+    },
+    DeviceDecline {
+        code: String,
     },
     ScimTokenAdd(NewScimToken),
     ScimTokenList,
@@ -118,13 +129,41 @@ pub(crate) struct NewPerson {
     pub(crate) password: Option<String>,
 }
 
+/// A device whose certificate is made at once.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct NewDevice {
+    pub(crate) kind: DeviceKind,
+    pub(crate) owner: Option<PersonId>,
+    /// Whom a shared device is for; none for everybody.
+    pub(crate) groups: Vec<GroupName>,
+    pub(crate) name: String,
+    pub(crate) os: Option<Os>,
+    pub(crate) aes: bool,
+    /// A signing request in PEM, instead of a key of the gate's making.
+    pub(crate) csr: Option<String>,
+}
+
+/// An invitation to be made. What is left out is as the configuration says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct NewInvitation {
+    pub(crate) kind: DeviceKind,
+    pub(crate) owner: Option<PersonId>,
+    pub(crate) groups: Vec<GroupName>,
+    pub(crate) name: Option<String>,
+    pub(crate) valid: Option<Span>,
+    pub(crate) approval: Option<Approval>,
+    pub(crate) unattended: bool,
+    /// Mailed to its owner; in English if true.
+    pub(crate) mail: Option<bool>,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct NewScimToken {
     pub(crate) name: String,
     /// Whose people and groups it sees; a name of the operator's choice.
     pub(crate) provider: String,
     pub(crate) scopes: identity::scim::Scopes,
-    pub(crate) expires: vocabulary::Span,
+    pub(crate) expires: Span,
 }
 
 /// A roster file. The file itself follows the command's line as it is, `size` bytes long.

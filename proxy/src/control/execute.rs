@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use audit::{Change, ClockAccepted, Reading, Record, SignOut};
-use cert_authority::{Device, DeviceKind, DeviceRequest, DeviceStanding, P12Cipher, RevocationCause};
 use identity::{EndCause, Ended, IdentityError, Person};
 use serde_json::{Map, Value, json};
-use vocabulary::{Date, DeviceId, GroupName, PersonId};
+use vocabulary::{Date, PersonId};
 
-use super::{Actor, Command, NewPerson, factors, links, roster, roster_file};
+use super::{Actor, Command, NewPerson, devices, factors, links, roster, roster_file};
 use crate::core::Core;
 
 /// Why a command was not carried out.
@@ -113,11 +112,15 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
             record_ends(core, &ended).await?;
             Ok(json!({ "sessions_ended": ended.len() }))
         }
-        Command::DeviceIssue { owner, groups, name, aes } => {
-            device_issue(core, actor, NewDevice { owner, groups, name, aes }).await
-        }
-        Command::DeviceList => Ok(device_list(core)),
-        Command::DeviceRevoke { device, cause } => device_revoke(core, actor, device, cause).await,
+        Command::DeviceIssue(new) => devices::issue(core, actor, new).await,
+        Command::DeviceRenew { device, csr } => devices::renew(core, actor, &device, &csr).await,
+        Command::DeviceList => Ok(devices::list(core)),
+        Command::DeviceRevoke { device, cause } => devices::revoke(core, actor, &device, cause).await,
+        Command::DeviceInvite(new) => devices::invite(core, actor, new).await,
+        Command::DeviceInvitations => Ok(devices::invitations(core)),
+        Command::DeviceWithdraw { invitation } => devices::withdraw(core, actor, &invitation).await,
+        Command::DeviceApprove { code } => devices::approve(core, actor, &code).await,
+        Command::DeviceDecline { code } => devices::decline(core, actor, &code).await,
         Command::ScimTokenAdd(new) => super::scim::token_add(core, actor, new).await,
         Command::ScimTokenList => Ok(super::scim::token_list(core)),
         Command::ScimTokenRevoke { token } => super::scim::token_revoke(core, actor, &token).await,
@@ -218,7 +221,7 @@ fn is_closed(error: &anyhow::Error) -> bool {
 }
 
 /// The sessions that a recorded change has ended, one record each. The change itself stands before them.
-pub(super) async fn record_ends(core: &Core, ended: &[Ended]) -> Result<(), Refused> {
+pub(crate) async fn record_ends(core: &Core, ended: &[Ended]) -> Result<(), Refused> {
     for end in ended {
         core.journal.append(core.now(), &Record::SignOut(sign_out(end))).await?;
     }
@@ -303,101 +306,4 @@ pub(super) fn session_list(core: &Core, person: Option<&PersonId>) -> Value {
             row
         })
         .collect()
-}
-
-struct NewDevice {
-    owner: Option<PersonId>,
-    groups: Vec<GroupName>,
-    name: String,
-    aes: bool,
-}
-
-async fn device_issue(core: &Arc<Core>, actor: &Actor, new: NewDevice) -> Result<Value, Refused> {
-    let NewDevice { owner, groups, name, aes } = new;
-    if let Some(owner) = &owner {
-        known(core, owner)?;
-    }
-    if core.authority.is_none() {
-        return Err(Refused::No("there is no certificate authority yet; make one with `sekisho ca init`".to_owned()));
-    }
-    let request = DeviceRequest {
-        kind: if owner.is_some() { DeviceKind::Lent } else { DeviceKind::Shared },
-        owner,
-        groups,
-        name,
-        os: None,
-        now: core.now(),
-        validity: core.device_validity,
-        cipher: if aes { P12Cipher::Aes256 } else { P12Cipher::default() },
-    };
-    let issuing = core.clone();
-    let made =
-        tokio::task::spawn_blocking(move || issuing.authority.as_ref().map(|a| a.issue_device(&request))).await?;
-    let Some(made) = made else { return Err(Refused::No("there is no certificate authority".to_owned())) };
-    let issued = made.map_err(|e| Refused::No(e.to_string()))?;
-    let device = &issued.device;
-    let mut details = Map::from_iter([("serial".to_owned(), device.serial.to_string().into())]);
-    match &device.owner {
-        Some(owner) => details.insert("owner".to_owned(), owner.as_str().into()),
-        None => details.insert("shared_by".to_owned(), json!(device.groups)),
-    };
-    change(core, actor, "device-issued", device.id.as_str(), details).await?;
-    let (keeping, kept) = (core.clone(), device.clone());
-    blocking(move || keeping.inventory.add(&kept)).await?;
-    Ok(json!({
-        "device": device_row(core, device),
-        "p12": super::json_from_bytes(&issued.p12),
-        "password": issued.password.as_str(),
-    }))
-}
-
-async fn device_revoke(core: &Arc<Core>, actor: &Actor, id: DeviceId, cause: String) -> Result<Value, Refused> {
-    let cause: RevocationCause =
-        cause.parse().map_err(|e: cert_authority::ParseWordError| Refused::No(e.to_string()))?;
-    let Some(device) = core.inventory.by_id(&id) else {
-        return Err(Refused::No(format!("there is no device {id}; see `sekisho device list`")));
-    };
-    if device.is_revoked() {
-        return Err(Refused::No(format!("{id} is revoked already")));
-    }
-    let details = Map::from_iter([("cause".to_owned(), cause.as_str().into())]);
-    change(core, actor, "device-revoked", id.as_str(), details).await?;
-    let (revoking, name, by) = (core.clone(), id.clone(), actor.who.clone());
-    blocking(move || revoking.inventory.revoke(&name, revoking.now(), &by, cause)).await?;
-    let ended = core.identity.sessions().end_device(&id, EndCause::Device).await?;
-    record_ends(core, &ended).await?;
-    Ok(json!({ "device": id, "sessions_ended": ended.len() }))
-}
-
-fn device_list(core: &Core) -> Value {
-    core.inventory.list().iter().map(|device| device_row(core, device)).collect()
-}
-
-/// A device whose owner left, is locked or is yet to begin is worth nothing, whatever its certificate says.
-fn status(core: &Core, device: &Device) -> &'static str {
-    let today = core.zone.local(core.now()).date;
-    let owner = device.owner.as_ref().map(|owner| core.identity.roster().standing(owner, today));
-    match (device.standing(core.now()), owner) {
-        (DeviceStanding::Active, Some(identity::Standing::Retired)) => "owner-left",
-        (DeviceStanding::Active, Some(identity::Standing::Locked)) => "owner-locked",
-        (DeviceStanding::Active, Some(identity::Standing::NotYet)) => "owner-not-yet",
-        (at, _) => standing(at),
-    }
-}
-
-const fn standing(standing: DeviceStanding) -> &'static str {
-    match standing {
-        DeviceStanding::Active => "active",
-        DeviceStanding::Expired => "expired",
-        DeviceStanding::Revoked => "revoked",
-    }
-}
-
-pub(super) fn device_row(core: &Core, device: &Device) -> Value {
-    json!({
-        "id": device.id, "owner": device.owner, "groups": device.groups, "name": device.name,
-        "kind": device.kind.as_str(),
-        "serial": device.serial, "not_after": core.zone.display(device.not_after),
-        "status": status(core, device), "last_seen": device.last_seen().map(|t| core.zone.display(t)),
-    })
 }

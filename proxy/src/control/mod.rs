@@ -3,6 +3,7 @@
 
 mod client;
 mod command;
+mod devices;
 mod execute;
 mod factors;
 mod links;
@@ -12,8 +13,8 @@ mod scim;
 mod server;
 
 pub(crate) use client::{ClientError, ask};
-pub(crate) use command::{Actor, Command, Import, NewPerson, NewScimToken, Reply};
-pub(crate) use execute::{Refused, change, execute, reading, record_when_possible, sign_out};
+pub(crate) use command::{Actor, Command, Import, NewDevice, NewInvitation, NewPerson, NewScimToken, Reply};
+pub(crate) use execute::{Refused, change, execute, reading, record_ends, record_when_possible, sign_out};
 pub(crate) use server::{AsyncCommand, listen, serve};
 
 /// Bytes as JSON carries them here: base64 (RFC 4648, 4).

@@ -8,9 +8,11 @@ use identity::{EndCause, Person, Standing};
 use serde_json::{Map, Value, json};
 use vocabulary::{Date, PersonId};
 
-use super::execute::{blocking, change, device_row, record_ends, say_no, session_list};
+use super::devices::row as device_row;
+use super::execute::{change, record_ends, say_no, session_list};
 use super::{Actor, Refused, factors, links, roster_file};
 use crate::core::Core;
+use crate::enrol;
 
 /// The roster as a file, as `staff import` reads it.
 pub(super) fn export(core: &Core) -> Value {
@@ -124,9 +126,7 @@ pub(super) async fn retire(
     record_ends(core, &ended).await?;
     let revoked = devices.len();
     for device in devices {
-        let (revoking, by) = (core.clone(), actor.who.clone());
-        blocking(move || revoking.inventory.revoke(&device.id, revoking.now(), &by, RevocationCause::OwnerLeft))
-            .await?;
+        enrol::end(core, actor, &device, RevocationCause::OwnerLeft).await?;
     }
     Ok(json!({
         "person": person, "last_day": after.last_day.map(|d| d.to_string()), "standing": after.standing(today),

@@ -32,7 +32,7 @@ impl Caller {
             .header(header::CONTENT_TYPE, "application/json")
             .header("idempotency-key", key(checkpoint));
         if let Some(source) = &self.webhook.secret {
-            let secret = super::mail::secret(source).await?;
+            let secret = crate::mail::secret(source).await.map_err(Failure::no)?;
             let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.danger_expose().as_bytes()), &body);
             request = request.header("x-hub-signature-256", format!("sha256={}", hex(mac.as_ref())));
         }

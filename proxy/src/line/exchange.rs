@@ -25,6 +25,10 @@ pub(crate) enum Destination {
     Login,
     /// Where identity providers push people.
     Scim,
+    /// Where invitations lead.
+    Enroll,
+    /// Where a device's certificate is looked at and renewed.
+    Device,
 }
 
 impl Destination {
@@ -71,6 +75,8 @@ pub(crate) struct Exchange {
     pub(crate) saas_cookies: SaasCookies,
     /// A style sheet or the like, asked for without cookies from where somebody is signed in.
     pub(crate) static_ok: bool,
+    /// On the way to enrol a device, with an invitation in hand.
+    pub(crate) invited: bool,
     pub(crate) session: Option<Arc<Session>>,
     /// The machine client whose token came along, on the one host where tokens count.
     pub(crate) client: Option<Arc<ScimToken>>,

@@ -10,14 +10,14 @@ use http::Method;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, TRANSFER_ENCODING};
 use identity::{Roster, Standing};
 use pingora_proxy::Session;
-use policy::{AppIndex, BuiltIn, DeviceFact, Facts, GroupSet, NetworkFact, PersonFact, Route};
+use policy::{AppIndex, BuiltIn, DeviceAbout, DeviceFact, Facts, GroupSet, NetworkFact, PersonFact, Route};
 use saas::{Ambiguity, Guess, OverridePlace, Recognised, Target, origin};
-use vocabulary::{Action, Date, GroupName, LocalTime, PersonId, Timestamp};
+use vocabulary::{Action, Date, DeviceKind, GroupName, LocalTime, MachineName, PersonId, Timestamp};
 
 use super::exchange::{Destination, Exchange};
 use super::generation::Generation;
 use super::route::Routed;
-use super::{Passage, recognise, scim};
+use super::{Passage, enroll, recognise, scim, sign_in};
 use crate::core::Core;
 use crate::gate::Gate;
 use crate::listener::Connection;
@@ -48,6 +48,10 @@ pub(super) fn shape(passage: &Passage, session: &Session, routed: &Routed) -> Sh
     let (path, masked, overriding, ambiguity) = match shaped {
         Ok(shaped) => (shaped.path, shaped.masked, shaped.overriding, None),
         Err(ambiguity) => ("/".to_owned(), saas::mask_target(request.raw_path()), None, Some(ambiguity)),
+    };
+    let masked = match routed.destination {
+        Destination::Enroll => enroll::masked(&masked),
+        _ => masked,
     };
     let cookie = match routed.destination {
         Destination::Login => cookies::LOGIN,
@@ -119,10 +123,23 @@ pub(super) fn of_request(
         recognised,
         saas_cookies,
         static_ok,
+        invited: matches!(destination, Destination::Login) && is_invited(passage, session),
         session: session_now,
         client: scim::client(passage, headers, &destination),
         host,
         destination,
+    })
+}
+
+/// On the way to enrol a device: the sign-in that is under way leads to where that is done.
+fn is_invited(passage: &Passage, session: &Session) -> bool {
+    let target = sign_in::target_of(session);
+    let handle = sign_in::parameter(&target, apps::HANDLE_PARAM);
+    let cookie = cookies::read(&session.req_header().headers, cookies::INVITED);
+    let gateway = &passage.generation.settings.gateway;
+    let sign_ins = passage.gate.core.identity.sign_ins();
+    [handle, cookie].into_iter().flatten().filter_map(|handle| sign_ins.get(handle, passage.now)).any(|pending| {
+        pending.target_host == gateway.enroll_host || pending.target_host == gateway.device_host
     })
 }
 
@@ -179,23 +196,36 @@ pub(super) enum DeviceState {
     Unknown,
     /// Its owner left, is locked, or is yet to begin.
     OwnerOut(Arc<Device>, Standing),
-    Enrolled(Arc<Device>),
+    /// With how many seconds it was not let in before.
+    Enrolled(Arc<Device>, u32),
+    /// A program's.
+    Machine(Arc<Device>, MachineName, u32),
 }
 
 impl DeviceState {
     pub(super) fn device(&self) -> Option<&Arc<Device>> {
         match self {
-            Self::Expired(device) | Self::Revoked(device) | Self::OwnerOut(device, _) | Self::Enrolled(device) => {
-                Some(device)
-            }
+            Self::Expired(device)
+            | Self::Revoked(device)
+            | Self::OwnerOut(device, _)
+            | Self::Enrolled(device, _)
+            | Self::Machine(device, ..) => Some(device),
             Self::None | Self::Unknown => None,
+        }
+    }
+
+    /// The program whose certificate it is.
+    pub(super) fn machine(&self) -> Option<&MachineName> {
+        match self {
+            Self::Machine(_, name, _) => Some(name),
+            _ => None,
         }
     }
 
     /// The device, if its certificate is worth something now.
     pub(super) fn enrolled(&self) -> Option<&Arc<Device>> {
         match self {
-            Self::Enrolled(device) => Some(device),
+            Self::Enrolled(device, _) | Self::Machine(device, ..) => Some(device),
             _ => None,
         }
     }
@@ -207,10 +237,12 @@ impl DeviceState {
             Self::Expired(_) => DeviceFact::Expired,
             Self::Revoked(_) => DeviceFact::Revoked,
             Self::Unknown => DeviceFact::Unknown,
-            Self::Enrolled(device) => DeviceFact::Enrolled {
+            Self::Enrolled(device, unseen) => DeviceFact::Enrolled {
                 owner: device.owner.as_ref(),
                 serves: groups.is_none_or(|groups| device.serves(groups)),
+                about: about(device, *unseen),
             },
+            Self::Machine(device, name, unseen) => DeviceFact::Machine { name, about: about(device, *unseen) },
             Self::OwnerOut(_, owner) => DeviceFact::OwnerOut(standing(*owner)),
         }
     }
@@ -255,6 +287,7 @@ impl Known {
                 Route::BuiltIn(BuiltIn::ProviderLogout)
             }
             Destination::Login => Route::BuiltIn(BuiltIn::Login),
+            Destination::Enroll | Destination::Device => Route::BuiltIn(BuiltIn::Enroll),
             Destination::Scim => {
                 Route::BuiltIn(BuiltIn::Scim(scim::facts(core, generation, connection.ip(), exchange, now)))
             }
@@ -304,6 +337,7 @@ impl Known {
             preflight: exchange.preflight,
             network: self.network,
             device: self.device.fact(self.person.as_ref().map(|p| &p.of_roster[..])),
+            invited: exchange.invited,
             person: self.person.as_ref().map(|p| PersonFact {
                 id: &p.id,
                 groups: &p.groups,
@@ -336,7 +370,7 @@ impl Known {
     /// Neither signed in, nor on an enrolled device, nor a machine client: promise 1 lets such requests be counted
     /// instead of recorded.
     pub(super) fn is_stranger(&self) -> bool {
-        self.person.is_none() && !self.client && !matches!(self.device, DeviceState::Enrolled(_))
+        self.person.is_none() && !self.client && self.device.enrolled().is_none()
     }
 }
 
@@ -360,10 +394,21 @@ fn device(core: &Core, roster: &Roster, connection: &Connection, now: Timestamp,
             if owner != Standing::Active {
                 return DeviceState::OwnerOut(device, owner);
             }
-            core.inventory.touch_last_seen(&device, now);
-            DeviceState::Enrolled(device)
+            let unseen = u32::try_from(device.unseen(now)).unwrap_or(u32::MAX);
+            match device.kind {
+                DeviceKind::Machine => match MachineName::new(&device.name) {
+                    Ok(name) => DeviceState::Machine(device, name, unseen),
+                    // Issued under a name that no rule can hold; that can't be.
+                    Err(_) => DeviceState::Unknown,
+                },
+                _ => DeviceState::Enrolled(device, unseen),
+            }
         }
     }
+}
+
+fn about(device: &Device, unseen: u32) -> DeviceAbout {
+    DeviceAbout { kind: device.kind, os: device.os, unseen }
 }
 
 const fn standing(standing: Standing) -> policy::Standing {

@@ -50,6 +50,7 @@ pub(crate) struct Generation {
     pub(crate) apps: Vec<Arc<App>>,
     pub(crate) login_id: AppId,
     pub(crate) scim_id: AppId,
+    pub(crate) enroll_id: AppId,
     /// The built-in directory's id, for records.
     pub(crate) provider: String,
     /// What it was made from, to be held against what comes after it.
@@ -80,6 +81,8 @@ impl fmt::Debug for Generation {
 pub(crate) enum Named {
     Login,
     Scim,
+    Enroll,
+    Device,
     App { app: Arc<App>, host: HostIndex },
 }
 
@@ -151,12 +154,17 @@ impl Generation {
         hosts.insert(gateway.login_host.clone(), Named::Login);
         hosts.extend(settings.identity.scim.iter().map(|scim| (scim.host.clone(), Named::Scim)));
 
+        // Without an authority nothing can be enrolled.
+        if core.authority.is_some() {
+            hosts.insert(gateway.enroll_host.clone(), Named::Enroll);
+            hosts.insert(gateway.device_host.clone(), Named::Device);
+        }
         if let Some(authority) = &core.authority {
             expires(metrics, "device-authority", authority.device_ca_not_after());
             expires(metrics, "server-authority", authority.server_ca_not_after());
         }
         let (certificates, renew_at) = certificates(settings, core, metrics, &apps_made)?;
-        let anchors: Vec<_> = core.authority.as_ref().map(|a| a.device_ca_der().clone()).into_iter().collect();
+        let anchors: Vec<_> = core.authority.iter().flat_map(|a| a.device_anchors(core.now())).cloned().collect();
         let tls = server_config(TlsOptions { allow_tls12: gateway.tls.allow_tls12 }, certificates, &anchors)?;
         let login_origin = match gateway.public_port {
             443 => format!("https://{}", gateway.login_host),
@@ -171,6 +179,7 @@ impl Generation {
             hosts,
             login_id: AppId::new("login")?,
             scim_id: AppId::new("scim")?,
+            enroll_id: AppId::new("enroll")?,
             provider: settings.identity.directory().map(|p| p.id.clone()).unwrap_or_default(),
             settings: settings.clone(),
             bound_port,
@@ -321,6 +330,14 @@ fn certificates(
     let (own, renew) = certificate(covering(settings, &hosts), core, metrics, "login", &hosts)?;
     earliest(renew);
     by_host.insert(login, own.clone());
+    if core.authority.is_some() {
+        for (name, host) in [("enroll", &settings.gateway.enroll_host), ("device", &settings.gateway.device_host)] {
+            let hosts = [host.clone()];
+            let (key, renew) = certificate(covering(settings, &hosts), core, metrics, name, &hosts)?;
+            earliest(renew);
+            by_host.insert(host.clone(), key);
+        }
+    }
     if let Some(scim) = &settings.identity.scim {
         let hosts = [scim.host.clone()];
         let (key, renew) = certificate(covering(settings, &hosts), core, metrics, "scim", &hosts)?;

@@ -28,6 +28,8 @@ pub(super) enum Page {
     Login,
     Ticket,
     Scim,
+    /// Enrolment, or a look at a device.
+    Enroll,
 }
 
 /// Why not.
@@ -62,6 +64,10 @@ pub(super) fn request(passage: &mut Passage, connection: &Connection, exchange: 
             {
                 passage.gate.note_somebody(&app.id, connection.ip(), session);
             }
+            // What is refused does not count: a device that is kept out for long does not get in by trying twice.
+            if let (Destination::App { .. }, Some(device)) = (&exchange.destination, known.device.enrolled()) {
+                passage.gate.core.inventory.touch_last_seen(device, passage.now, connection.ip());
+            }
             permitted(passage, exchange, permit)
         }
     };
@@ -77,6 +83,7 @@ fn permitted(passage: &mut Passage, exchange: &Exchange, permit: Permit) -> Verd
         Destination::Ticket { .. } => Verdict::BuiltIn(Page::Ticket),
         Destination::Login => Verdict::BuiltIn(Page::Login),
         Destination::Scim => Verdict::BuiltIn(Page::Scim),
+        Destination::Enroll | Destination::Device => Verdict::BuiltIn(Page::Enroll),
         // The policy permits nothing there; if it ever did, there would be nowhere to go.
         Destination::Nowhere | Destination::Misdirected => {
             Verdict::Refuse(Refusal { reason: Reason::NoApp, rule: None, action: exchange.guess.action })

@@ -8,6 +8,7 @@
 //! This file calls the stations in order and holds no logic of its own: pingora's hooks come in here, and each
 //! does what the station of its name says.
 
+mod enroll;
 mod exchange;
 mod facts;
 mod forward;
@@ -73,6 +74,7 @@ impl ProxyHttp for Line {
                 None => forward::prepare(passage, session, exchange).await.map(|()| false),
             },
             Verdict::BuiltIn(Page::Scim) => scim::answer(passage, session, &exchange).await.map(|()| true),
+            Verdict::BuiltIn(Page::Enroll) => enroll::answer(passage, session, &exchange).await.map(|()| true),
             Verdict::BuiltIn(page) => sign_in::answer(passage, session, &exchange, page).await.map(|()| true),
             Verdict::Refuse(refusal) => sign_in::refuse(passage, session, &exchange, refusal).await.map(|()| true),
         }

@@ -49,7 +49,7 @@ pub(super) async fn intent(
         return verdict;
     }
     // Strangers beyond the rate are counted, unless what they ask has an effect.
-    let countable = known.is_stranger() && matches!(verdict, Verdict::Refuse(_) | Verdict::BuiltIn(Page::Login));
+    let countable = known.is_stranger() && matches!(verdict, Verdict::Refuse(_) | Verdict::BuiltIn(Page::Login | Page::Enroll));
     if countable {
         let core = &passage.gate.core;
         if !core.journal.has_room_for_strangers() {
@@ -66,7 +66,10 @@ pub(super) async fn intent(
     let headers = &session.req_header().headers;
     let person = known.person.as_ref();
     let device = known.device.device();
-    let client = exchange.client.as_ref().filter(|_| known.client).map(|token| super::scim::actor(token));
+    let client = match known.device.machine() {
+        Some(machine) => Some(format!("machine:{machine}")),
+        None => exchange.client.as_ref().filter(|_| known.client).map(|token| super::scim::actor(token)),
+    };
     let serial = connection.certificate.as_ref().map(|c| c.serial_hex.as_str());
     let networks = generation.policy.networks().sure(known.network);
     let factors = known.facts(exchange, exchange.guess.action).factors();
@@ -185,6 +188,7 @@ fn app_id<'a>(generation: &'a Generation, destination: &'a Destination) -> Optio
     match destination {
         Destination::Login => Some(&generation.login_id),
         Destination::Scim => Some(&generation.scim_id),
+        Destination::Enroll | Destination::Device => Some(&generation.enroll_id),
         other => other.app_id(),
     }
 }

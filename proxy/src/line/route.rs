@@ -38,6 +38,8 @@ fn destination(generation: &Generation, host: &str, server_name: Option<&str>, t
     match (asked, shaken_hands_for) {
         (Named::Login, Some(Named::Login)) => Destination::Login,
         (Named::Scim, Some(Named::Scim)) => Destination::Scim,
+        (Named::Enroll, Some(Named::Enroll)) => Destination::Enroll,
+        (Named::Device, Some(Named::Device)) => Destination::Device,
         (Named::App { app, host }, Some(Named::App { app: other, .. })) if app.id == other.id => {
             let path = target.split(|b| *b == b'?').next().unwrap_or_default();
             match path == apps::TICKET_PATH.as_bytes() {

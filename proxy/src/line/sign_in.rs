@@ -26,8 +26,8 @@ pub(super) async fn answer(
 ) -> Result<()> {
     let page = match page {
         Page::Ticket => ticket(passage, session, exchange).await,
-        // The line asks `scim` itself for its own; nothing of it comes here.
-        Page::Login | Page::Scim => login(passage, session, exchange).await?,
+        // The line asks `scim` and `enroll` itself for their own; nothing of them comes here.
+        Page::Login | Page::Scim | Page::Enroll => login(passage, session, exchange).await?,
     };
     answer::write(session, passage, page).await
 }
@@ -134,7 +134,7 @@ fn help(passage: &Passage, exchange: &Exchange, reason: Reason) -> Option<Help> 
     }
 }
 
-fn target_of(session: &Session) -> String {
+pub(super) fn target_of(session: &Session) -> String {
     String::from_utf8_lossy(session.req_header().raw_path()).into_owned()
 }
 
@@ -263,7 +263,7 @@ async fn ticket(passage: &mut Passage, session: &Session, exchange: &Exchange) -
     }
 }
 
-fn is_top_level(headers: &HeaderMap) -> bool {
+pub(super) fn is_top_level(headers: &HeaderMap) -> bool {
     let says = |name: &str, wanted: &[u8]| headers.get(name).is_none_or(|v| v.as_bytes() == wanted);
     // A service worker gets the answer to its preload (Service Workers, 3.3), though it looks like a navigation.
     let by_worker = headers.contains_key("service-worker-navigation-preload");
@@ -271,7 +271,7 @@ fn is_top_level(headers: &HeaderMap) -> bool {
 }
 
 /// A query parameter's value; ours are base64url and need no decoding.
-fn parameter<'t>(target: &'t str, name: &str) -> Option<&'t str> {
+pub(super) fn parameter<'t>(target: &'t str, name: &str) -> Option<&'t str> {
     let (_, query) = target.split_once('?')?;
     query.split('&').find_map(|pair| pair.split_once('=').filter(|(n, _)| *n == name).map(|(_, value)| value))
 }
@@ -314,7 +314,13 @@ async fn login(passage: &mut Passage, session: &mut Session, exchange: &Arc<Exch
         rejudge(&passage.gate);
     }
     passage.began = reply.began;
-    Ok(reply.page)
+    Ok(reply.page.with_cookies(invited_cookie(exchange, &target)))
+}
+
+/// Marks the browser of who came with an invitation, for the steps of signing in that have no handle in their address.
+fn invited_cookie(exchange: &Exchange, target: &str) -> Option<String> {
+    let handle = parameter(target, apps::HANDLE_PARAM).filter(|_| exchange.invited)?;
+    Some(cookies::set(cookies::INVITED, handle))
 }
 
 /// Devices by the names people gave them, times by the facility's clock.

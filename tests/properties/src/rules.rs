@@ -1,6 +1,8 @@
 use ::policy::document::{From, When, Who};
 use ::policy::{MachineFact, Policy, RuleDocument, Standing, TokenFact};
-use vocabulary::{Action, AppId, GroupName, LocalTime, NetworkName, PersonId, Reason, Span};
+use vocabulary::{
+    Action, AppId, DeviceKind, GroupName, LocalTime, MachineName, NetworkName, Os, PersonId, Reason, Span,
+};
 
 use crate::naive::{self, PATHS, times};
 use crate::source::Source;
@@ -69,9 +71,14 @@ fn rule(source: &mut Source<'_>, number: usize) -> RuleDocument {
     rule.apps = some_of(source, &APPS).into_iter().map(|app| AppId::new(app).unwrap()).collect();
     let people = some_of(source, &PEOPLE).into_iter().map(|one| PersonId::new(one).unwrap()).collect();
     let groups = some_of(source, &GROUPS).into_iter().map(|one| GroupName::new(one).unwrap()).collect();
-    let factors = (allow && source.chance(60)).then(|| 1 + source.byte() % 3);
-    let within = (allow && source.chance(60)).then(|| Span::secs(source.pick(&[60, 600, 1800])));
-    let who = Who { people, groups, factors, signed_in_within: within };
+    let machines: Vec<MachineName> = match source.chance(60) {
+        true => source.some(&MACHINES).into_iter().map(|one| MachineName::new(one).unwrap()).collect(),
+        false => Vec::new(),
+    };
+    let may_ask = allow && machines.is_empty();
+    let factors = (may_ask && source.chance(60)).then(|| 1 + source.byte() % 3);
+    let within = (may_ask && source.chance(60)).then(|| Span::secs(source.pick(&[60, 600, 1800])));
+    let who = Who { people, groups, machines, factors, signed_in_within: within };
     rule.who = (who != Who::default()).then_some(who);
     rule.from = source.chance(140).then(|| from(source, 3)).flatten();
     rule.when = source.chance(80).then(|| source.pick(&times().map(|(when, _)| when)) as When);
@@ -92,9 +99,19 @@ fn some_of(source: &mut Source<'_>, all: &[&'static str]) -> Vec<&'static str> {
 fn from(source: &mut Source<'_>, depth: usize) -> Option<From> {
     let names = source.some(&NETWORKS.map(|(name, ..)| name));
     let networks = names.into_iter().map(|name| NetworkName::new(name).unwrap()).collect();
-    let device = source.chance(80);
+    let place = match source.below(6) {
+        0 => enrolled(),
+        1 => {
+            let kinds = source.some(DeviceKind::ALL);
+            let oses = source.some(&[Os::Ios, Os::Android, Os::Windows]);
+            let unseen =
+                (kinds.is_empty() && oses.is_empty() || source.chance(60)).then(|| source.pick(&[3_600, 7_200]));
+            device(&kinds, &oses, unseen)
+        }
+        _ => From::default(),
+    };
     let not = if depth > 0 && source.chance(100) { from(source, depth - 1) } else { None };
-    let from = From { networks, not: not.map(Into::into), ..if device { enrolled() } else { From::default() } };
+    let from = From { networks, not: not.map(Into::into), ..place };
     (from != From::default()).then_some(from)
 }
 
@@ -116,7 +133,14 @@ fn request_of(source: &mut Source<'_>) -> Request {
     };
     let device = match source.below(10) {
         0..4 => source.pick(&[Device::None, Device::Expired, Device::Shared, Device::SharedByOthers]),
-        4..8 => Device::Of(source.pick(&PEOPLE)),
+        4..6 => Device::Of(source.pick(&PEOPLE)),
+        6 => Device::Their(
+            source.pick(&PEOPLE),
+            source.pick(&[DeviceKind::Lent, DeviceKind::Byod]),
+            source.pick(&[None, Some(Os::Ios), Some(Os::Linux)]),
+            source.pick(&[0, 3_599, 3_600, 7_200, u32::MAX]),
+        ),
+        7 => Device::Machine(source.pick(&["rpa", "backup", "stranger"]), source.pick(&[0, 3_600, 7_200])),
         8 => source.pick(&[Device::Revoked, Device::Unknown]),
         _ => Device::OwnerOut(source.pick(&standings)),
     };
@@ -155,5 +179,6 @@ fn request_of(source: &mut Source<'_>) -> Request {
         ]),
         action: source.pick(&Action::ALL),
         wrong_account: rarely(source),
+        invited: rarely(source),
     }
 }

@@ -1,0 +1,68 @@
+//! The list of revoked certificates (RFC 5280, 5), for whoever else wants to know. The gate itself asks its inventory.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use cert_authority::CertAuthority;
+use vocabulary::Timestamp;
+
+use crate::core::{Core, authority_path};
+
+/// When the next list is promised at the latest.
+const NEXT_SECS: i64 = 7 * 86_400;
+/// A list as old as this is made anew.
+const FRESH_SECS: i64 = 86_400;
+
+/// The newest list.
+#[derive(Debug)]
+pub(crate) struct Crl {
+    file: PathBuf,
+    newest: ArcSwapOption<(Timestamp, Vec<u8>)>,
+}
+
+impl Crl {
+    pub(super) fn new(data: &Path) -> Self {
+        Self { file: authority_path(data).join("device-ca.crl"), newest: ArcSwapOption::empty() }
+    }
+
+    /// DER; none before there is an authority.
+    pub(crate) fn der(&self) -> Option<Vec<u8>> {
+        self.newest.load().as_ref().map(|newest| newest.1.clone())
+    }
+
+    pub(crate) fn is_stale(&self, now: Timestamp) -> bool {
+        self.newest.load().as_ref().is_none_or(|newest| now.secs_since(newest.0) >= FRESH_SECS)
+    }
+}
+
+/// Makes the list anew. That it could not be made changes nothing for the gate: it is told, and tried again.
+pub(crate) async fn republish(core: &Arc<Core>) {
+    let making = core.clone();
+    let made = tokio::task::spawn_blocking(move || {
+        let Some(authority) = &making.authority else { return Ok(()) };
+        make(&making, authority)
+    });
+    match made.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the list of revoked certificates could not be made"),
+        Err(error) => tracing::error!(%error, "the list of revoked certificates could not be made"),
+    }
+}
+
+fn make(core: &Core, authority: &CertAuthority) -> anyhow::Result<()> {
+    let now = core.now();
+    let devices = core.inventory.list();
+    let der = authority.crl(&devices, now, now.plus_secs(NEXT_SECS))?;
+    let crl = &core.enrol.crl;
+    write(&crl.file, &der)?;
+    crl.newest.store(Some(Arc::new((now, der))));
+    Ok(())
+}
+
+/// Beside it first: readers see the old list or the new one.
+fn write(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let beside = path.with_extension("crl.new");
+    std::fs::write(&beside, content)?;
+    std::fs::rename(&beside, path)
+}

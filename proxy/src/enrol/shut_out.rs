@@ -1,0 +1,94 @@
+//! The end of a device: the next request is refused, its sessions end, what it holds open is cut, and people are told.
+
+use std::sync::Arc;
+
+use apps::Lang;
+use cert_authority::{Device, RevocationCause};
+use identity::{EndCause, Standing};
+use serde_json::{Map, Value};
+use vocabulary::DeviceId;
+
+use super::crl::republish;
+use super::letters::{Letter, post};
+use crate::control::{Actor, Refused, change, record_ends};
+use crate::core::Core;
+
+/// Shuts a device out; how many sessions ended. What lasts on its connections is cut by who calls, or by the next round
+/// of the rejudging.
+pub(crate) async fn shut_out(
+    core: &Arc<Core>,
+    actor: &Actor,
+    id: &DeviceId,
+    cause: RevocationCause,
+) -> Result<usize, Refused> {
+    let Some(device) = core.inventory.by_id(id) else {
+        return Err(Refused::No(format!("there is no device {id}; see `sekisho device list`")));
+    };
+    if device.is_revoked() {
+        return Err(Refused::No(format!("{id} is revoked already")));
+    }
+    let mut details = Map::from_iter([("cause".to_owned(), Value::from(cause.as_str()))]);
+    details.extend(device.owner.as_ref().map(|owner| ("owner".to_owned(), owner.as_str().into())));
+    change(core, actor, "device-revoked", id.as_str(), details).await?;
+    let ended = end(core, actor, &device, cause).await?;
+    tell(core, &device, cause).await;
+    Ok(ended)
+}
+
+/// What is recorded is done.
+pub(crate) async fn end(
+    core: &Arc<Core>,
+    actor: &Actor,
+    device: &Device,
+    cause: RevocationCause,
+) -> Result<usize, Refused> {
+    let (revoking, id, by) = (core.clone(), device.id.clone(), actor.who.clone());
+    let revoked =
+        tokio::task::spawn_blocking(move || revoking.inventory.revoke(&id, revoking.now(), &by, cause)).await?;
+    // Refused from now on, whether or not the state database kept it: so the rest follows either way.
+    let ended = core.identity.sessions().end_device(&device.id, EndCause::Device).await?;
+    record_ends(core, &ended).await?;
+    republish(core).await;
+    revoked?;
+    Ok(ended.len())
+}
+
+/// Devices of people whose last day is over: nobody will use them again.
+pub(crate) async fn shut_out_leavers(core: &Arc<Core>) {
+    let today = core.zone.local(core.now()).date;
+    let roster = core.identity.roster();
+    let left = |device: &Arc<Device>| {
+        let owner = device.owner.as_ref();
+        !device.is_revoked() && owner.is_some_and(|owner| roster.standing(owner, today) == Standing::Retired)
+    };
+    let leavers: Vec<_> = core.inventory.list().into_iter().filter(left).collect();
+    let actor = Actor { who: "gate".to_owned(), channel: "gate" };
+    for device in leavers {
+        if let Err(error) = shut_out(core, &actor, &device.id, RevocationCause::OwnerLeft).await {
+            // The ladder refuses it all the same; it is tried again.
+            tracing::error!(device = %device.id, ?error, "the device of somebody who left could not be revoked");
+            return;
+        }
+    }
+}
+
+/// Its owner, who may find it again and wonder, and those who run the gate.
+async fn tell(core: &Arc<Core>, device: &Device, cause: RevocationCause) {
+    let rules = core.enrol.rules();
+    let roster = core.identity.roster();
+    let owner = device.owner.as_ref().and_then(|owner| roster.get(owner)).cloned();
+    let (subject, body) = apps::enroll::lost_mail(
+        Lang::Ja,
+        &rules.facility,
+        &device.name,
+        owner.as_ref().map(|owner| owner.name.as_str()),
+        &core.zone.display(core.now()),
+        cause,
+    );
+    // Somebody who left has no business with it.
+    let of_owner = owner.and_then(|owner| owner.mail.clone()).filter(|_| cause != RevocationCause::OwnerLeft);
+    let operators = rules.mail.as_ref().map(|mail| mail.operators.clone()).unwrap_or_default();
+    for to in of_owner.map(|to| vec![to]).into_iter().chain([operators]).filter(|to| !to.is_empty()) {
+        post(core, Letter { to, subject: subject.clone(), body: body.clone() }).await;
+    }
+}
