@@ -24,6 +24,8 @@
 
 mod authority;
 mod client;
+pub mod cms;
+mod csr;
 mod device;
 mod document;
 mod error;
@@ -33,10 +35,13 @@ mod init;
 mod inventory;
 mod issue;
 mod key;
+pub mod mobileconfig;
 mod p12;
 mod passphrase;
+mod plist;
 mod profile;
 mod serial;
+mod signer;
 
 #[cfg(test)]
 mod openssl_tests;
