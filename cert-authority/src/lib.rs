@@ -25,10 +25,12 @@
 mod authority;
 mod client;
 pub mod cms;
+mod crl;
 mod csr;
 mod device;
 mod document;
 mod error;
+pub mod est;
 mod files;
 mod host;
 mod init;
@@ -44,10 +46,13 @@ mod serial;
 mod signer;
 
 #[cfg(test)]
+mod house;
+#[cfg(test)]
 mod openssl_tests;
 
 pub use authority::CertAuthority;
 pub use client::{ClientCertificate, parse_client_certificate};
+pub use crl::Revoked;
 pub use device::{Device, DeviceStanding, Former, Status};
 pub use document::{CaDocument, CaSettings, PassphraseSource};
 pub use error::{CertError, Result};
