@@ -27,6 +27,8 @@ pub struct CertAuthority {
     pub(crate) organisation: String,
     pub(crate) domains: Vec<String>,
     pub(crate) devices: Ca,
+    /// The device CAs before this one, newest first. They sign no certificates, but lists of what they signed.
+    pub(crate) former: Vec<Ca>,
     pub(crate) servers: Ca,
 }
 
@@ -66,13 +68,15 @@ impl CertAuthority {
                 KeyPair::try_from(&key).map_err(|_| damaged("holds a key of a kind that is not ours"))
             })
             .collect::<Result<_>>()?;
-        let (devices, organisation, _) = load(&dir.join(DEVICE_ROOT), &dir.join(DEVICE_CA), &mut keys)?;
-        let (servers, _, domains) = load(&dir.join(SERVER_ROOT), &dir.join(SERVER_CA), &mut keys)?;
+        let (devices, former) = load(&dir.join(DEVICE_ROOT), &dir.join(DEVICE_CA), &mut keys)?;
+        let (servers, _) = load(&dir.join(SERVER_ROOT), &dir.join(SERVER_CA), &mut keys)?;
+        let (organisation, domains) = names(&servers.der)
+            .ok_or_else(|| CertError::Damaged { path: dir.join(SERVER_CA), problem: "has unreadable constraints" })?;
         if domains.is_empty() {
             // Never sign with a CA that could sign anything.
             return Err(CertError::Damaged { path: dir.join(SERVER_CA), problem: "is not constrained to any domain" });
         }
-        Ok(Self { organisation, domains, devices, servers })
+        Ok(Self { organisation, domains, devices, former, servers })
     }
 
     /// Whether `dir` holds a certificate authority.
@@ -94,6 +98,16 @@ impl CertAuthority {
     /// present their own certificate only, so the root alone would not do.
     pub const fn device_ca_der(&self) -> &CertificateDer<'static> {
         &self.devices.der
+    }
+
+    /// Every device CA that has not ended at `now`, the one that signs first: what the listener trusts, so that a renewed
+    /// CA cuts nobody off.
+    pub fn device_anchors(&self, now: Timestamp) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.device_cas().filter(move |ca| now < ca.not_after).map(|ca| &ca.der)
+    }
+
+    pub(crate) fn device_cas(&self) -> impl Iterator<Item = &Ca> {
+        std::iter::once(&self.devices).chain(&self.former)
     }
 
     /// The root above the device CA. To be installed nowhere.
@@ -134,27 +148,44 @@ impl CertAuthority {
     }
 }
 
-/// Reads one family and takes its key out of `keys`. Also returns the CA's organisation and DNS subtrees.
-fn load(root_path: &Path, ca_path: &Path, keys: &mut Vec<KeyPair>) -> Result<(Ca, String, Vec<String>)> {
+/// Reads one family and takes its keys out of `keys`: the CA that signs, and those before it.
+fn load(root_path: &Path, ca_path: &Path, keys: &mut Vec<KeyPair>) -> Result<(Ca, Vec<Ca>)> {
     let damaged = |path: &Path, problem| CertError::Damaged { path: path.to_owned(), problem };
-    let certificate = |path: &Path| {
-        CertificateDer::from_pem_slice(&read(path)?).map_err(|_| damaged(path, "holds no PEM certificate"))
+    let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>> {
+        let content = read(path)?;
+        CertificateDer::pem_slice_iter(&content)
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|_| damaged(path, "holds no PEM certificate"))
     };
-    let (root_der, ca_der) = (certificate(root_path)?, certificate(ca_path)?);
+    let root_der =
+        certificates(root_path)?.into_iter().next().ok_or_else(|| damaged(root_path, "holds no PEM certificate"))?;
     let root = parse(&root_der).ok_or_else(|| damaged(root_path, "holds no X.509 certificate"))?;
-    let ca = parse(&ca_der).ok_or_else(|| damaged(ca_path, "holds no X.509 certificate"))?;
     root.verify_signature(None).map_err(|_| damaged(root_path, "is not a self-signed root"))?;
-    ca.verify_signature(Some(root.public_key()))
-        .map_err(|_| damaged(ca_path, "was not signed by the root beside it"))?;
-    let position = keys
-        .iter()
-        .position(|key| key.subject_public_key_info() == ca.public_key().raw)
-        .ok_or_else(|| damaged(ca_path, "has no key in the file of keys"))?;
-    let key = keys.swap_remove(position);
+    let mut cas = Vec::new();
+    for der in certificates(ca_path)? {
+        let ca = parse(&der).ok_or_else(|| damaged(ca_path, "holds no X.509 certificate"))?;
+        ca.verify_signature(Some(root.public_key()))
+            .map_err(|_| damaged(ca_path, "was not signed by the root beside it"))?;
+        let position = keys
+            .iter()
+            .position(|key| key.subject_public_key_info() == ca.public_key().raw)
+            .ok_or_else(|| damaged(ca_path, "has no key in the file of keys"))?;
+        let (not_before, not_after) = validity(&ca);
+        let issuer = Issuer::from_ca_cert_der(&der, keys.swap_remove(position))?;
+        cas.push(Ca { root: root_der.clone(), der: der.clone(), issuer, not_before, not_after });
+    }
+    let mut cas = cas.into_iter();
+    let current = cas.next().ok_or_else(|| damaged(ca_path, "holds no PEM certificate"))?;
+    Ok((current, cas.collect()))
+}
 
+/// A server CA's organisation and DNS subtrees.
+pub(crate) fn names(ca: &CertificateDer<'_>) -> Option<(String, Vec<String>)> {
+    let ca = parse(ca)?;
     let organisation = ca.subject().iter_organization().find_map(|o| o.as_str().ok()).unwrap_or_default().to_owned();
-    let constraints = ca.name_constraints().map_err(|_| damaged(ca_path, "has unreadable name constraints"))?;
-    let domains = constraints
+    let domains = ca
+        .name_constraints()
+        .ok()?
         .and_then(|extension| extension.value.permitted_subtrees.as_ref())
         .into_iter()
         .flatten()
@@ -163,9 +194,7 @@ fn load(root_path: &Path, ca_path: &Path, keys: &mut Vec<KeyPair>) -> Result<(Ca
             _ => None,
         })
         .collect();
-    let (not_before, not_after) = validity(&ca);
-    let issuer = Issuer::from_ca_cert_der(&ca_der, key)?;
-    Ok((Ca { root: root_der.clone(), der: ca_der.clone(), issuer, not_before, not_after }, organisation, domains))
+    Some((organisation, domains))
 }
 
 /// A certificate with nothing behind it.

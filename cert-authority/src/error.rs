@@ -43,10 +43,14 @@ pub enum CertError {
     Make(#[from] rcgen::Error),
     #[error("the PKCS#12 file could not be made: {0}")]
     P12(String),
+    #[error("the CMS message could not be made: {0}")]
+    Cms(String),
     #[error("the system gave no random numbers")]
     Random,
     #[error("this is not a client certificate of ours: {0}")]
     NotAClientCertificate(&'static str),
+    #[error("the certificate request {0}")]
+    Request(&'static str),
     #[error("device `{0}` is not in the inventory")]
     NoSuchDevice(DeviceId),
     #[error("device `{0}` or its serial number is in the inventory already")]

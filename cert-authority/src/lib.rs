@@ -24,10 +24,14 @@
 
 mod authority;
 mod client;
+pub mod cms;
+mod crl;
+mod csr;
 mod device;
 mod document;
 mod enrolment;
 mod error;
+pub mod est;
 mod files;
 mod host;
 mod init;
@@ -35,16 +39,22 @@ mod inventory;
 mod invitation;
 mod issue;
 mod key;
+pub mod mobileconfig;
 mod p12;
 mod passphrase;
+mod plist;
 mod profile;
 mod serial;
+mod signer;
 
+#[cfg(test)]
+mod house;
 #[cfg(test)]
 mod openssl_tests;
 
 pub use authority::{CertAuthority, pem};
 pub use client::{ClientCertificate, parse_client_certificate};
+pub use crl::Revoked;
 pub use device::{Device, DeviceStanding, Former, Status};
 pub use document::{CaDocument, CaSettings, PassphraseSource};
 pub use enrolment::{EnrolmentDocument, EnrolmentSettings};

@@ -181,6 +181,6 @@ fn secs(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
-fn instant(at: Timestamp) -> Result<OffsetDateTime> {
+pub(crate) fn instant(at: Timestamp) -> Result<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp(at.secs()).map_err(|_| CertError::invalid("the time", "is out of range"))
 }

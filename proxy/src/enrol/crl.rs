@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use cert_authority::CertAuthority;
+use cert_authority::{CertAuthority, Revoked, Status};
 use vocabulary::Timestamp;
 
 use crate::core::{Core, authority_path};
@@ -52,8 +52,16 @@ pub(crate) async fn republish(core: &Arc<Core>) {
 
 fn make(core: &Core, authority: &CertAuthority) -> anyhow::Result<()> {
     let now = core.now();
-    let devices = core.inventory.list();
-    let der = authority.crl(&devices, now, now.plus_secs(NEXT_SECS))?;
+    let revoked = core.inventory.list().into_iter().filter(|device| now <= device.not_after).flat_map(|device| {
+        let (at, cause) = match device.status {
+            Status::Revoked { at, cause, .. } => (at, cause),
+            Status::Active => return Vec::new(),
+        };
+        device.serials().map(|serial| Revoked { serial, at, cause }).collect()
+    });
+    // Grows with time, whatever was made before.
+    let number = u64::try_from(now.0).unwrap_or(0);
+    let der = authority.crl(revoked, number, now, now.plus_secs(NEXT_SECS))?;
     let crl = &core.enrol.crl;
     write(&crl.file, &der)?;
     crl.newest.store(Some(Arc::new((now, der))));
