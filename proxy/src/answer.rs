@@ -33,6 +33,29 @@ pub(crate) async fn write(session: &mut Session, passage: &mut Passage, page: ap
     Ok(())
 }
 
+/// As [`write`], for what is no page of ours.
+pub(crate) async fn write_bytes(
+    session: &mut Session,
+    passage: &mut Passage,
+    status: http::StatusCode,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+) -> Result<()> {
+    let mut head = ResponseHeader::build(status, Some(headers.len() + 3))?;
+    for (name, value) in headers {
+        head.append_header(name, value)?;
+    }
+    head.insert_header("x-content-type-options", "nosniff")?;
+    head.insert_header(http::header::CONTENT_LENGTH, body.len().to_string())?;
+    let bodyless = session.req_header().method == http::Method::HEAD || body.is_empty();
+    passage.answered_here(status.as_u16(), if bodyless { 0 } else { body.len() });
+    session.write_response_header(Box::new(head), bodyless).await?;
+    if !bodyless {
+        session.write_response_body(Some(Bytes::from(body)), true).await?;
+    }
+    Ok(())
+}
+
 /// The code by which an administrator finds the record of what somebody was shown.
 pub(crate) fn code(position: Option<Position>) -> Option<String> {
     position.map(|p| apps::code::encode(p.boot, p.seq))

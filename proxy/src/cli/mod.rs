@@ -10,6 +10,7 @@ mod devices;
 mod explain;
 mod filters;
 mod gate;
+mod invitations;
 mod links;
 mod logins;
 mod names;

@@ -138,9 +138,11 @@ fn is_invited(passage: &Passage, session: &Session) -> bool {
     let cookie = cookies::read(&session.req_header().headers, cookies::INVITED);
     let gateway = &passage.generation.settings.gateway;
     let sign_ins = passage.gate.core.identity.sign_ins();
-    [handle, cookie].into_iter().flatten().filter_map(|handle| sign_ins.get(handle, passage.now)).any(|pending| {
-        pending.target_host == gateway.enroll_host || pending.target_host == gateway.device_host
-    })
+    [handle, cookie]
+        .into_iter()
+        .flatten()
+        .filter_map(|handle| sign_ins.get(handle, passage.now))
+        .any(|pending| pending.target_host == gateway.enroll_host || pending.target_host == gateway.device_host)
 }
 
 /// Notes that somebody is there: what was permitted keeps a session alive, what was refused does not.

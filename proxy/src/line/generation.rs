@@ -11,6 +11,7 @@ use config::Settings;
 use policy::Policy;
 use prometheus::{Histogram, IntCounter};
 use rustls::sign::CertifiedKey;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use saas::{Actions, HostIndex, HostMap, OverrideSet, Recipe, ShapeSet};
 use vocabulary::{AppId, Reason, Timestamp, Zone};
 
@@ -61,6 +62,10 @@ pub(crate) struct Generation {
     pub(crate) login_origin: String,
     pub(crate) login: apps::LoginApp,
     pub(crate) tls: Arc<rustls::ServerConfig>,
+    /// Chain and key of the host where devices are enrolled: profiles are signed with them, as iOS shows.
+    pub(crate) enroll_signer: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    /// The bundled authority made it, so that no device trusts it by itself.
+    pub(crate) enroll_is_ours: bool,
     /// When the first of the certificates that the bundled authority made is to be replaced.
     pub(crate) renew_at: Option<Timestamp>,
     pub(crate) limits: Limits,
@@ -163,7 +168,7 @@ impl Generation {
             expires(metrics, "device-authority", authority.device_ca_not_after());
             expires(metrics, "server-authority", authority.server_ca_not_after());
         }
-        let (certificates, renew_at) = certificates(settings, core, metrics, &apps_made)?;
+        let (certificates, made) = certificates(settings, core, metrics, &apps_made)?;
         let anchors: Vec<_> = core.authority.iter().flat_map(|a| a.device_anchors(core.now())).cloned().collect();
         let tls = server_config(TlsOptions { allow_tls12: gateway.tls.allow_tls12 }, certificates, &anchors)?;
         let login_origin = match gateway.public_port {
@@ -185,7 +190,9 @@ impl Generation {
             bound_port,
             login_origin,
             tls,
-            renew_at,
+            enroll_is_ours: made.is_ours,
+            enroll_signer: made.enroll,
+            renew_at: made.renew_at,
             limits: Limits {
                 total: crate::descriptors::connections(limits.max_connections),
                 per_source: limits.per_source_connections,
@@ -306,50 +313,72 @@ fn login(
     })
 }
 
+/// What else is known of the certificates once they are there.
+struct Made {
+    renew_at: Option<Timestamp>,
+    enroll: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    is_ours: bool,
+}
+
 /// Each app has a certificate of its own, so that browsers don't coalesce connections across apps.
 fn certificates(
     settings: &Settings,
     core: &Core,
     metrics: &Metrics,
     apps_made: &[Arc<App>],
-) -> Result<(Certificates, Option<Timestamp>), GenerationError> {
+) -> Result<(Certificates, Made), GenerationError> {
+    let mut enroll = None;
+    let mut is_ours = false;
     let mut by_host = HashMap::new();
     let mut renew_at: Option<Timestamp> = None;
     let mut earliest = |at: Option<Timestamp>| renew_at = [renew_at, at].into_iter().flatten().min();
     for (app, settings_of_app) in apps_made.iter().zip(&settings.apps) {
         let hosts: Vec<String> = app.map.iter().map(|(_, host)| host.our_host().to_owned()).collect();
         let pem = settings_of_app.certificate.as_ref().or_else(|| covering(settings, &hosts));
-        let (key, renew) = certificate(pem, core, metrics, app.id.as_str(), &hosts)?;
-        earliest(renew);
+        let One { key, renew_at, .. } = certificate(pem, core, metrics, app.id.as_str(), &hosts)?;
+        earliest(renew_at);
         for host in hosts {
             by_host.insert(host, key.clone());
         }
     }
     let login = settings.gateway.login_host.clone();
     let hosts = [login.clone()];
-    let (own, renew) = certificate(covering(settings, &hosts), core, metrics, "login", &hosts)?;
-    earliest(renew);
+    let One { key: own, renew_at, .. } = certificate(covering(settings, &hosts), core, metrics, "login", &hosts)?;
+    earliest(renew_at);
     by_host.insert(login, own.clone());
     if core.authority.is_some() {
         for (name, host) in [("enroll", &settings.gateway.enroll_host), ("device", &settings.gateway.device_host)] {
             let hosts = [host.clone()];
-            let (key, renew) = certificate(covering(settings, &hosts), core, metrics, name, &hosts)?;
-            earliest(renew);
-            by_host.insert(host.clone(), key);
+            let pem = covering(settings, &hosts);
+            let one = certificate(pem, core, metrics, name, &hosts)?;
+            earliest(one.renew_at);
+            by_host.insert(host.clone(), one.key);
+            if name == "enroll" {
+                is_ours = pem.is_none();
+                enroll = Some((one.chain, one.private));
+            }
         }
     }
     if let Some(scim) = &settings.identity.scim {
         let hosts = [scim.host.clone()];
-        let (key, renew) = certificate(covering(settings, &hosts), core, metrics, "scim", &hosts)?;
-        earliest(renew);
+        let One { key, renew_at, .. } = certificate(covering(settings, &hosts), core, metrics, "scim", &hosts)?;
+        earliest(renew_at);
         by_host.insert(scim.host.clone(), key);
     }
-    Ok((Certificates { by_host, own }, renew_at))
+    Ok((Certificates { by_host, own }, Made { renew_at, enroll, is_ours }))
 }
 
 /// A certificate of the gateway's that is good for all of these hosts.
 fn covering<'s>(settings: &'s Settings, hosts: &[String]) -> Option<&'s config::Certificate> {
     settings.gateway.certificates.iter().find(|certificate| hosts.iter().all(|host| certificate.covers(host)))
+}
+
+/// A host's certificate, for the listener and as it is.
+struct One {
+    key: Arc<CertifiedKey>,
+    chain: Vec<CertificateDer<'static>>,
+    private: PrivateKeyDer<'static>,
+    renew_at: Option<Timestamp>,
 }
 
 fn certificate(
@@ -358,7 +387,7 @@ fn certificate(
     metrics: &Metrics,
     name: &str,
     hosts: &[String],
-) -> Result<(Arc<CertifiedKey>, Option<Timestamp>), GenerationError> {
+) -> Result<One, GenerationError> {
     let first = hosts.first().map_or(name, String::as_str);
     let (chain, key, not_after, renew_at) = match (pem, &core.authority) {
         (Some(pem), _) => (pem.chain.clone(), pem.key.clone_key(), pem.not_after, None),
@@ -381,7 +410,8 @@ fn certificate(
         (None, None) => return Err(GenerationError::NoCertificate(first.to_owned())),
     };
     expires(metrics, name, not_after);
-    Ok((certified_key(first, chain, key)?, renew_at))
+    let (made, private) = (certified_key(first, chain.clone(), key.clone_key())?, key);
+    Ok(One { key: made, chain, private, renew_at })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit a double exactly")]

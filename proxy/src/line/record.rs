@@ -49,7 +49,8 @@ pub(super) async fn intent(
         return verdict;
     }
     // Strangers beyond the rate are counted, unless what they ask has an effect.
-    let countable = known.is_stranger() && matches!(verdict, Verdict::Refuse(_) | Verdict::BuiltIn(Page::Login | Page::Enroll));
+    let countable =
+        known.is_stranger() && matches!(verdict, Verdict::Refuse(_) | Verdict::BuiltIn(Page::Login | Page::Enroll));
     if countable {
         let core = &passage.gate.core;
         if !core.journal.has_room_for_strangers() {

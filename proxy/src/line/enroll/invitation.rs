@@ -1,0 +1,341 @@
+//! An invitation's link. A GET shows where it stands and changes nothing, whoever follows it: mail scanners and previews
+//! burn nothing. It is used up by the form, after the right person signed in.
+
+use apps::enroll::{Confirm, Install, Invited, Problem, Waiting};
+use apps::forms;
+use apps::words::Text;
+use cert_authority::{Ask, DeviceRequest, Invitation, InvitationState, P12Cipher};
+use http::Method;
+use serde_json::Map;
+use vocabulary::{DeviceKind, Os, PersonId, SessionId};
+
+use super::download;
+use super::{Asked, Reply};
+use crate::control::{self, Refused};
+use crate::enrol::{self, Bundle, Bundles, Of, Order, Way};
+
+/// What the form's token is for.
+const FORM: &str = "enroll";
+/// How often who waits looks again.
+const REFRESH_SECS: u32 = 5;
+
+/// Somebody signed in who may use this invitation.
+struct Holder<'a> {
+    asked: &'a Asked,
+    invitation: Invitation,
+    person: PersonId,
+    session: SessionId,
+}
+
+pub(super) async fn answer(asked: &Asked, rest: &str) -> Reply {
+    let (token, file) = rest.split_once('/').map_or((rest, None), |(token, file)| (token, Some(file)));
+    let core = asked.core();
+    if core.authority.is_none() {
+        return asked.problem(Problem::NoAuthority);
+    }
+    let Some(invitation) = core.enrol.invitations.by_token(token) else { return asked.problem(Problem::Unknown) };
+    let person = asked.person.clone();
+    let session = asked.exchange.session.as_ref().map(|session| session.id().clone());
+    if let (InvitationState::Used { .. }, Some(session)) = (&invitation.state, &session)
+        && let Some(bundle) = core.enrol.bundles.get(&Of::Invitation(invitation.id.clone()), session, asked.now)
+    {
+        return match file {
+            Some(file) => download::answer(asked, &bundle, file),
+            None => install(asked, &bundle, token),
+        };
+    }
+    if let Some(problem) = over(&invitation, asked) {
+        return asked.problem(problem);
+    }
+    // Those are enrolled by a program (EST), which nobody sees.
+    if invitation.wants.kind == DeviceKind::Machine || file.is_some() {
+        return asked.problem(Problem::Unknown);
+    }
+    let (Some(person), Some(session)) = (person, session) else { return stranger(asked, &invitation) };
+    if !is_for(asked, &invitation, &person) {
+        return not_yours(asked, &invitation, &person).await;
+    }
+    let holder = Holder { asked, invitation, person, session };
+    match asked.exchange.method {
+        Method::POST => holder.post().await,
+        _ => holder.show(None),
+    }
+}
+
+fn over(invitation: &Invitation, asked: &Asked) -> Option<Problem> {
+    match &invitation.state {
+        InvitationState::Used { .. } => Some(Problem::Used),
+        InvitationState::Withdrawn { .. } => Some(Problem::Withdrawn),
+        InvitationState::Declined { .. } => Some(Problem::Declined),
+        InvitationState::Open | InvitationState::Asked(_) if invitation.is_over(asked.now) => Some(Problem::Expired),
+        InvitationState::Open | InvitationState::Asked(_) => None,
+    }
+}
+
+/// Nobody is signed in. The way to the sign-in pages is a link, so that only who follows it begins anything.
+fn stranger(asked: &Asked, invitation: &Invitation) -> Reply {
+    let path = asked.exchange.path.as_str();
+    if asked.exchange.method == Method::POST {
+        return asked.problem(Problem::FormGone);
+    }
+    if asked.parameter("sign-in").is_some() {
+        let os = asked.parameter("os").and_then(|os| os.parse::<Os>().ok());
+        let target = os.map_or(path.to_owned(), |os| format!("{path}?os={os}"));
+        return asked.begin_sign_in(&target);
+    }
+    let link = format!("{path}?sign-in=1");
+    asked
+        .with_visit(|visit| {
+            with_invited(asked, invitation, |invited| apps::enroll::invitation_page(visit, invited, &link))
+        })
+        .into()
+}
+
+fn with_invited<T>(asked: &Asked, invitation: &Invitation, page: impl FnOnce(&Invited<'_>) -> T) -> T {
+    let core = asked.core();
+    let rules = core.enrol.rules();
+    let owner = enrol::owner_name(core, invitation.wants.owner.as_ref());
+    let until = core.zone.display(invitation.expires_at);
+    let kind = invitation.wants.kind;
+    page(&Invited { facility: &rules.facility, kind, owner: owner.as_deref(), until: &until })
+}
+
+/// The person it was made for; for a shared device, whoever it is for.
+fn is_for(asked: &Asked, invitation: &Invitation, person: &PersonId) -> bool {
+    match &invitation.wants.owner {
+        Some(owner) => owner == person,
+        None => {
+            let groups = &invitation.wants.groups;
+            let roster = asked.core().identity.roster();
+            groups.is_empty() || roster.get(person).is_some_and(|entry| entry.groups.iter().any(|g| groups.contains(g)))
+        }
+    }
+}
+
+/// Recorded: somebody came by another's link.
+async fn not_yours(asked: &Asked, invitation: &Invitation, person: &PersonId) -> Reply {
+    let details = Map::from_iter([
+        ("cause".to_owned(), "not-yours".into()),
+        ("source".to_owned(), asked.source().to_string().into()),
+    ]);
+    let actor = asked.actor(person);
+    if control::change(asked.core(), &actor, "invitation-refused", &invitation.id, details).await.is_err() {
+        return asked.deny(vocabulary::Reason::RecordUnavailable);
+    }
+    let switch = format!("{}/switch", asked.generation.login_origin);
+    asked.problem_with(Problem::NotYours, Some((&switch, apps::words::SWITCH_PERSON)))
+}
+
+impl Holder<'_> {
+    /// The system, as its browser says or its holder chose.
+    fn os(&self) -> Option<Os> {
+        let chosen = self.asked.parameter("os").and_then(|os| os.parse().ok());
+        chosen.or(self.asked.client().os)
+    }
+
+    /// Where the invitation stands, for who holds it.
+    fn show(&self, problem: Option<Text>) -> Reply {
+        if self.os().is_none() {
+            return self.asked.with_visit(apps::enroll::choose_os_page).into();
+        }
+        match self.invitation.ask() {
+            Some(ask) if ask.session.as_ref() == Some(&self.session) && ask.approved.is_none() => self.waiting(ask),
+            Some(ask) if ask.session.as_ref() != Some(&self.session) && ask.approved.is_some() => {
+                self.asked.problem(Problem::InUseElsewhere)
+            }
+            ask => {
+                let name = ask.map(|ask| ask.name.clone()).or_else(|| self.invitation.wants.name.clone());
+                let status = if problem.is_some() { 403 } else { 200 };
+                self.confirm(&name.unwrap_or_else(|| self.suggested_name()), problem, status)
+            }
+        }
+    }
+
+    fn confirm(&self, name: &str, problem: Option<Text>, status: u16) -> Reply {
+        let asked = self.asked;
+        let (cookie, set) = forms::form_cookie(&asked.headers);
+        let who = enrol::owner_name(asked.core(), Some(&self.person)).unwrap_or_default();
+        let confirm = Confirm {
+            token: &forms::form_token(FORM, &cookie),
+            who: &who,
+            suggested_name: name,
+            asks_approval: self.needs_approval(),
+            problem,
+        };
+        let page = asked.with_visit(|visit| {
+            with_invited(asked, &self.invitation, |invited| {
+                apps::enroll::confirm_page(visit, invited, &confirm, status)
+            })
+        });
+        page.with_cookies(set).into()
+    }
+
+    fn waiting(&self, ask: &Ask) -> Reply {
+        let rules = self.asked.core().enrol.rules();
+        let waiting =
+            Waiting { code: &ask.code, contact: rules.settings.contact.as_deref(), refresh_secs: REFRESH_SECS };
+        self.asked.with_visit(|visit| apps::enroll::waiting_page(visit, &waiting)).into()
+    }
+
+    /// What a phone is called until somebody writes something else: 佐藤花子のiPhone.
+    fn suggested_name(&self) -> String {
+        let device = apps::enroll::device_word(self.os());
+        if self.invitation.wants.kind == DeviceKind::Shared {
+            return device.to_owned();
+        }
+        let owner = enrol::owner_name(self.asked.core(), Some(&self.person)).unwrap_or_default();
+        let name = match self.asked.lang() {
+            apps::Lang::Ja => format!("{owner}の{device}"),
+            apps::Lang::En => format!("{owner}'s {device}"),
+        };
+        name.chars().take(64).collect()
+    }
+
+    fn is_approved(&self) -> bool {
+        let ask = self.invitation.ask();
+        ask.is_some_and(|ask| ask.approved.is_some() && ask.session.as_ref() == Some(&self.session))
+    }
+
+    fn needs_approval(&self) -> bool {
+        !self.is_approved() && enrol::needs_approval(self.invitation.wants.approval, self.asked.is_inside)
+    }
+
+    async fn post(&self) -> Reply {
+        let asked = self.asked;
+        if !asked.is_our_form(FORM) {
+            return self.show(Some(apps::words::FORM_GONE));
+        }
+        let Some(os) = self.os() else { return asked.with_visit(apps::enroll::choose_os_page).into() };
+        let written = asked.field("name").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+        // What an operator settled stays; what was approved, too.
+        let settled = match self.invitation.ask() {
+            Some(ask) if self.is_approved() => Some(ask.name.clone()),
+            _ => self.invitation.wants.name.clone(),
+        };
+        let name = settled.or(written).unwrap_or_else(|| self.suggested_name());
+        if name.chars().count() > 64 || name.chars().any(char::is_control) {
+            return self.confirm(&self.suggested_name(), Some(apps::words::ENROLL_NAME_WRONG), 403);
+        }
+        if let Some(ask) = self.invitation.ask()
+            && ask.approved.is_some()
+            && !self.is_approved()
+        {
+            return asked.problem(Problem::InUseElsewhere);
+        }
+        match self.needs_approval() {
+            true => self.ask(name, os).await,
+            false => self.issue(name, os).await,
+        }
+    }
+
+    async fn ask(&self, name: String, os: Os) -> Reply {
+        let asked = self.asked;
+        if let Some(ask) = self.invitation.ask().filter(|ask| ask.session.as_ref() == Some(&self.session)) {
+            return self.waiting(ask);
+        }
+        let Ok(code) = Ask::new_code() else { return asked.problem(Problem::NoAuthority) };
+        let ask = Ask {
+            code,
+            at: asked.now,
+            person: Some(self.person.clone()),
+            session: Some(self.session.clone()),
+            source: asked.source().to_string(),
+            os: Some(os),
+            name,
+            approved: None,
+        };
+        let actor = asked.actor(&self.person);
+        match enrol::ask(asked.core(), &actor, &self.invitation.id, ask).await {
+            Ok(invitation) => {
+                let who = enrol::owner_name(asked.core(), Some(&self.person)).unwrap_or_default();
+                enrol::tell_operators(asked.core(), &who, Some(os), &asked.source().to_string()).await;
+                match invitation.ask() {
+                    Some(ask) => self.waiting(ask),
+                    None => self.show(None),
+                }
+            }
+            Err(error) => self.failed(error),
+        }
+    }
+
+    async fn issue(&self, name: String, os: Os) -> Reply {
+        let (asked, core) = (self.asked, self.asked.core());
+        let Some(claim) = core.enrol.invitations.claim(&self.invitation.id) else {
+            return asked.problem(Problem::InUseElsewhere);
+        };
+        let wants = &self.invitation.wants;
+        let request = DeviceRequest {
+            owner: wants.owner.clone(),
+            groups: wants.groups.clone(),
+            name,
+            kind: wants.kind,
+            os: Some(os),
+            now: core.now(),
+            validity: core.device_validity,
+            cipher: P12Cipher::default(),
+        };
+        let order = Order {
+            request,
+            way: Way::Pkcs12,
+            invitation: Some((claim, self.invitation.id.clone())),
+            source: Some(asked.source()),
+            more: Map::new(),
+        };
+        match enrol::issue(core, &asked.actor(&self.person), order).await {
+            Ok(pending) => {
+                let bundle = Bundle {
+                    of: Of::Invitation(self.invitation.id.clone()),
+                    session: self.session.clone(),
+                    device: pending.device.id.clone(),
+                    name: pending.device.name.clone(),
+                    os,
+                    p12: pending.p12,
+                    password: pending.password,
+                    until: Bundles::until(asked.now),
+                };
+                core.enrol.bundles.keep(bundle, asked.now);
+                apps::Page::redirect(asked.exchange.path.clone(), []).into()
+            }
+            Err(error) => self.failed(error),
+        }
+    }
+
+    fn failed(&self, error: Refused) -> Reply {
+        match error {
+            Refused::No(why) => {
+                tracing::info!(why, invitation = self.invitation.id, "a device was not enrolled");
+                self.asked.problem(Problem::InUseElsewhere)
+            }
+            Refused::Failed(error) => {
+                tracing::error!(%error, invitation = self.invitation.id, "a device could not be enrolled");
+                self.asked.deny(vocabulary::Reason::RecordUnavailable)
+            }
+        }
+    }
+}
+
+/// The files, the password and the steps.
+fn install(asked: &Asked, bundle: &Bundle, token: &str) -> Reply {
+    let base = format!("/i/{token}");
+    show_install(asked, bundle, &base)
+}
+
+/// The same for whatever stands at `base`.
+pub(super) fn show_install(asked: &Asked, bundle: &Bundle, base: &str) -> Reply {
+    let core = asked.core();
+    let rules = core.enrol.rules();
+    let (profile, p12) = (format!("{base}/{}", download::PROFILE), format!("{base}/{}", download::P12));
+    let check = format!("{}/?os={}", rules.device_origin, bundle.os);
+    let until = core.zone.display(bundle.until);
+    let install = Install {
+        os: bundle.os,
+        profile_acme: None,
+        profile: matches!(bundle.os, Os::Ios | Os::Macos).then_some(profile.as_str()),
+        p12: (bundle.os != Os::Ios).then_some(p12.as_str()),
+        password: Some(&bundle.password),
+        check: &check,
+        until: &until,
+        name: &bundle.name,
+    };
+    asked.with_visit(|visit| apps::enroll::install_page(visit, &install)).into()
+}
