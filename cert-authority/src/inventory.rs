@@ -614,7 +614,7 @@ mod tests {
         inventory.add(&device(1))?;
         let in_hand = inventory.get(device(1).serial).unwrap();
         inventory.revoke(&device(1).id, NOW, "a", RevocationCause::Lost)?;
-        inventory.touch_last_seen(&in_hand, NOW);
+        inventory.touch_last_seen(&in_hand, NOW, HOME);
         assert_eq!(inventory.get(device(1).serial).unwrap().last_seen(), Some(NOW));
         Ok(())
     }

@@ -34,7 +34,7 @@ use crate::yaml::{Finding, Node};
 pub use nearest::did_you_mean;
 pub use recipes::{read_recipe, recipe_schema};
 pub use report::{Problem, Report};
-pub use settings::{App, Audit, Certificate, Gateway, Limits, Log, Settings, Tls};
+pub use settings::{App, Audit, Certificate, Gateway, Limits, Log, Mail, Settings, Tls};
 pub use written::{
     CertificateDocument, GatewayDocument, LimitsDocument, LogDocument, LogLevel, MinVersion, TlsDocument, Written,
 };

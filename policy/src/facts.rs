@@ -279,6 +279,7 @@ mod tests {
                 action: Action::View,
                 static_ok: false,
                 wrong_account: false,
+                invited: false,
             };
             assert_eq!(facts.factors().total(), total, "{sign_in} with {device:?}");
             assert_eq!(Facts { person: None, ..facts }.factors().total(), 0);

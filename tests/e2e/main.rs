@@ -11,6 +11,7 @@
 //! | `held_forms.rs` | a form posted after the session ended (promise 4) |
 //! | `shared_devices.rs` | the ward's tablet; nobody inherits the SaaS session of the one before |
 //! | `devices.rs` | certificates: whose, revoked, expired; what is cut, and how soon (promise 3) |
+//! | `enrolment.rs` | invitations, approval, download, renewal, leavers, machines |
 //! | `policy.rs` | default deny, rules and actions, `policy explain`, `check`, reload (promise 2) |
 //! | `forwarding.rs` | what reaches the SaaS and what comes back: headers, cookies, bodies, streams (promise 5) |
 //! | `upstream.rs` | a SaaS that is silent, breaks off or lies; the HTTP that is spoken to it |
@@ -52,6 +53,7 @@ mod demo_tour;
 mod devices;
 mod downgrade;
 mod durability;
+mod enrolment;
 mod exchanges;
 mod factors;
 mod faults;

@@ -47,7 +47,7 @@ use vocabulary::{AppId, Reason, SessionId};
 
 use crate::notice::{NoticePage, Tone};
 use crate::page::Page;
-use crate::{Deny, cookies, deny_page, words};
+use crate::{Deny, deny_page, words};
 use request::Asked;
 
 pub use event::{Cause, CredentialChange, LoginEvent, Recorder, SignInMethod, Unavailable};

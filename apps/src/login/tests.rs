@@ -11,6 +11,7 @@ use vocabulary::{DeviceId, PersonId, Timestamp};
 
 use super::*;
 use crate::Lang;
+use crate::cookies;
 use crate::status as status_of;
 
 const PASSWORD: &str = "ohayou gozaimasu minasan";

@@ -215,3 +215,9 @@ pub const NO_PAGE: Notice = notice(
     text("このアドレスのページはありません。", "There is no page at this address."),
     text("サービスの一覧から、開き直してください。", "Start from the list of your services."),
 );
+
+/// A device's name, on the form that enrols it.
+pub const ENROLL_NAME_WRONG: Text = text(
+    "端末の名前は64文字以内の1行で入力してください。",
+    "Write the device's name on one line, in 64 characters or fewer.",
+);

@@ -131,6 +131,7 @@ pub struct Browser {
     elsewhere: HashMap<String, SocketAddr>,
     jar: Jar,
     connections: HashMap<String, Sender>,
+    agent: String,
 }
 
 impl fmt::Debug for Browser {
@@ -141,7 +142,18 @@ impl fmt::Debug for Browser {
 
 impl Browser {
     pub fn new(setup: Setup) -> Self {
-        Self { setup, elsewhere: HashMap::new(), jar: Jar::default(), connections: HashMap::new() }
+        Self {
+            setup,
+            elsewhere: HashMap::new(),
+            jar: Jar::default(),
+            connections: HashMap::new(),
+            agent: "tour/1".to_owned(),
+        }
+    }
+
+    /// Another name than `tour/1` in `User-Agent`.
+    pub fn call_itself(&mut self, agent: &str) {
+        agent.clone_into(&mut self.agent);
     }
 
     pub fn setup(&self) -> &Setup {
@@ -357,7 +369,7 @@ impl Browser {
             put(HOST, authority);
         }
         put(http::header::ACCEPT_LANGUAGE, self.setup.language);
-        put(http::header::USER_AGENT, "tour/1");
+        put(http::header::USER_AGENT, &self.agent);
         for (name, value) in fetch_metadata(mode) {
             put(HeaderName::from_static(name), value);
         }

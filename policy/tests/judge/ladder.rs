@@ -592,6 +592,11 @@ fn a_providers_sign_out_comes_from_anywhere_but_not_past_the_record() {
     assert_eq!(decide(&policy, &Request { ambiguous: true, ..said }).1, Reason::Ambiguous);
 }
 
+/// Nobody is signed in.
+fn stranger() -> Request {
+    Request { person: None, ..request() }
+}
+
 #[test]
 fn a_machine_has_rules_of_its_own_and_no_others() {
     let robot = |name| Request { device: Device::Machine(name, 0), address: OUTSIDE, ..stranger() };

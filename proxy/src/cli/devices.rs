@@ -57,7 +57,7 @@ pub(crate) enum DeviceCommand {
     Revoke {
         device: DeviceId,
         /// Why: lost, stolen, replaced, owner-left, compromised, other
-        #[arg(long)]
+        #[arg(long, default_value = "other")]
         cause: RevocationCause,
         #[command(flatten)]
         output: Output,
@@ -66,13 +66,13 @@ pub(crate) enum DeviceCommand {
 
 /// Whose a device is, as options say it.
 #[derive(Clone, Debug, Args)]
-#[group(id = "whose", required = true, multiple = false, args = ["owner", "shared", "machine"])]
+#[group(skip)]
 pub(crate) struct Whose {
     /// Whose device it is
-    #[arg(long)]
+    #[arg(long, required_unless_present_any = ["shared", "machine"], conflicts_with_all = ["shared", "machine"])]
     owner: Option<PersonId>,
     /// It belongs to the facility and is used by whoever is on duty, one after the other
-    #[arg(long)]
+    #[arg(long, conflicts_with = "machine")]
     shared: bool,
     /// It is a program's (RPA, a script), which rules know by this name
     #[arg(long, value_name = "NAME")]

@@ -10,7 +10,7 @@ use apps::Lang;
 use apps::enroll::SheetEntry;
 use cert_authority::Approval;
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::Value;
 use vocabulary::{DeviceKind, GroupName, MachineName, PersonId, Span};
 
 use super::ask::carry_out;
@@ -316,7 +316,7 @@ impl InviteAll {
 fn read(path: &Path) -> anyhow::Result<Vec<Row>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("the list {} can't be read", path.display()))?;
     let mut reader =
-        csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+        ::csv::ReaderBuilder::new().trim(::csv::Trim::All).from_reader(text.trim_start_matches('\u{feff}').as_bytes());
     let head = reader.headers().context("the list has no line of column names")?.clone();
     let known = ["owner", "kind", "name"];
     if let Some(odd) = head.iter().find(|column| !known.contains(column)) {
@@ -357,6 +357,8 @@ fn row(record: &BTreeMap<String, String>, line: u64) -> anyhow::Result<Row> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn list(text: &str) -> anyhow::Result<Vec<Row>> {

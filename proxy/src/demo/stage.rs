@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use cert_authority::{CertAuthority, Init, Passphrase, SERVER_VALIDITY};
+use cert_authority::{CertAuthority, DeviceKind, Init, Os, Passphrase, SERVER_VALIDITY};
 use demo::client::{Browser, Certificate, Setup};
 use demo::provider::{BackChannel, ProviderAccount, ProviderClient, ProviderHandle, ProviderOptions, serve_provider};
 use rustls_pki_types::CertificateDer;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use vocabulary::{Clock, SystemClock};
 
-use crate::control::{self, Actor, Command, NewPerson, Refused};
+use crate::control::{self, Actor, Command, NewDevice, NewPerson, Refused};
 use crate::serve::Running;
 
 const SAAS: &str = "hidamari-care.localhost";
@@ -346,12 +346,15 @@ async fn populate(core: &Arc<crate::core::Core>) -> anyhow::Result<(String, Phon
         }))
         .await?;
     }
-    let issue = Command::DeviceIssue {
+    let issue = Command::DeviceIssue(NewDevice {
+        kind: DeviceKind::Lent,
         owner: Some("suzuki".parse()?),
         groups: Vec::new(),
         name: "訪問用iPhone".to_owned(),
+        os: Some(Os::Ios),
         aes: false,
-    };
+        csr: None,
+    });
     let issued = run(issue).await?;
     let p12 = control::bytes_from_json(&issued["p12"]).context("no certificate came back")?;
     let password = issued["password"].as_str().unwrap_or_default().to_owned();

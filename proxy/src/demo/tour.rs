@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use audit::{Filter, Query, Record};
 use bytes::Bytes;
+use cert_authority::RevocationCause;
 use demo::client::{Browser, Mode, Response};
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, Method};
@@ -134,7 +135,7 @@ async fn revoked(stage: &Stage, tour: &mut Tour, phone: &mut Browser) -> anyhow:
     let fine = phone.open(&stage.app_url("/residents")).await?;
     tour.tell("She works on a kept-alive connection", "200", fine.status.as_str());
     stage
-        .command(Command::DeviceRevoke { device: stage.phone().id.parse()?, cause: "lost".to_owned() })
+        .command(Command::DeviceRevoke { device: stage.phone().id.parse()?, cause: RevocationCause::Lost })
         .await
         .context("the device could not be revoked")?;
     let after = phone

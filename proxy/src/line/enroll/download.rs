@@ -2,7 +2,8 @@
 
 use anyhow::Context;
 use apps::enroll::Problem;
-use cert_authority::{Payload, Profile, cms, reverse_dns};
+use cert_authority::cms;
+use cert_authority::mobileconfig::{Payload, Profile, reverse_dns};
 use http::{Method, StatusCode};
 
 use super::{Asked, Reply};

@@ -123,7 +123,7 @@ async fn not_yours(asked: &Asked, invitation: &Invitation, person: &PersonId) ->
         return asked.deny(vocabulary::Reason::RecordUnavailable);
     }
     let switch = format!("{}/switch", asked.generation.login_origin);
-    asked.problem_with(Problem::NotYours, Some((&switch, apps::words::SWITCH_PERSON)))
+    asked.problem_with(Problem::NotYours, Some((&switch, apps::words::SWITCH)))
 }
 
 impl Holder<'_> {
@@ -325,13 +325,15 @@ pub(super) fn show_install(asked: &Asked, bundle: &Bundle, base: &str) -> Reply 
     let core = asked.core();
     let rules = core.enrol.rules();
     let (profile, p12) = (format!("{base}/{}", download::PROFILE), format!("{base}/{}", download::P12));
-    let check = format!("{}/?os={}", rules.device_origin, bundle.os);
+    // The files are the same whatever the system; somebody may have come with the wrong steps.
+    let os = asked.parameter("os").and_then(|os| os.parse().ok()).unwrap_or(bundle.os);
+    let check = format!("{}/?os={os}", rules.device_origin);
     let until = core.zone.display(bundle.until);
     let install = Install {
-        os: bundle.os,
+        os,
         profile_acme: None,
-        profile: matches!(bundle.os, Os::Ios | Os::Macos).then_some(profile.as_str()),
-        p12: (bundle.os != Os::Ios).then_some(p12.as_str()),
+        profile: matches!(os, Os::Ios | Os::Macos).then_some(profile.as_str()),
+        p12: (os != Os::Ios).then_some(p12.as_str()),
         password: Some(&bundle.password),
         check: &check,
         until: &until,

@@ -1,0 +1,337 @@
+//! A pass for every phone: from the invitation's link to the certificate in use, and all that can go wrong on the way.
+
+use bytes::Bytes;
+use cert_authority::parse_client_certificate;
+use demo::client::{Browser, Certificate, Mode, Response};
+use http::{HeaderMap, Method};
+use serde_json::Value;
+
+use crate::harness::{Gate, HOME, OUTSIDE, PASSWORD, eventually, fill_in, run, sign_in};
+
+pub(crate) const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1";
+const ANDROID: &str = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Mobile Safari/537.36";
+
+impl Gate {
+    /// An invitation's link, by the command line.
+    pub(crate) fn invite(&self, arguments: &[&str]) -> (String, String) {
+        let invited = self.json(&[&["device", "invite"], arguments].concat());
+        let text = |key: &str| invited[key].as_str().unwrap().to_owned();
+        (text("id"), text("link"))
+    }
+
+    fn changes(&self, what: &str) -> Vec<audit::Change> {
+        let of_kind = |entry: audit::Entry| match entry.record {
+            audit::Record::Change(change) if change.what == what => Some(change),
+            _ => None,
+        };
+        self.entries(&["change"]).filter_map(of_kind).collect()
+    }
+}
+
+/// A phone with nothing on it.
+fn phone(gate: &Gate, from: std::net::IpAddr, agent: &str) -> Browser {
+    let mut browser = gate.browser(from);
+    browser.call_itself(agent);
+    browser
+}
+
+/// Follows a link to where the device is named.
+async fn follow(browser: &mut Browser, link: &str, person: &str) -> Response {
+    sign_in(browser, &format!("{link}?sign-in=1"), person, PASSWORD).await
+}
+
+/// What stands on the page after a label.
+fn secret(page: &str) -> String {
+    let from = page.find("<code id=\"password\">").expect(page) + "<code id=\"password\">".len();
+    let text = &page[from..][..page[from..].find("</code>").unwrap()];
+    text.replace("<wbr>", "")
+}
+
+fn code(page: &str) -> String {
+    let from = page.find("<b>").expect(page) + 3;
+    page[from..][..6].to_owned()
+}
+
+async fn fetch(browser: &mut Browser, url: &str) -> Response {
+    browser.send(Method::GET, url, Mode::Navigate, HeaderMap::new(), Bytes::new()).await.unwrap()
+}
+
+/// The certificate that was handed out on this page.
+async fn download(browser: &mut Browser, page: &Response) -> Certificate {
+    let link = page.url.split('?').next().unwrap();
+    let file = fetch(browser, &format!("{link}/sekisho.p12")).await;
+    assert_eq!((file.status.as_u16(), file.headers["content-type"].to_str().unwrap()), (200, "application/x-pkcs12"));
+    assert!(file.headers["cache-control"].to_str().unwrap().contains("no-store"));
+    Certificate::from_p12(&file.body, &secret(&page.text())).unwrap()
+}
+
+#[test]
+fn a_nurse_enrols_her_phone_from_outside() {
+    run(async {
+        let gate = Gate::usual().await;
+        gate.add_staff("suzuki", &["visiting-nurses"]);
+        let (id, link) = gate.invite(&["--owner", "suzuki", "--kind", "byod"]);
+        let secret_of_link = link.rsplit('/').next().unwrap();
+        let mut phone = phone(&gate, OUTSIDE, ANDROID);
+
+        // Previews and scanners follow links, and burn nothing.
+        for method in [Method::GET, Method::HEAD, Method::GET] {
+            let seen = phone.send(method, &link, Mode::Navigate, HeaderMap::new(), Bytes::new()).await.unwrap();
+            assert_eq!(seen.status, 200);
+        }
+        let form = follow(&mut phone, &link, "suzuki").await;
+        assert_eq!(form.status, 200, "{}", form.text());
+        assert!(form.text().contains("name=\"name\""), "{}", form.text());
+
+        // From outside somebody of the facility has to say yes, who is read the code on the screen.
+        let waiting = fill_in(&mut phone, &form, &[("name", "鈴木のスマホ")]).await;
+        assert!(waiting.headers.contains_key("refresh"), "{}", waiting.text());
+        let code = code(&waiting.text());
+        let requests = gate.json(&["device", "requests"]);
+        assert_eq!((&requests[0]["code"], &requests[0]["person"]), (&code.clone().into(), &"suzuki".into()));
+        assert!(!gate.cli(&["device", "approve", "AAAAAA"]).status.success());
+        gate.json(&["device", "approve", &code.to_lowercase()]);
+
+        let form = phone.open(&link).await.unwrap();
+        let install = fill_in(&mut phone, &form, &[]).await;
+        assert_eq!(install.status, 200, "{}", install.text());
+        let certificate = download(&mut phone, &install).await;
+        // A download may break off.
+        download(&mut phone, &install).await;
+
+        let device = &gate.json(&["device", "list"])[0];
+        assert_eq!(device["kind"], "byod");
+        assert_eq!((&device["name"], &device["os"]), (&"鈴木のスマホ".into(), &"android".into()));
+        assert_eq!(device["owner"], "suzuki");
+
+        let check = format!("https://device.gw.localhost:{}/", gate.port);
+        assert!(phone.open(&check).await.unwrap().text().contains("could not"), "no certificate yet");
+        phone.present(Some(certificate));
+        let seen = phone.open(&check).await.unwrap();
+        assert!(seen.text().contains("鈴木のスマホ"), "{}", seen.text());
+        let landed = sign_in(&mut phone, &gate.url("/echo"), "suzuki", PASSWORD).await;
+        assert_eq!(landed.status, 200, "{}", landed.text());
+
+        // Once, and every step of it is in the record.
+        let mut other = self::phone(&gate, HOME, IPHONE);
+        assert_eq!(other.open(&link).await.unwrap().status, 410);
+        for (what, by) in [
+            ("device-invited", "os:"),
+            ("enrolment-asked", "suzuki"),
+            ("enrolment-approved", "os:"),
+            ("device-issued", "suzuki"),
+        ] {
+            let changes = gate.changes(what);
+            assert_eq!(changes.len(), 1, "{what}");
+            assert!(changes[0].by.starts_with(by), "{what}: {}", changes[0].by);
+        }
+        assert_eq!(gate.changes("device-issued")[0].details["invitation"], id.as_str());
+        let asked = gate.requests(&[]).into_iter().rfind(|r| r["host"] == "enroll.gw.localhost").unwrap();
+        assert_eq!((&asked["path"], &asked["app"]), (&"/i/***".into(), &"enroll".into()));
+        for line in gate.entries(&[]).map(|entry| format!("{entry:?}")) {
+            assert!(!line.contains(secret_of_link), "{line}");
+        }
+        assert!(!gate.log().contains(secret_of_link));
+    });
+}
+
+#[test]
+fn a_link_is_good_once_for_one_person_and_for_a_while() {
+    run(async {
+        let gate = Gate::usual().await;
+        gate.add_staff("suzuki", &["visiting-nurses"]);
+        gate.add_staff("sato", &["staff"]);
+        let status = |page: &Response| page.status.as_u16();
+
+        // In the facility nobody has to say yes.
+        let (_, link) = gate.invite(&["--owner", "suzuki"]);
+        let mut first = phone(&gate, HOME, IPHONE);
+        let form = follow(&mut first, &link, "suzuki").await;
+        assert!(form.text().contains("name=\"name\""), "{}", form.text());
+
+        // Another person, who is signed in as herself; it is recorded and burns nothing.
+        let mut other = phone(&gate, HOME, IPHONE);
+        let refused = follow(&mut other, &link, "sato").await;
+        assert_eq!(status(&refused), 403);
+        assert_eq!(gate.changes("invitation-refused")[0].by, "sato");
+
+        // A form that is not from our page.
+        let forged = first.submit(&link, &[("token", "x"), ("name", "mine")]).await.unwrap();
+        assert_eq!(status(&forged), 403);
+        assert!(gate.json(&["device", "list"]).as_array().unwrap().is_empty());
+
+        let install = fill_in(&mut first, &form, &[]).await;
+        assert_eq!(status(&install), 200);
+        // Pressed twice: the same device, not another one.
+        let again = fill_in(&mut first, &form, &[]).await;
+        assert_eq!(status(&again), 200, "{}", again.text());
+        assert_eq!(gate.json(&["device", "list"]).as_array().unwrap().len(), 1);
+        // The files are for the browser that they were made for.
+        let file = format!("{link}/sekisho.mobileconfig");
+        let mut thief = phone(&gate, HOME, IPHONE);
+        follow(&mut thief, &gate.invite(&["--owner", "suzuki"]).1, "suzuki").await;
+        assert_eq!(status(&fetch(&mut thief, &file).await), 410);
+        assert_eq!(status(&fetch(&mut first, &file).await), 200);
+
+        for wrong in ["aaaaaaaaaaaaaaaaaaaaaaaaaa", "x", "", "../../etc/passwd"] {
+            let guessed = format!("https://enroll.gw.localhost:{}/i/{wrong}", gate.port);
+            let page = phone(&gate, OUTSIDE, IPHONE).open(&guessed).await.unwrap();
+            assert!(matches!(status(&page), 400 | 404), "{wrong}: {}", page.status);
+        }
+        let (id, withdrawn) = gate.invite(&["--owner", "suzuki"]);
+        gate.json(&["device", "withdraw", &id]);
+        assert_eq!(status(&first.open(&withdrawn).await.unwrap()), 410);
+        assert!(!gate.cli(&["device", "withdraw", &id]).status.success());
+    });
+}
+
+#[test]
+fn an_approval_is_for_the_browser_that_asked() {
+    run(async {
+        let gate = Gate::usual().await;
+        gate.add_staff("suzuki", &["visiting-nurses"]);
+        let (_, link) = gate.invite(&["--owner", "suzuki"]);
+        let (mut nurse, mut thief) = (phone(&gate, OUTSIDE, IPHONE), phone(&gate, OUTSIDE, ANDROID));
+        let of_nurse = follow(&mut nurse, &link, "suzuki").await;
+        let of_thief = follow(&mut thief, &link, "suzuki").await;
+        let waiting = fill_in(&mut nurse, &of_nurse, &[]).await;
+        gate.json(&["device", "approve", &code(&waiting.text())]);
+        // Who has her password and her link all the same has not her screen.
+        assert_eq!(fill_in(&mut thief, &of_thief, &[]).await.status, 403);
+        assert_eq!(thief.open(&link).await.unwrap().status, 403);
+        let form = nurse.open(&link).await.unwrap();
+        assert_eq!(fill_in(&mut nurse, &form, &[]).await.status, 200);
+
+        let (_, declined) = gate.invite(&["--owner", "suzuki"]);
+        let form = nurse.open(&declined).await.unwrap();
+        let waiting = fill_in(&mut nurse, &form, &[]).await;
+        gate.json(&["device", "decline", &code(&waiting.text())]);
+        assert_eq!(nurse.open(&declined).await.unwrap().status, 410);
+        assert_eq!(gate.json(&["device", "list"]).as_array().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn an_invitation_opens_the_sign_in_page_and_nothing_else() {
+    run(async {
+        let gate = Gate::usual().await;
+        gate.add_staff("suzuki", &["visiting-nurses"]);
+        let mut stranger = phone(&gate, OUTSIDE, IPHONE);
+        let login = format!("https://login.gw.localhost:{}/", gate.port);
+        assert_eq!(stranger.open(&login).await.unwrap().status, 403);
+        let (_, link) = gate.invite(&["--owner", "suzuki", "--approval", "never"]);
+        let form = follow(&mut stranger, &link, "suzuki").await;
+        assert_eq!(form.status, 200);
+        // Signed in, but not on a device of hers.
+        assert_eq!(stranger.open(&gate.url("/echo")).await.unwrap().status, 403);
+        // Without an invitation nobody sees a form, whatever handle they make up.
+        let made_up = format!("{login}?handle={}", "A".repeat(43));
+        assert_eq!(phone(&gate, OUTSIDE, IPHONE).open(&made_up).await.unwrap().status, 403);
+        // Nor does the place where certificates are looked at lead to one.
+        let renew = format!("https://device.gw.localhost:{}/renew", gate.port);
+        let page = phone(&gate, OUTSIDE, IPHONE).open(&renew).await.unwrap();
+        assert!(page.url.starts_with("https://device."), "{}", page.url);
+    });
+}
+
+#[test]
+fn one_tap_renews_while_the_certificate_is_good() {
+    run(async {
+        let gate = Gate::usual().await;
+        gate.add_staff("suzuki", &["visiting-nurses"]);
+        gate.add_staff("sato", &["visiting-nurses"]);
+        let (id, first) = gate.issue_device("suzuki");
+        let renew = format!("https://device.gw.localhost:{}/renew", gate.port);
+        let mut phone = phone(&gate, OUTSIDE, ANDROID);
+        phone.present(Some(first.clone()));
+        let form = sign_in(&mut phone, &renew, "suzuki", PASSWORD).await;
+        assert_eq!(form.status, 200, "{}", form.text());
+        let install = fill_in(&mut phone, &form, &[]).await;
+        assert!(install.url.ends_with("/renew/install"), "{}", install.text());
+        let second = download(&mut phone, &install).await;
+        assert_eq!(gate.changes("device-renewed").len(), 1);
+        let devices = gate.json(&["device", "list"]);
+        assert_eq!((devices.as_array().unwrap().len(), &devices[0]["id"]), (1, &id.as_str().into()));
+        let serial = parse_client_certificate(&second.chain[0]).unwrap().serial.to_string();
+        assert_eq!(devices[0]["serial"], serial.as_str());
+
+        // Both are good for a while, and both are out at once.
+        gate.signed_in_outside("suzuki", first.clone(), false).await;
+        let mut own = gate.signed_in_outside("suzuki", second, true).await;
+        gate.json(&["device", "lost", &id]);
+        assert_eq!(own.open(&gate.url("/echo")).await.unwrap().status, 403);
+        phone.present(Some(first));
+        assert_eq!(phone.open(&gate.url("/echo")).await.unwrap().status, 403);
+
+        // Nobody renews another's.
+        let (_, hers) = gate.issue_device("sato");
+        let mut thief = self::phone(&gate, HOME, ANDROID);
+        thief.present(Some(hers));
+        let refused = sign_in(&mut thief, &renew, "suzuki", PASSWORD).await;
+        assert_eq!(refused.status, 403);
+        assert_eq!(gate.changes("device-renewed").len(), 1);
+    });
+}
+
+#[test]
+fn a_leaver_s_devices_end_with_the_last_day() {
+    run(async {
+        let gate = Gate::usual().await;
+        gate.add_staff("suzuki", &["visiting-nurses"]);
+        let (id, _) = gate.issue_device("suzuki");
+        let (_, link) = gate.invite(&["--owner", "suzuki"]);
+        let retired = gate.json(&["staff", "retire", "suzuki", "--now"]);
+        assert_eq!(retired["devices_revoked"], 1);
+        let revoked = || gate.json(&["device", "list"])[0]["status"] == "revoked";
+        assert!(revoked());
+        let form = follow(&mut phone(&gate, HOME, IPHONE), &link, "suzuki").await;
+        assert!(form.status.is_client_error(), "{}", form.text());
+        // The list of what is revoked follows.
+        let crl = eventually("the list of revoked certificates", async || {
+            let url = format!("https://enroll.gw.localhost:{}/device-ca.crl", gate.port);
+            let crl = fetch(&mut phone(&gate, OUTSIDE, "curl"), &url).await;
+            let serial = gate.json(&["device", "list"])[0]["serial"].as_str().unwrap().to_owned();
+            let serial: Vec<u8> = (0..16).map(|n| u8::from_str_radix(&serial[2 * n..][..2], 16).unwrap()).collect();
+            let digits = &serial[serial.iter().take_while(|byte| **byte == 0).count()..];
+            crl.body.windows(digits.len()).any(|bytes| bytes == digits).then_some(crl)
+        });
+        assert_eq!(crl.await.headers["content-type"], "application/pkix-crl");
+        assert_eq!(gate.changes("device-revoked")[0].subject, id);
+    });
+}
+
+#[test]
+fn a_machine_has_a_certificate_and_rules_of_its_own() {
+    run(async {
+        let rules = r#"
+  - name: in the facility
+    apps: [hidamari]
+    from: { networks: [facility] }
+    allow: [view]
+  - name: the robot
+    apps: [hidamari]
+    who: { machines: [rpa] }
+    from: { device: { kind: machine } }
+    allow: [view]
+"#;
+        let gate = Gate::builder().policy(rules).start().await;
+        let out = gate.path("rpa.p12");
+        let issued = gate.json(&["device", "issue", "--machine", "rpa", "--out", out.to_str().unwrap()]);
+        let p12 = std::fs::read(&out).unwrap();
+        let robot = Certificate::from_p12(&p12, issued["password"].as_str().unwrap()).unwrap();
+        let mut browser = phone(&gate, OUTSIDE, "rpa/1");
+        browser.present(Some(robot));
+        let seen = fetch(&mut browser, &gate.url("/echo")).await;
+        assert_eq!(seen.status, 200, "{}", seen.text());
+        let request: Value = gate.requests(&[]).into_iter().rfind(|r| r["path"] == "/echo").unwrap();
+        assert_eq!((&request["client"], &request["rule"]), (&"machine:rpa".into(), &"the robot".into()));
+        assert_eq!(request["person"], Value::Null);
+        // Another machine has none, in the facility neither.
+        let out = gate.path("other.p12");
+        let issued = gate.json(&["device", "issue", "--machine", "other", "--out", out.to_str().unwrap()]);
+        let other = Certificate::from_p12(&std::fs::read(&out).unwrap(), issued["password"].as_str().unwrap()).unwrap();
+        let mut browser = phone(&gate, HOME, "rpa/1");
+        browser.present(Some(other));
+        assert_eq!(fetch(&mut browser, &gate.url("/echo")).await.status, 403);
+    });
+}
