@@ -13,12 +13,14 @@
 pub mod code;
 pub mod cookies;
 mod deny;
+pub mod enroll;
 mod held;
 mod lang;
 mod login;
 mod notice;
 mod opening;
 mod page;
+mod qr;
 pub mod words;
 
 pub use deny::{Deny, deny_json, deny_page, status};
