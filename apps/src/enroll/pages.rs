@@ -42,6 +42,8 @@ struct Invitation<'a> {
     kind: &'static str,
     system: Option<&'static str>,
     out: Option<Out>,
+    /// Signing in right here is not the best way.
+    aside: bool,
     sign_in: &'a str,
 }
 
@@ -58,6 +60,7 @@ pub fn invitation_page(visit: &Visit<'_>, invited: &Invited<'_>, sign_in: &str) 
         kind: words::enroll::kind(invited.kind).get(lang),
         system: visit.client.os.map(|os| words::enroll::os(os).get(lang)),
         out: Out::of(visit.client, lang),
+        aside: visit.client.in_app.is_some() || visit.client.wants_safari(),
         sign_in,
     };
     let page = rendered(&template, 200, lang);

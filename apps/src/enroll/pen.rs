@@ -33,19 +33,16 @@ pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
 }
 
-/// As wide as a usual font draws it, in hundredths of its size: what is not ASCII is square.
+/// As wide as a wide font draws it in bold, in hundredths of its size: what is not ASCII is square.
 fn em(text: &str) -> i32 {
-    text.chars()
-        .map(|c| {
-            if c.is_ascii_uppercase() {
-                68
-            } else if c.is_ascii() {
-                55
-            } else {
-                100
-            }
-        })
-        .sum()
+    let of = |c: char| match c {
+        ' ' | ',' | '.' | ':' | 'i' | 'j' | 'l' | 'I' | '\'' => 36,
+        'm' | 'w' | 'M' | 'W' => 95,
+        _ if c.is_ascii_uppercase() => 74,
+        _ if c.is_ascii() => 62,
+        _ => 100,
+    };
+    text.chars().map(of).sum()
 }
 
 fn drawn_width(text: &str, size: i32) -> i32 {
@@ -128,11 +125,12 @@ impl Pen {
     pub(crate) fn choice(&mut self, text: Text, on: bool) {
         let label = text.get(self.lang);
         let (x, y) = (self.left + 16, self.y + 14);
-        self.fits(label, 13, self.width - 46);
+        self.fits(label, 13, self.width - 42);
         let _ = write!(self.svg, r#"<circle class="o" cx="{}" cy="{y}" r="7"/>"#, x + 7);
         if on {
             let _ = write!(self.svg, r#"<circle class="i" cx="{}" cy="{y}" r="4"/>"#, x + 7);
-            self.ring(self.left + 6, self.y, self.width - 12, 28, 8);
+            // Without a hand: that one taps the button below.
+            self.frame(self.left + 6, self.y, self.width - 12, 28, 8);
         }
         self.text(label, if on { "b" } else { "" }, x + 22, y + 5, Align::Start);
         self.y += 32;
@@ -292,23 +290,23 @@ impl Pen {
         self.y += 64;
     }
 
-    /// Round what is to be tapped, and a hand that taps it.
+    /// Round what is to be tapped.
+    fn frame(&mut self, x: i32, y: i32, width: i32, height: i32, round: i32) {
+        let _ =
+            write!(self.over, r#"<rect class="r" x="{x}" y="{y}" width="{width}" height="{height}" rx="{round}"/>"#);
+    }
+
+    /// The same, and a hand that taps it.
     fn ring(&mut self, x: i32, y: i32, width: i32, height: i32, round: i32) {
-        let (hand_x, hand_y) = (x + width - (width / 5).clamp(4, 24), y + height - 9);
+        self.frame(x, y, width, height, round);
+        let (hand_x, hand_y) = (x + width - (width / 5).clamp(4, 24), y + height - 4);
         let _ = write!(
             self.over,
             concat!(
-                r#"<rect class="r" x="{x}" y="{y}" width="{width}" height="{height}" rx="{round}"/>"#,
-                r#"<path class="w" transform="translate({hand_x} {hand_y}) rotate(-14)" "#,
-                r#"d="M-4 4a4 4 0 0 1 8 0v9l9 2.2a5 5 0 0 1 4 5.600l-1.400 8.200h-15.600l-7.600-9a3.200 3.200 0 0 1 3.600-4.600z"/>"#
+                r#"<path class="w" transform="translate({} {}) rotate(-14)" "#,
+                r#"d="M-4 4a4 4 0 0 1 8 0v9l9 2.2a5 5 0 0 1 4 5.6l-1.4 8.2h-15.6l-7.6-9a3.2 3.2 0 0 1 3.6-4.6z"/>"#
             ),
-            x = x,
-            y = y,
-            width = width,
-            height = height,
-            round = round,
-            hand_x = hand_x,
-            hand_y = hand_y,
+            hand_x, hand_y
         );
     }
 }

@@ -62,8 +62,9 @@ pub(crate) const fn os(os: Os) -> Text {
 
 pub(crate) const FACILITY: Text = text("事業所", "Facility");
 pub(crate) const KIND: Text = text("端末の種類", "Kind of device");
+pub(crate) const SYSTEM: Text = text("機種", "System");
 pub(crate) const OWNER: Text = text("使う職員", "Used by");
-pub(crate) const UNTIL: Text = text("このリンクの期限", "This link ends");
+pub(crate) const UNTIL: Text = text("リンクの期限", "Link ends");
 pub(crate) const CONTACT: Text = text("連絡先", "Contact");
 pub(crate) const DEVICE: Text = text("端末の名前", "Device");
 pub(crate) const VALID_UNTIL: Text = text("証明書の期限", "Certificate ends");
@@ -75,6 +76,8 @@ pub(crate) const INVITATION_WHAT: Text = text(
     "登録すると、この端末から安全にサービスを使えます。5分ほどで終わります。",
     "Once it is registered, you can use your services safely from it. It takes about 5 minutes.",
 );
+pub(crate) const INVITED_BY_BEFORE: Text = text("", "This invitation is from ");
+pub(crate) const INVITED_BY_AFTER: Text = text("からの案内です。", ". ");
 pub(crate) const THIS_IS_BEFORE: Text = text("いま開いているのは、", "This is: ");
 pub(crate) const THIS_IS_AFTER: Text = text("です。", ".");
 pub(crate) const THIS_IS_HINT: Text =
@@ -183,10 +186,10 @@ pub(crate) const FETCH_BUTTON: Text = text("ダウンロードする", "Download
 pub(crate) const FETCH_UNTIL_BEFORE: Text = text("", "You can download it again until ");
 pub(crate) const FETCH_UNTIL_AFTER: Text = text("までは、もう一度ダウンロードできます。", ".");
 pub(crate) const PASSWORD: Text = text("証明書のパスワード", "Certificate password");
-pub(crate) const PASSWORD_STEP: Text = text("証明書のパスワードをコピーします。", "Copy the certificate password.");
+pub(crate) const PASSWORD_STEP: Text = text("証明書のパスワードを控えます。", "Keep the certificate password at hand.");
 pub(crate) const PASSWORD_WHAT: Text = text(
-    "途中で一度使います。忘れたら、このページで見られます。",
-    "You need it once on the way. If you forget it, look here again. ",
+    "コピーするか、書き写してください。途中で一度使います。",
+    "Copy it, or write it down. You need it once on the way. ",
 );
 pub(crate) const PASSWORD_SECRET: Text = text("ほかの人には見せないでください。", "Don't show it to anybody else.");
 pub(crate) const COPY: Text = text("コピーする", "Copy");

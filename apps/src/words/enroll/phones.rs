@@ -148,7 +148,7 @@ pub(crate) const ANDROID: Guide = Guide {
                     Part::Title(text("証明書の抽出", "Extract certificate")),
                     Part::Say(text(
                         "証明書を抽出するための\nパスワードを入力してください",
-                        "Enter the password to extract\nthe certificates.",
+                        "Enter the password\nto extract the certificates.",
                     )),
                     Part::Secret,
                     Part::Buttons(&[CANCEL, OK]),
