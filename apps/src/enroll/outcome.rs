@@ -4,6 +4,7 @@ use askama::Template;
 use vocabulary::Os;
 
 use super::client::Browser;
+use super::drawings::Scene;
 use super::pages::Visit;
 use crate::notice::{NoticePage, Tone, rendered};
 use crate::page::{Page, STYLE};
@@ -48,6 +49,8 @@ struct CheckTemplate<'a> {
     visit: &'a Visit<'a>,
     seen: Option<(&'a str, Option<&'a str>, &'a str, &'a str)>,
     points: Vec<&'static str>,
+    /// What the browser asks, drawn.
+    asked: Option<String>,
     again: &'a str,
     steps: Option<&'a str>,
 }
@@ -57,12 +60,22 @@ struct CheckTemplate<'a> {
 pub fn check_page(visit: &Visit<'_>, check: &Check<'_>) -> Page {
     let lang = visit.lang;
     let told = |tone, notice| NoticePage::new(lang, tone, notice).code(visit.code);
-    let mut template =
-        CheckTemplate { lang, style: STYLE, visit, seen: None, points: Vec::new(), again: "", steps: None };
+    let mut template = CheckTemplate {
+        lang,
+        style: STYLE,
+        visit,
+        seen: None,
+        points: Vec::new(),
+        asked: None,
+        again: "",
+        steps: None,
+    };
     match *check {
         Check::Seen { name, owner, until, home } => template.seen = Some((name, owner, until, home)),
         Check::NotSeen { os, again, steps } => {
+            let os = os.or(visit.client.os);
             template.points = points(visit, os);
+            template.asked = os.and_then(asked).map(|scene| scene.svg(lang));
             (template.again, template.steps) = (again, steps);
         }
         Check::Expired { renew } => {
@@ -81,24 +94,31 @@ pub fn check_page(visit: &Visit<'_>, check: &Check<'_>) -> Page {
     rendered(&template, 200, lang)
 }
 
+fn asked(os: Os) -> Option<Scene> {
+    let guide = match os {
+        Os::Ios => return None,
+        Os::Android => &text::ANDROID,
+        Os::Windows => &text::WINDOWS,
+        Os::Macos => &text::MACOS_FILE,
+        Os::Chromeos => &text::CHROMEOS,
+        Os::Linux => &text::LINUX,
+    };
+    guide.asked.and_then(|step| step.scene)
+}
+
 /// What to try, the likeliest first.
 fn points(visit: &Visit<'_>, os: Option<Os>) -> Vec<&'static str> {
     let client = visit.client;
-    let os = os.or(client.os);
-    let mut points = Vec::new();
-    if client.in_app.is_some() {
-        points.push(text::UNSEEN_IN_APP);
-    } else if client.wants_safari() {
-        points.push(text::UNSEEN_SAFARI);
-    } else if client.browser == Browser::Firefox {
-        let phone = os == Some(Os::Android);
-        points.push(if phone { text::UNSEEN_FIREFOX_PHONE } else { text::UNSEEN_FIREFOX });
-    }
-    // Which browser to use is said once.
-    let browser_said = !points.is_empty();
-    let says_browser = |point: &&Text| point.ja.contains("で開いてください") && !point.ja.contains("タブ");
-    points.extend(text::unseen(os).iter().filter(|point| !browser_said || !says_browser(point)));
-    points.iter().map(|point| point.get(visit.lang)).collect()
+    let first = match (os, client.browser) {
+        _ if client.in_app.is_some() => Some(text::UNSEEN_IN_APP),
+        (Some(Os::Ios | Os::Macos), Browser::Safari)
+        | (Some(Os::Android), Browser::Chrome | Browser::Edge | Browser::Samsung)
+        | (Some(Os::Windows | Os::Macos), Browser::Chrome | Browser::Edge)
+        | (Some(Os::Chromeos), Browser::Chrome) => None,
+        (Some(Os::Windows | Os::Macos | Os::Linux) | None, Browser::Firefox) => Some(text::UNSEEN_FIREFOX),
+        (os, _) => text::right_browser(os),
+    };
+    first.iter().chain(text::unseen(os)).map(|point| point.get(visit.lang)).collect()
 }
 
 /// Why a registration can't begin or go on.

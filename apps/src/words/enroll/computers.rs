@@ -108,7 +108,6 @@ pub(crate) const WINDOWS_UNSEEN: &[Text] = &[
         "ブラウザーの画面をすべて閉じてから、もう一度開いて確認してください。",
         "Close all windows of the browser, open it again, and check once more.",
     ),
-    text("ChromeかEdgeで開いてください。", "Please use Chrome or Edge."),
 ];
 
 const MAC_PASSWORD: Text = text(
@@ -244,7 +243,6 @@ pub(crate) const MACOS_UNSEEN: &[Text] = &[
         "ブラウザーを終了してから、もう一度開いて確認してください。",
         "Quit the browser, open it again, and check once more.",
     ),
-    text("SafariかChromeで開いてください。", "Please use Safari or Chrome."),
 ];
 
 const SETTINGS: Text = text("設定", "Settings");

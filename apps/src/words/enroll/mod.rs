@@ -248,18 +248,31 @@ pub(crate) const fn unseen(os: Option<Os>) -> &'static [Text] {
     }
 }
 
-pub(crate) const UNSEEN_SAFARI: Text =
-    text("いまのブラウザーでは使えません。Safariで開いてください。", "This browser can't use it. Please use Safari.");
+/// The browser that uses what was installed.
+pub(crate) const fn right_browser(os: Option<Os>) -> Option<Text> {
+    Some(match os {
+        Some(Os::Ios) => text(
+            "Safariで開いてください。ほかのブラウザーでは使えません。",
+            "Please use Safari. Other browsers can't use it.",
+        ),
+        Some(Os::Android | Os::Chromeos) => text("Chromeで開いてください。", "Please use Chrome."),
+        Some(Os::Windows) => text("ChromeかEdgeで開いてください。", "Please use Chrome or Edge."),
+        Some(Os::Macos) => text("SafariかChromeで開いてください。", "Please use Safari or Chrome."),
+        Some(Os::Linux) | None => return None,
+    })
+}
+
 pub(crate) const UNSEEN_FIREFOX: Text = text(
     "Firefoxには、別に証明書を入れる必要があります。ChromeかEdge、Safariで開くと、そのまま使えます。",
     "Firefox needs the certificate in its own store. In Chrome, Edge or Safari it works as it is.",
 );
-pub(crate) const UNSEEN_FIREFOX_PHONE: Text =
-    text("Firefoxではなく、Chromeで開いてください。", "Please use Chrome instead of Firefox.");
 pub(crate) const UNSEEN_IN_APP: Text = text(
     "ほかのアプリの中で開いているため、証明書が使えません。いつものブラウザーで開いてください。",
     "You are inside another app, which can't use the certificate. Open this page in your browser.",
 );
+
+pub(crate) const ASKED_LIKE_THIS: Text =
+    text("こう聞かれたら、選んでください。", "If you are asked like this, choose it.");
 
 // Renewing.
 

@@ -108,7 +108,6 @@ pub(crate) const IOS_PROFILE: Guide = Guide {
 };
 
 pub(crate) const IOS_UNSEEN: &[Text] = &[
-    text("Safariで開いてください。ほかのブラウザーでは使えません。", "Use Safari. Other browsers can't use it."),
     text(
         "「設定」の「一般」、「VPNとデバイス管理」に、証明書があるか確かめてください。",
         "Look whether it is in \"Settings\", \"General\", \"VPN & Device Management\".",
@@ -237,5 +236,4 @@ pub(crate) const ANDROID_UNSEEN: &[Text] = &[
         "何も聞かれないときは、「VPNとアプリユーザー証明書」として入れたか確かめてください。",
         "If nothing is asked, make sure that you installed it as \"VPN & app user certificate\".",
     ),
-    text("Chromeで開いてください。", "Please use Chrome."),
 ];
