@@ -108,7 +108,7 @@ mod tests {
         for y in 0..code.width() {
             for x in 0..code.width() {
                 let character = lines[(y + QUIET) / 2][x + QUIET];
-                let dark = if (y + QUIET) % 2 == 0 { "█▀" } else { "█▄" }.contains(character);
+                let dark = if (y + QUIET).is_multiple_of(2) { "█▀" } else { "█▄" }.contains(character);
                 assert_eq!(dark, colors[y * code.width() + x] == Color::Dark, "{x} {y}");
             }
         }

@@ -54,6 +54,11 @@ impl Client {
     pub(crate) fn wants_safari(&self) -> bool {
         self.os == Some(Os::Ios) && self.in_app.is_none() && self.browser != Browser::Safari
     }
+
+    /// Says of itself what an iPad says as well as a Mac.
+    pub(crate) fn may_be_ipad(&self) -> bool {
+        self.os == Some(Os::Macos) && self.browser == Browser::Safari
+    }
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {

@@ -10,6 +10,9 @@ const VIEW: &str = "Mozilla/5.0 (Linux; Android 14; SM-S918B Build/UP1A.231005.0
 const REDUCED: &str = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko)";
 const WINDOWS: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)";
 
+/// How the browser's name begins and ends, and what is read from it.
+type Row = (&'static str, &'static str, Option<Os>, Browser, Option<(u16, u16)>);
+
 fn client(agent: &str, hints: &[(&'static str, &str)]) -> Client {
     let mut headers = HeaderMap::new();
     headers.insert(USER_AGENT, agent.parse().unwrap());
@@ -22,7 +25,7 @@ fn client(agent: &str, hints: &[(&'static str, &str)]) -> Client {
 #[test]
 fn browsers_are_known_by_what_they_say() {
     use Browser::{Chrome, Edge, Firefox, Other, Safari, Samsung};
-    let table: [(&str, &str, Option<Os>, Browser, Option<(u16, u16)>); 29] = [
+    let table: [Row; 29] = [
         (IPHONE, " Version/17.5 Mobile/15E148 Safari/604.1", Some(Os::Ios), Safari, Some((17, 5))),
         // From Safari 26 on the number of the system stands still.
         (IPHONE_26, " Version/26.0 Mobile/15E148 Safari/604.1", Some(Os::Ios), Safari, Some((26, 0))),

@@ -61,7 +61,7 @@ struct InstallTemplate<'a> {
     password: Option<&'a str>,
     steps: Vec<Shown>,
     asked: Option<Shown>,
-    troubles: &'static [words::Text],
+    troubles: Vec<&'static str>,
     spare: Option<Spare<'a>>,
     /// The plain file, beside a profile on a computer.
     file: Option<&'a str>,
@@ -81,6 +81,7 @@ pub fn install_page(visit: &Visit<'_>, install: &Install<'_>) -> Page {
     let firefox_first = visit.client.browser == Browser::Firefox && os == Os::Linux;
     let guide = if firefox_first { &text::FIREFOX } else { guide(os, profile.is_some()) };
     let spare = install.profile.or(install.p12).filter(|_| by_acme);
+    let troubles = guide.troubles.iter().chain(password.map(|_| &text::WRONG_PASSWORD));
     let template = InstallTemplate {
         lang,
         style: STYLE,
@@ -94,7 +95,7 @@ pub fn install_page(visit: &Visit<'_>, install: &Install<'_>) -> Page {
         password,
         steps: shown(guide, password.is_some(), lang),
         asked: guide.asked.map(|step| step.shown(lang)),
-        troubles: guide.troubles,
+        troubles: troubles.map(|trouble| trouble.get(lang)).collect(),
         spare: spare.map(|link| Spare { link, password: install.password }),
         file: install.p12.filter(|file| os == Os::Macos && Some(*file) != link && spare != Some(*file)),
         firefox: wants_firefox(os, visit.client)

@@ -58,7 +58,13 @@ pub fn invitation_page(visit: &Visit<'_>, invited: &Invited<'_>, sign_in: &str) 
         visit,
         invited,
         kind: words::enroll::kind(invited.kind).get(lang),
-        system: visit.client.os.map(|os| words::enroll::os(os).get(lang)),
+        system: visit.client.os.map(|os| {
+            if visit.client.may_be_ipad() {
+                words::enroll::MAC_OR_IPAD.get(lang)
+            } else {
+                words::enroll::os(os).get(lang)
+            }
+        }),
         out: Out::of(visit.client, lang),
         aside: visit.client.in_app.is_some() || visit.client.wants_safari(),
         sign_in,

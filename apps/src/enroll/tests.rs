@@ -238,6 +238,17 @@ fn the_link_alone_offers_no_form() {
 }
 
 #[test]
+fn an_ipad_that_looks_like_a_mac_finds_its_steps() {
+    let mac = client(
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Safari/605.1.15",
+    );
+    let visit = Visit { lang: Lang::Ja, client: &mac, code: None };
+    assert!(invitation_page(&visit, &invited(DeviceKind::Lent), "/s").body.contains(text::MAC_OR_IPAD.ja));
+    assert!(install_page(&visit, &install(Os::Macos)).body.contains(text::IPAD_INSTEAD.ja));
+    assert!(!install_page(&visit, &install(Os::Ios)).body.contains(text::IPAD_INSTEAD.ja));
+}
+
+#[test]
 fn an_app_is_left_before_anything_else() {
     let (line, safari) = (line(), safari());
     let at = |client| {

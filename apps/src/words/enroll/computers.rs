@@ -39,11 +39,6 @@ const CHROME_ASKS: Step = Step::drawn(
 );
 
 const WIZARD: Text = text("証明書のインポート ウィザード", "Certificate Import Wizard");
-const WRONG_PASSWORD: Text = text(
-    "パスワードが違うと出たら、コピーして貼り付けてください。",
-    "If the password is refused, copy it here and paste it there.",
-);
-
 pub(crate) const WINDOWS: Guide = Guide {
     steps: &[
         OPEN_FILE,
@@ -96,7 +91,7 @@ pub(crate) const WINDOWS: Guide = Guide {
         ),
     ],
     asked: Some(CHROME_ASKS),
-    troubles: &[WRONG_PASSWORD],
+    troubles: &[],
 };
 
 pub(crate) const WINDOWS_UNSEEN: &[Text] = &[
@@ -185,13 +180,10 @@ pub(crate) const MACOS_PROFILE: Guide = Guide {
         ),
     ],
     asked: Some(MAC_ASKS),
-    troubles: &[
-        WRONG_PASSWORD,
-        text(
-            "「デバイス管理」に何もないときは、もう一度ダウンロードして、ファイルを開いてください。",
-            "If \"Device Management\" is empty, download the file again and open it.",
-        ),
-    ],
+    troubles: &[text(
+        "「デバイス管理」に何もないときは、もう一度ダウンロードして、ファイルを開いてください。",
+        "If \"Device Management\" is empty, download the file again and open it.",
+    )],
 };
 
 pub(crate) const MACOS_FILE: Guide = Guide {
@@ -227,7 +219,7 @@ pub(crate) const MACOS_FILE: Guide = Guide {
         ),
     ],
     asked: Some(MAC_ASKS),
-    troubles: &[WRONG_PASSWORD],
+    troubles: &[],
 };
 
 pub(crate) const MACOS_UNSEEN: &[Text] = &[
@@ -295,13 +287,10 @@ pub(crate) const CHROMEOS: Guide = Guide {
         CHROME_PASSWORD,
     ],
     asked: Some(CHROME_ASKS),
-    troubles: &[
-        WRONG_PASSWORD,
-        text(
-            "「証明書の管理」が開けないときは、事業所の管理で止められています。管理者に連絡してください。",
-            "If \"Manage certificates\" can't be opened, your organisation has locked it. Tell your administrator.",
-        ),
-    ],
+    troubles: &[text(
+        "「証明書の管理」が開けないときは、事業所の管理で止められています。管理者に連絡してください。",
+        "If \"Manage certificates\" can't be opened, your organisation has locked it. Tell your administrator.",
+    )],
 };
 
 pub(crate) const LINUX: Guide = Guide {
@@ -318,7 +307,7 @@ pub(crate) const LINUX: Guide = Guide {
         CHROME_PASSWORD,
     ],
     asked: Some(CHROME_ASKS),
-    troubles: &[WRONG_PASSWORD],
+    troubles: &[],
 };
 
 pub(crate) const FIREFOX: Guide = Guide {

@@ -60,6 +60,10 @@ pub(crate) const fn os(os: Os) -> Text {
     }
 }
 
+/// What an iPad and a Mac say alike of themselves.
+pub(crate) const MAC_OR_IPAD: Text = text("MacかiPad", "a Mac or an iPad");
+pub(crate) const IPAD_INSTEAD: Text = text("iPadを使っているときは、こちら", "On an iPad? The steps are here");
+
 pub(crate) const FACILITY: Text = text("事業所", "Facility");
 pub(crate) const KIND: Text = text("端末の種類", "Kind of device");
 pub(crate) const SYSTEM: Text = text("機種", "System");
@@ -78,7 +82,7 @@ pub(crate) const INVITATION_WHAT: Text = text(
 );
 pub(crate) const INVITED_BY_BEFORE: Text = text("", "This invitation is from ");
 pub(crate) const INVITED_BY_AFTER: Text = text("からの案内です。", ". ");
-pub(crate) const THIS_IS_BEFORE: Text = text("いま開いているのは、", "This is: ");
+pub(crate) const THIS_IS_BEFORE: Text = text("いま開いているのは、", "You are on: ");
 pub(crate) const THIS_IS_AFTER: Text = text("です。", ".");
 pub(crate) const THIS_IS_HINT: Text =
     text("登録したい端末で開いてください。", "Open this on the device that you want to register.");
@@ -201,6 +205,11 @@ pub(crate) const CHECK_STEP: Text =
     text("このページに戻って、「確認する」を押します。", "Come back to this page and press \"Check\".");
 pub(crate) const CHECK: Text = text("確認する", "Check");
 pub(crate) const TROUBLE: Text = text("うまくいかないとき", "If it doesn't work");
+pub(crate) const WRONG_PASSWORD: Text = text(
+    "パスワードが違うと出たら、コピーして貼り付けてください。",
+    "If the password is refused, copy it here and paste it there.",
+);
+pub(crate) const STEPS_ANYWAY: Text = text("先に手順を見る", "See the steps first");
 pub(crate) const OTHER_WAY: Text = text("別の方法で入れる", "Another way");
 pub(crate) const OTHER_WAY_WHAT: Text = text(
     "上の方法で「インストールできません」と出たときは、こちらを使ってください。パスワードが必要です。",

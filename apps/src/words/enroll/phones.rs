@@ -100,10 +100,6 @@ pub(crate) const IOS_PROFILE: Guide = Guide {
             "「プロファイルがダウンロードされました」は、8分ほどで消えます。消えたら、もう一度ダウンロードしてください。",
             "\"Profile Downloaded\" goes away after about 8 minutes. Then download it again.",
         ),
-        text(
-            "パスワードが違うと出たら、コピーして貼り付けてください。",
-            "If the password is refused, copy it here and paste it there.",
-        ),
     ],
 };
 
@@ -215,10 +211,6 @@ pub(crate) const ANDROID: Guide = Guide {
         text(
             "そこで「VPNとアプリユーザー証明書」を押して、ダウンロードしたファイルを選んでください。",
             "There tap \"VPN & app user certificate\" and choose the downloaded file.",
-        ),
-        text(
-            "パスワードが違うと出たら、コピーして貼り付けてください。",
-            "If the password is refused, copy it here and paste it there.",
         ),
     ],
 };
