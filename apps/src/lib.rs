@@ -13,6 +13,7 @@
 pub mod code;
 pub mod cookies;
 mod deny;
+pub mod enroll;
 pub mod forms;
 mod held;
 mod lang;
@@ -20,6 +21,7 @@ mod login;
 mod notice;
 mod opening;
 mod page;
+mod qr;
 pub mod words;
 
 pub use deny::{Deny, deny_json, deny_page, status};

@@ -33,13 +33,15 @@ pub(crate) struct NoticePage<'a> {
     pub(crate) tone: Tone,
     pub(crate) notice: Notice,
     pub(crate) app: Option<&'a str>,
+    /// Whom to ask.
+    pub(crate) contact: Option<&'a str>,
     pub(crate) code: Option<&'a str>,
     pub(crate) way: Option<Way<'a>>,
 }
 
 impl<'a> NoticePage<'a> {
     pub(crate) fn new(lang: Lang, tone: Tone, notice: Notice) -> Self {
-        Self { lang, style: STYLE, tone, notice, app: None, code: None, way: None }
+        Self { lang, style: STYLE, tone, notice, app: None, contact: None, code: None, way: None }
     }
 
     pub(crate) fn way(mut self, url: &'a str, label: &'a str) -> Self {
@@ -49,6 +51,11 @@ impl<'a> NoticePage<'a> {
 
     pub(crate) fn code(mut self, code: Option<&'a str>) -> Self {
         self.code = code;
+        self
+    }
+
+    pub(crate) fn contact(mut self, contact: Option<&'a str>) -> Self {
+        self.contact = contact;
         self
     }
 

@@ -52,6 +52,12 @@ impl Page {
         self.with_policy(|policy| format!("{policy}; script-src 'self'; connect-src 'self'"))
     }
 
+    /// The same for a script that asks nothing.
+    #[must_use]
+    pub(crate) fn with_quiet_script(self) -> Self {
+        self.with_policy(|policy| format!("{policy}; script-src 'self'"))
+    }
+
     /// Allows the one script of ours that keeps the fragment of an address.
     #[must_use]
     pub(crate) fn with_opening_script(self) -> Self {

@@ -2,7 +2,6 @@
 
 use askama::Template;
 use identity::{Factors, RecoveryCodes, TotpEnrolment};
-use qrcode::{Color, QrCode};
 use vocabulary::Timestamp;
 use zeroize::Zeroizing;
 
@@ -12,6 +11,7 @@ use super::script;
 use super::security::Owner;
 use crate::notice::rendered;
 use crate::page::{Page, STYLE};
+use crate::qr::Qr;
 use crate::words::Text;
 use crate::{Lang, cookies, words};
 
@@ -82,12 +82,6 @@ struct Password<'a> {
     due: bool,
     ask_old: bool,
     second: bool,
-}
-
-/// A QR code as the path of an SVG, with the quiet zone of four modules around.
-struct Qr {
-    side: usize,
-    path: String,
 }
 
 impl Owner<'_> {
@@ -219,48 +213,4 @@ fn done(word: &str) -> Option<Text> {
         "password" => words::DONE_PASSWORD,
         _ => return None,
     })
-}
-
-impl Qr {
-    const QUIET: usize = 4;
-
-    fn new(text: &str) -> Option<Self> {
-        let code = QrCode::new(text).ok()?;
-        let (width, modules) = (code.width(), code.to_colors());
-        let mut path = String::new();
-        for (y, row) in modules.chunks(width).enumerate() {
-            let mut x = 0;
-            while x < width {
-                let run = row[x..].iter().take_while(|module| **module == Color::Dark).count();
-                if run > 0 {
-                    path += &format!("M{} {}h{run}v1h-{run}z", x + Self::QUIET, y + Self::QUIET);
-                }
-                x += run.max(1);
-            }
-        }
-        Some(Self { side: width + 2 * Self::QUIET, path })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Drawn back from the path, it is the code again.
-    #[test]
-    fn a_qr_code_is_drawn_module_by_module() {
-        let text = "otpauth://totp/gw.example:sato?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=gw.example";
-        let code = QrCode::new(text).unwrap();
-        let qr = Qr::new(text).unwrap();
-        let mut drawn = vec![Color::Light; code.width() * code.width()];
-        for run in qr.path.split('M').skip(1) {
-            let numbers: Vec<usize> = run.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
-            let (x, y, length) = (numbers[0] - Qr::QUIET, numbers[1] - Qr::QUIET, numbers[2]);
-            for at in 0..length {
-                drawn[y * code.width() + x + at] = Color::Dark;
-            }
-        }
-        assert!(drawn == code.to_colors());
-        assert_eq!(qr.side, code.width() + 8);
-    }
 }

@@ -4,6 +4,7 @@
 //! for the people who sign in: in a care facility it means those who are cared for.
 
 mod checkpoint;
+pub mod enroll;
 mod forms;
 pub mod heads;
 mod history;
@@ -72,6 +73,7 @@ mod tests {
             .chain([LINK_EXPIRED, FAILED, SIGNED_OUT, NO_PAGE, FORM_EXPIRED, SIGNED_OUT_HERE, SIGNED_OUT_THERE])
             .chain([PROVIDER_AWAY, PROVIDER_DENIED, PROVIDER_AGAIN, PROVIDER_UNTRUSTED, PROVIDER_LATE])
             .chain([FACTOR_TO_SET_UP, FACTOR_TO_SHOW])
+            .chain(enroll::EVERY_NOTICE)
             .chain([COOKIES_OFF, FORM_KEPT, FORM_TOO_BIG, FORM_NOT_KEPT, FORM_NOT_SENT, FORM_LOST, FORM_OF_OTHERS])
             .collect()
     }
