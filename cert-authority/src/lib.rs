@@ -22,6 +22,7 @@
 //! What does not live here: the TLS listener, the record of what was issued or revoked (the caller writes it
 //! *before* it stores or hands out anything), enrolment pages, and certificates from elsewhere.
 
+pub mod acme;
 mod authority;
 mod client;
 pub mod cms;
