@@ -9,17 +9,22 @@
 //!   managed devices. Both are constrained to the gateway's domains and `localhost`, with every IP address
 //!   excluded.
 //!
-//! Both roots' keys leave the machine when they are made, in one file encrypted with a passphrase of its own.
-//! The two CA keys stay, encrypted at rest.
+//! Both roots' keys leave the machine when they are made, in one file encrypted with a passphrase of its own, and come
+//! back for the moment in which [a CA is renewed](CertAuthority::renew_device_ca). The CA keys stay, encrypted at rest. A
+//! facility that has a CA of its own can [bring it](CertAuthority::import) in place of ours for devices.
+//!
+//! A device comes by its certificate in a PKCS#12 file, or makes its key itself and sends a [request](DeviceKey::from_csr):
+//! by hand, by [`est`], or by [`acme`], which can also prove that the key can't leave the device. [`mobileconfig`] and
+//! [`cms`] write the files that Apple's devices install.
 //!
 //! What an attacker who can write here gains:
 //!
 //! - `ca/`: no signature of ours. [`CertAuthority::open`] refuses certificates that don't fit the keys or their
-//!   roots; they can make the gateway not start.
+//!   roots; they can make the gateway not start, or go back to a former device CA that has not ended.
 //! - the `device` table: whoever can write to it can give an issued device to another person and undo a
 //!   revocation at the next start. A certificate that our device CA didn't sign still ends at the handshake.
 //!
-//! What does not live here: the TLS listener, the record of what was issued or revoked (the caller writes it
+//! What does not live here: HTTP, the TLS listener, the record of what was issued or revoked (the caller writes it
 //! *before* it stores or hands out anything), enrolment pages, and certificates from elsewhere.
 
 pub mod acme;

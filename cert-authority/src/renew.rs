@@ -70,6 +70,9 @@ pub(crate) enum Which {
 }
 
 pub(crate) fn renew_with_work(dir: &Path, renewal: &CaRenewal, which: Which, work: Work) -> Result<CaRenewed> {
+    if !CertAuthority::exists(dir) {
+        return Err(CertError::Missing { path: dir.to_owned() });
+    }
     let held = Held::hold(dir)?;
     let authority = CertAuthority::open(dir, &renewal.passphrase)?;
     let (root, family, name) = match which {

@@ -219,6 +219,27 @@ mod tests {
     }
 
     #[test]
+    fn what_apples_client_leaves_out_is_found_again() {
+        use ring::rand::SystemRandom;
+        use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+        let random = SystemRandom::new();
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        let signer = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap();
+        let key = Key::P256(signer.public_key().as_ref().try_into().unwrap());
+        let mut found = [0, 0];
+        while found.contains(&0) {
+            let signature = signer.sign(&random, b"message").unwrap();
+            let (r, s) = signature.as_ref().split_at(32);
+            let (short_r, short_s) = (r.strip_prefix(&[0]).unwrap_or(r), s.strip_prefix(&[0]).unwrap_or(s));
+            found[0] += usize::from(short_r.len() < 32);
+            found[1] += usize::from(short_s.len() < 32);
+            let short = [short_r, short_s].concat();
+            assert!(key.verify(b"message", &short));
+            assert!(!key.verify(b"another", &short) && !key.verify(b"message", &short[1..]));
+        }
+    }
+
+    #[test]
     fn a_coordinate_without_its_zero_is_made_whole() {
         let point = point::<65>(&[1; 31], &[2; 32]).unwrap();
         assert_eq!((point[0], point[1], point[2], point[33]), (4, 0, 1, 2));

@@ -15,7 +15,7 @@
 //! What is not there: revocation (the inventory's), change of keys, contacts, external accounts, `notBefore`/`notAfter`
 //! (how long a certificate is good is not the device's to say; they are ignored), and any challenge for host names.
 //!
-//! [M] A client in the tests speaks the whole protocol. [?] No real device has: that Apple's client takes `Attest: false`
+//! A client in the tests speaks the whole protocol. No real device has yet: that Apple's client takes `Attest: false`
 //! for an answer without attestation, that it reads these documents, and what a device outside of a device management
 //! service gets attested, is only known from Apple's reference and from smallstep/certificates (`acme/challenge.go`,
 //! `acme/api/middleware.go`), which real devices use.

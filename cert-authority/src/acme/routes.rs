@@ -93,7 +93,10 @@ fn post(
         }
         ["order", id] => {
             let order = state.book.order(id, &account)?;
-            Ok(AcmeReply::json(200, &order.document(http.base_url, id)))
+            let reply = AcmeReply::json(200, &order.document(http.base_url, id));
+            // §7.4: in seconds, as long as the caller is at it.
+            let busy = matches!(order.progress, Progress::Processing);
+            Ok(if busy { reply.header("Retry-After", "3".to_owned()) } else { reply })
         }
         ["authz", id] => {
             let order = state.book.order(id, &account)?;

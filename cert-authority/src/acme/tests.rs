@@ -498,3 +498,20 @@ fn fixed(der: &[u8]) -> Vec<u8> {
     let (r, next) = number(2);
     [r, number(next).0].concat()
 }
+
+proptest::proptest! {
+    #[test]
+    fn nothing_that_is_sent_makes_it_panic_or_issue(
+        method in "GET|HEAD|POST|PUT|",
+        path in "(/(directory|new-nonce|new-account|new-order|acct|order|authz|chall|cert|finalize|[a-z]{0,3})){0,4}",
+        content_type in proptest::option::of("application/jose\\+json|text/plain"),
+        body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+    ) {
+        let (acme, gate) = (Acme::new().unwrap(), gate(false));
+        let content_type = content_type.as_deref();
+        let request =
+            AcmeRequest { method: &method, path: &path, content_type, body: &body, base_url: BASE, now: NOW };
+        let reply = reply(acme.answer(&request, &gate));
+        proptest::prop_assert!(reply.status < 300 || problem(&reply) != "-");
+    }
+}
