@@ -56,18 +56,10 @@ impl CertAuthority {
     /// # Errors
     /// There is none, the passphrase is wrong, or certificates and keys don't belong together.
     pub fn open(dir: &Path, passphrase: &Passphrase) -> Result<Self> {
-        let keys_path = dir.join(KEYS);
-        if !keys_path.exists() {
+        if !Self::exists(dir) {
             return Err(CertError::Missing { path: dir.to_owned() });
         }
-        let keys = unseal(&read(&keys_path)?, passphrase, &keys_path)?;
-        let damaged = |problem| CertError::Damaged { path: keys_path.clone(), problem };
-        let mut keys: Vec<KeyPair> = PrivatePkcs8KeyDer::pem_slice_iter(&keys)
-            .map(|key| {
-                let key = key.map_err(|_| damaged("holds something that is not a key"))?;
-                KeyPair::try_from(&key).map_err(|_| damaged("holds a key of a kind that is not ours"))
-            })
-            .collect::<Result<_>>()?;
+        let mut keys = unsealed_keys(&dir.join(KEYS), passphrase)?;
         let (devices, former) = load(&dir.join(DEVICE_ROOT), &dir.join(DEVICE_CA), &mut keys)?;
         let (servers, _) = load(&dir.join(SERVER_ROOT), &dir.join(SERVER_CA), &mut keys)?;
         let (organisation, domains) = names(&servers.der)
@@ -146,6 +138,16 @@ impl CertAuthority {
     pub const fn server_ca_not_after(&self) -> Timestamp {
         self.servers.not_after
     }
+}
+
+/// The private keys in a file encrypted with [`seal`](crate::passphrase::seal), whatever else is in it.
+pub(crate) fn unsealed_keys(path: &Path, passphrase: &Passphrase) -> Result<Vec<KeyPair>> {
+    let damaged = |problem| CertError::Damaged { path: path.to_owned(), problem };
+    let key = |key: std::result::Result<PrivatePkcs8KeyDer<'_>, _>| {
+        let key = key.map_err(|_| damaged("holds something that is not a key"))?;
+        KeyPair::try_from(&key).map_err(|_| damaged("holds a key of a kind that is not ours"))
+    };
+    PrivatePkcs8KeyDer::pem_slice_iter(&unseal(&read(path)?, passphrase, path)?).map(key).collect()
 }
 
 /// Reads one family and takes its keys out of `keys`: the CA that signs, and those before it.

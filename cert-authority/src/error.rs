@@ -17,6 +17,12 @@ pub enum CertError {
     Missing { path: PathBuf },
     #[error("{path}: {cause}")]
     Io { path: PathBuf, cause: std::io::Error },
+    #[error("{path} is being changed by another process")]
+    Busy { path: PathBuf },
+    #[error("{path} does not hold the key of the {root}")]
+    NotThisRoot { path: PathBuf, root: &'static str },
+    #[error("the CA can't be taken over: {0}")]
+    Import(String),
     #[error("the roots must not be exported into {path}, beside the keys they are kept apart from")]
     ExportInside { path: PathBuf },
     #[error("{what} is too short: it needs at least 12 characters")]

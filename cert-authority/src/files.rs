@@ -2,7 +2,8 @@
 //!
 //! A file: `open(O_CREAT|O_EXCL, mode) → write → fsync`. A folder: all of its files so, then `fsync` of the
 //! folder itself, `rename` to its final name, and `fsync` of the parent. A crash at any moment leaves either no
-//! certificate authority or a whole one.
+//! certificate authority or a whole one. A file that is replaced: written so beside the old one, then `rename` over it,
+//! and `fsync` of the folder; a crash leaves the old or the new.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -73,6 +74,49 @@ impl Drop for NewFolder {
 pub(crate) fn write_new_secret(path: &Path, content: &str) -> Result<()> {
     write_new(path, content.as_bytes(), SECRET)?;
     sync_folder(parent(path))
+}
+
+/// Holds a folder for one process at a time, until it is dropped. Readers don't ask: what they read is always whole.
+pub(crate) struct Held {
+    folder: File,
+    path: PathBuf,
+}
+
+impl Held {
+    pub(crate) fn hold(path: &Path) -> Result<Self> {
+        let folder = File::open(path).map_err(io(path))?;
+        folder.try_lock().map_err(|error| match error {
+            fs::TryLockError::WouldBlock => CertError::Busy { path: path.to_owned() },
+            fs::TryLockError::Error(cause) => io(path)(cause),
+        })?;
+        Ok(Self { folder, path: path.to_owned() })
+    }
+
+    pub(crate) fn replace_public(&self, name: &str, content: &str) -> Result<()> {
+        self.replace(name, content, PUBLIC)
+    }
+
+    pub(crate) fn replace_secret(&self, name: &str, content: &str) -> Result<()> {
+        self.replace(name, content, SECRET)
+    }
+
+    fn replace(&self, name: &str, content: &str, mode: u32) -> Result<()> {
+        let (path, beside) = (self.path.join(name), self.path.join(format!("{name}.new")));
+        // Left by a crash; nobody else is at it, because the folder is held.
+        match fs::remove_file(&beside) {
+            Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(io(&beside)(cause)),
+            _ => write_new(&beside, content.as_bytes(), mode)?,
+        }
+        fs::rename(&beside, &path).map_err(io(&path))?;
+        sync_folder(&self.path)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Closing would not do while a process just being started still shares the file.
+        let _ = self.folder.unlock();
+    }
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {

@@ -1,6 +1,6 @@
 //! What tests of the whole certificate authority begin with.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
@@ -58,10 +58,6 @@ pub(crate) fn nurse() -> DeviceRequest {
 }
 
 impl House {
-    pub(crate) fn ca(&self) -> PathBuf {
-        self.dir.path().join("ca")
-    }
-
     pub(crate) fn openssl(&self, args: &[&str]) -> Output {
         openssl(self.dir.path(), args)
     }

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{Certificate, CertifiedIssuer, KeyPair};
+use rcgen::{CertifiedIssuer, KeyPair};
+use rustls_pki_types::CertificateDer;
 use serde::Serialize;
 use vocabulary::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::authority::{DEVICE_CA, DEVICE_ROOT, KEYS, SERVER_CA, SERVER_ROOT};
+use crate::authority::{DEVICE_CA, DEVICE_ROOT, KEYS, SERVER_CA, SERVER_ROOT, to_pem};
 use crate::files::{NewFolder, write_new_secret};
 use crate::host::is_dns_name;
 use crate::passphrase::{ISSUING_WORK_FACTOR, Passphrase, ROOT_WORK_FACTOR, seal};
@@ -73,25 +74,35 @@ pub(crate) fn init_with_work(dir: &Path, init: &Init, work: Work) -> Result<Init
     let domains = check(dir, init)?;
     let devices = make(Family::Device, init)?;
     let servers = make(Family::Server(&domains), init)?;
+    write(dir, init, domains, &devices, &servers, work)
+}
 
+/// Writes a folder and the export of the roots' keys, as far as they are ours.
+pub(crate) fn write(
+    dir: &Path,
+    init: &Init,
+    domains: Vec<String>,
+    devices: &Made,
+    servers: &Made,
+    work: Work,
+) -> Result<InitReport> {
     let folder = NewFolder::begin(dir)?;
-    folder.write_public(DEVICE_ROOT, &devices.root.pem())?;
-    folder.write_public(DEVICE_CA, &devices.ca.pem())?;
-    folder.write_public(SERVER_ROOT, &servers.root.pem())?;
-    folder.write_public(SERVER_CA, &servers.ca.pem())?;
+    folder.write_public(DEVICE_ROOT, &to_pem(&devices.root))?;
+    folder.write_public(DEVICE_CA, &to_pem(&devices.ca))?;
+    folder.write_public(SERVER_ROOT, &to_pem(&servers.root))?;
+    folder.write_public(SERVER_CA, &to_pem(&servers.ca))?;
     let keys = Zeroizing::new(format!("{}{}", *devices.ca_key, *servers.ca_key));
     folder.write_secret(KEYS, &seal(&keys, &init.passphrase, work.issuing, &dir.join(KEYS))?)?;
 
-    let roots = Zeroizing::new(format!(
-        "Sekisho: the roots of {}, made at {}.\nKeep this file and its passphrase apart from the gateway and from each other.\n\n\
-         Device root\n{}{}\nServer root\n{}{}",
-        init.organisation,
-        init.now,
-        devices.root.pem(),
-        *devices.root_key,
-        servers.root.pem(),
-        *servers.root_key,
+    let mut roots = Zeroizing::new(format!(
+        "Sekisho: the roots of {}, made at {}.\nKeep this file and its passphrase apart from the gateway and from each other.\n",
+        init.organisation, init.now,
     ));
+    for (name, made) in [("Device", devices), ("Server", servers)] {
+        if let Some(key) = &made.root_key {
+            roots.push_str(&format!("\n{name} root\n{}{}", to_pem(&made.root), **key));
+        }
+    }
     // The export first: a CA whose root was lost can never be renewed, while an export too many is only noise.
     write_new_secret(&init.export_to, &seal(&roots, &init.root_passphrase, work.root, &init.export_to)?)?;
     if let Err(error) = folder.finish() {
@@ -100,32 +111,34 @@ pub(crate) fn init_with_work(dir: &Path, init: &Init, work: Work) -> Result<Init
         return Err(error);
     }
     Ok(InitReport {
-        root_fingerprint: Fingerprint::of(devices.root.der()),
-        server_root_fingerprint: Fingerprint::of(servers.root.der()),
+        root_fingerprint: Fingerprint::of(&devices.root),
+        server_root_fingerprint: Fingerprint::of(&servers.root),
         exported_to: init.export_to.clone(),
         domains,
     })
 }
 
-struct Made {
-    root: Certificate,
-    root_key: Zeroizing<String>,
-    ca: Certificate,
-    ca_key: Zeroizing<String>,
+/// One family, with its keys in PEM.
+pub(crate) struct Made {
+    pub(crate) root: CertificateDer<'static>,
+    /// `None` if somebody else keeps it.
+    pub(crate) root_key: Option<Zeroizing<String>>,
+    pub(crate) ca: CertificateDer<'static>,
+    pub(crate) ca_key: Zeroizing<String>,
 }
 
-fn make(family: Family<'_>, init: &Init) -> Result<Made> {
+pub(crate) fn make(family: Family<'_>, init: &Init) -> Result<Made> {
     let (root_key, ca_key) = (profile::new_key()?, profile::new_key()?);
     let root = profile::root(family, &init.organisation, &root_key, init.now)?;
     let pem = |key: &KeyPair| Zeroizing::new(key.serialize_pem());
     let (root_pem, ca_pem) = (pem(&root_key), pem(&ca_key));
     let root = CertifiedIssuer::self_signed(root, root_key)?;
     let ca = profile::issuing_ca(family, &init.organisation, &ca_key, init.now)?.signed_by(&ca_key, &root)?;
-    Ok(Made { root: root.as_ref().clone(), root_key: root_pem, ca, ca_key: ca_pem })
+    Ok(Made { root: root.der().clone(), root_key: Some(root_pem), ca: ca.der().clone(), ca_key: ca_pem })
 }
 
 /// Everything that can be known before a key is made. Returns the server CA's subtrees.
-fn check(dir: &Path, init: &Init) -> Result<Vec<String>> {
+pub(crate) fn check(dir: &Path, init: &Init) -> Result<Vec<String>> {
     check_name("the organisation", &init.organisation)?;
     let mut domains = Vec::new();
     for domain in std::iter::once(&init.domain).chain(&init.other_domains) {

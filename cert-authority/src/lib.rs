@@ -9,19 +9,25 @@
 //!   managed devices. Both are constrained to the gateway's domains and `localhost`, with every IP address
 //!   excluded.
 //!
-//! Both roots' keys leave the machine when they are made, in one file encrypted with a passphrase of its own.
-//! The two CA keys stay, encrypted at rest.
+//! Both roots' keys leave the machine when they are made, in one file encrypted with a passphrase of its own, and come
+//! back for the moment in which [a CA is renewed](CertAuthority::renew_device_ca). The CA keys stay, encrypted at rest. A
+//! facility that has a CA of its own can [bring it](CertAuthority::import) in place of ours for devices.
+//!
+//! A device comes by its certificate in a PKCS#12 file, or makes its key itself and sends a [request](DeviceKey::from_csr):
+//! by hand, by [`est`], or by [`acme`], which can also prove that the key can't leave the device. [`mobileconfig`] and
+//! [`cms`] write the files that Apple's devices install.
 //!
 //! What an attacker who can write here gains:
 //!
 //! - `ca/`: no signature of ours. [`CertAuthority::open`] refuses certificates that don't fit the keys or their
-//!   roots; they can make the gateway not start.
+//!   roots; they can make the gateway not start, or go back to a former device CA that has not ended.
 //! - the `device` table: whoever can write to it can give an issued device to another person and undo a
 //!   revocation at the next start. A certificate that our device CA didn't sign still ends at the handshake.
 //!
-//! What does not live here: the TLS listener, the record of what was issued or revoked (the caller writes it
+//! What does not live here: HTTP, the TLS listener, the record of what was issued or revoked (the caller writes it
 //! *before* it stores or hands out anything), enrolment pages, and certificates from elsewhere.
 
+pub mod acme;
 mod authority;
 mod client;
 pub mod cms;
@@ -34,6 +40,7 @@ mod error;
 pub mod est;
 mod files;
 mod host;
+mod import;
 mod init;
 mod inventory;
 mod invitation;
@@ -44,6 +51,7 @@ mod p12;
 mod passphrase;
 mod plist;
 mod profile;
+mod renew;
 mod serial;
 mod signer;
 
@@ -59,6 +67,7 @@ pub use device::{Device, DeviceStanding, Former, Status};
 pub use document::{CaDocument, CaSettings, PassphraseSource};
 pub use enrolment::{EnrolmentDocument, EnrolmentSettings};
 pub use error::{CertError, Result};
+pub use import::Import;
 pub use init::{Init, InitReport};
 pub use inventory::Inventory;
 pub use invitation::{
@@ -70,5 +79,6 @@ pub use key::DeviceKey;
 pub use p12::P12Cipher;
 pub use passphrase::Passphrase;
 pub use profile::{DEVICE_VALIDITY, DEVICE_VALIDITY_MAX, SERVER_VALIDITY, SERVER_VALIDITY_MAX};
+pub use renew::{CaRenewal, CaRenewed};
 pub use serial::{Fingerprint, Serial};
 pub use vocabulary::{DeviceKind, Os, ParseWordError, RevocationCause};

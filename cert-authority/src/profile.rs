@@ -2,6 +2,15 @@
 //!
 //! All keys are P-256. Every certificate carries SKI and AKI, critical basic constraints and key usage, and is
 //! backdated by five minutes, because clocks of phones stand behind.
+//!
+//! What `pkilint` 0.13 (`lint_pkix_cert`, `lint_crl`) finds in them, and why it stays:
+//!
+//! - *unknown subject key identifier calculation method*, a notice, in each: rcgen takes the first 160 bits of SHA-256
+//!   over the whole SubjectPublicKeyInfo. RFC 5280 §4.2.1.2 leaves the method open, and nobody computes it anew.
+//! - *invalid domain name syntax "localhost"*, in the name constraints of the server root and CA: pkilint expects two
+//!   labels, RFC 1034 §3.5 asks for one. Without it the demo could have no certificate.
+//!
+//! Device certificates, the device CA, its root and CRLs get nothing but that notice.
 
 use std::time::Duration;
 
