@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::house::{DAY, WORK, must, nurse, openssl, passphrase, root_passphrase};
 use crate::renew::{Which, renew_with_work};
-use crate::{CaRenewal, authority::to_pem};
+use crate::{CaRenewal, authority::pem};
 
 const P256: &[&str] = &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
 const CA: &str =
@@ -106,11 +106,11 @@ fn a_ca_of_each_kind_of_key_is_taken_over_and_signs() {
         let authority = CertAuthority::open(&pki.ca(), &passphrase()).unwrap();
         assert_eq!(report.root_fingerprint, authority.root_fingerprint());
         assert_eq!(authority.organisation(), "さくら会");
-        assert_eq!(to_pem(authority.device_ca_der()), pki.read("ca.pem"));
+        assert_eq!(pem(authority.device_ca_der()), pki.read("ca.pem"));
         assert!(!authority.domains().is_empty());
 
         let pending = authority.issue_device(&crate::DeviceRequest { now: now(), ..nurse() }).unwrap();
-        fs::write(pki.0.path().join("device.pem"), to_pem(&pending.certificate)).unwrap();
+        fs::write(pki.0.path().join("device.pem"), pem(&pending.certificate)).unwrap();
         pki.run(&["verify", "-purpose", "sslclient", "-CAfile", "root.pem", "-untrusted", "ca.pem", "device.pem"]);
         let list = authority.crl([], 1, now(), now().plus_secs(DAY)).unwrap();
         fs::write(pki.0.path().join("crl.der"), list).unwrap();

@@ -8,7 +8,7 @@ use serde::Serialize;
 use vocabulary::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::authority::{DEVICE_CA, DEVICE_ROOT, KEYS, SERVER_CA, SERVER_ROOT, to_pem};
+use crate::authority::{DEVICE_CA, DEVICE_ROOT, KEYS, SERVER_CA, SERVER_ROOT, pem};
 use crate::files::{NewFolder, write_new_secret};
 use crate::host::is_dns_name;
 use crate::passphrase::{ISSUING_WORK_FACTOR, Passphrase, ROOT_WORK_FACTOR, seal};
@@ -87,10 +87,10 @@ pub(crate) fn write(
     work: Work,
 ) -> Result<InitReport> {
     let folder = NewFolder::begin(dir)?;
-    folder.write_public(DEVICE_ROOT, &to_pem(&devices.root))?;
-    folder.write_public(DEVICE_CA, &to_pem(&devices.ca))?;
-    folder.write_public(SERVER_ROOT, &to_pem(&servers.root))?;
-    folder.write_public(SERVER_CA, &to_pem(&servers.ca))?;
+    folder.write_public(DEVICE_ROOT, &pem(&devices.root))?;
+    folder.write_public(DEVICE_CA, &pem(&devices.ca))?;
+    folder.write_public(SERVER_ROOT, &pem(&servers.root))?;
+    folder.write_public(SERVER_CA, &pem(&servers.ca))?;
     let keys = Zeroizing::new(format!("{}{}", *devices.ca_key, *servers.ca_key));
     folder.write_secret(KEYS, &seal(&keys, &init.passphrase, work.issuing, &dir.join(KEYS))?)?;
 
@@ -100,7 +100,7 @@ pub(crate) fn write(
     ));
     for (name, made) in [("Device", devices), ("Server", servers)] {
         if let Some(key) = &made.root_key {
-            roots.push_str(&format!("\n{name} root\n{}{}", to_pem(&made.root), **key));
+            roots.push_str(&format!("\n{name} root\n{}{}", pem(&made.root), **key));
         }
     }
     // The export first: a CA whose root was lost can never be renewed, while an export too many is only noise.

@@ -14,7 +14,7 @@ use serde::Serialize;
 use vocabulary::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::authority::{Ca, DEVICE_CA, KEYS, SERVER_CA, parse, to_pem, unsealed_keys, validity};
+use crate::authority::{Ca, DEVICE_CA, KEYS, SERVER_CA, parse, pem, unsealed_keys, validity};
 use crate::files::Held;
 use crate::init::Work;
 use crate::passphrase::{ISSUING_WORK_FACTOR, Passphrase, ROOT_WORK_FACTOR, seal};
@@ -87,7 +87,8 @@ pub(crate) fn renew_with_work(dir: &Path, renewal: &CaRenewal, which: Which, wor
         Which::Device => authority.device_cas().filter(|ca| renewal.now < ca.not_after).collect(),
         Which::Server => Vec::new(),
     };
-    let certificates: String = std::iter::once(&der).chain(former.iter().map(|ca| &ca.der)).map(to_pem).collect();
+    let certificates: String =
+        std::iter::once(&der).chain(former.iter().map(|ca| &ca.der)).map(|der| pem(der)).collect();
     let kept: Vec<&KeyPair> = match which {
         Which::Device => former.iter().copied().chain([&authority.servers]).map(|ca| ca.issuer.key()).collect(),
         Which::Server => authority.device_cas().map(|ca| ca.issuer.key()).collect(),
@@ -156,7 +157,7 @@ mod tests {
     }
 
     fn verify(house: &House, certificate: &CertificateDer<'_>, family: &str, at: Timestamp) -> std::process::Output {
-        fs::write(house.dir.path().join("leaf.pem"), to_pem(certificate)).unwrap();
+        fs::write(house.dir.path().join("leaf.pem"), pem(certificate)).unwrap();
         let (root, ca) = (format!("ca/{family}-root.pem"), format!("ca/{family}-ca.pem"));
         let at = at.secs().to_string();
         house.openssl(&["verify", "-x509_strict", "-attime", &at, "-CAfile", &root, "-untrusted", &ca, "leaf.pem"])
@@ -192,7 +193,7 @@ mod tests {
         let lists: Vec<_> = lists.iter().map(|list| pem::encode(&pem::Pem::new("X509 CRL", list.as_slice()))).collect();
         fs::write(house.dir.path().join("crls.pem"), lists.concat()).unwrap();
         for certificate in [&old.certificate, &new.certificate] {
-            fs::write(house.dir.path().join("leaf.pem"), to_pem(certificate)).unwrap();
+            fs::write(house.dir.path().join("leaf.pem"), pem(certificate)).unwrap();
             let at = LATER.secs().to_string();
             let verify = ["verify", "-crl_check", "-attime", &at, "-CAfile", "ca/device-root.pem", "-untrusted"];
             let rest = ["ca/device-ca.pem", "-CRLfile", "crls.pem", "leaf.pem"];

@@ -40,7 +40,7 @@ use vocabulary::Timestamp;
 pub use attestation::Attested;
 pub use reply::AcmeReply;
 
-use crate::authority::to_pem;
+use crate::authority::pem;
 use crate::{CertError, DeviceKey, Result};
 use nonce::Nonces;
 use order::{Book, Progress};
@@ -145,7 +145,7 @@ impl Acme {
 
     /// The reply to the device whose certificate is made: `chain` is the device's own, then the device CA.
     pub fn issued(&self, issue: &Issue, chain: &[CertificateDer<'_>], now: Timestamp) -> AcmeReply {
-        self.settle(issue, Progress::Issued { chain_pem: chain.iter().map(to_pem).collect() }, now)
+        self.settle(issue, Progress::Issued { chain_pem: chain.iter().map(|der| pem(der)).collect() }, now)
     }
 
     /// The reply to the device that gets none after all. `detail` is for its log, in English.
