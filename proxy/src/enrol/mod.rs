@@ -1,7 +1,7 @@
 //! Devices from the invitation to their end: what is recorded, made, handed out, told to people and taken away.
 //!
 //! ```text
-//! invite.rs ─→ (the link) ─→ line/enroll ─→ issue.rs ─→ bundle.rs ─→ (the device)
+//! invite.rs ─→ (the link) ─→ line/enroll ─→ issue.rs ─→ bundle.rs, or the device made its key itself: born.rs
 //!                                            renew.rs
 //! shut_out.rs ─→ crl.rs                      remind.rs      letters.rs
 //! ```
@@ -9,6 +9,7 @@
 //! Each step is recorded, durably, before it takes effect. What keys, certificates and inventory are is said in
 //! `cert-authority`; what people see is in `apps::enroll`.
 
+mod born;
 mod bundle;
 mod crl;
 mod invite;
@@ -22,9 +23,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use cert_authority::acme::Acme;
 use cert_authority::{CertAuthority, EnrolmentSettings, Inventory, Invitations};
 use config::Settings;
 
+pub(crate) use born::{Awaited, Awaiting};
 pub(crate) use bundle::{Bundle, Bundles, Of};
 pub(crate) use crl::{Crl, republish};
 pub(crate) use invite::{Invite, approve, ask, decline, invite, needs_approval, owner_name, withdraw};
@@ -38,6 +41,8 @@ pub(crate) use shut_out::{end, shut_out, shut_out_leavers};
 pub(crate) struct Enrolment {
     pub(crate) invitations: Invitations,
     pub(crate) bundles: Bundles,
+    pub(crate) acme: Acme,
+    pub(crate) awaiting: Awaiting,
     pub(crate) crl: Crl,
     rules: ArcSwap<Rules>,
 }
@@ -93,6 +98,8 @@ impl Enrolment {
         Ok(Self {
             invitations: inventory.invitations()?,
             bundles: Bundles::default(),
+            acme: Acme::new()?,
+            awaiting: Awaiting::default(),
             crl: Crl::new(&settings.gateway.data),
             rules: ArcSwap::from_pointee(Rules::new(settings, authority)),
         })

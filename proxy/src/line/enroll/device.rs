@@ -8,7 +8,7 @@ use cert_authority::Device;
 use http::Method;
 use vocabulary::{Os, PersonId, Reason};
 
-use super::invitation::show_install;
+use super::invitation::{makes_its_key, show_awaited, show_install};
 use super::{Asked, Reply, download};
 use crate::control::Refused;
 use crate::enrol::{self, Bundle, Bundles, Of};
@@ -87,8 +87,22 @@ async fn renewal(asked: &Asked, rest: &str) -> Reply {
             _ => {}
         }
     }
+    if let Some(awaited) = core.enrol.awaiting.get(&of, session.id(), asked.now) {
+        match rest {
+            "/install" => return show_awaited(asked, &awaited, "/renew/install", "/renew?way=file"),
+            _ if rest.strip_prefix("/install/") == Some(download::ACME_PROFILE) && !awaited.used => {
+                return download::acme_profile(asked, &awaited);
+            }
+            _ => {}
+        }
+    }
     match (rest, &asked.exchange.method) {
         ("", &Method::POST) if asked.is_our_form(FORM) => {
+            if let Some(os) = asked.client().os.filter(|os| makes_its_key(asked, *os)) {
+                let (session, person) = (session.id().clone(), person.clone());
+                let _ = core.enrol.awaiting.add(of, session, person, device.name.clone(), os, asked.now);
+                return apps::Page::redirect("/renew/install".to_owned(), []).into();
+            }
             let os = asked.client().os.or(device.os).unwrap_or(Os::Linux);
             match enrol::renew(core, &asked.actor(person), device, Some(asked.source())).await {
                 Ok(pending) => {

@@ -3,15 +3,18 @@
 use anyhow::Context;
 use apps::enroll::Problem;
 use cert_authority::cms;
-use cert_authority::mobileconfig::{Payload, Profile, reverse_dns};
+use cert_authority::mobileconfig::{AcmePayload, Curve, Payload, Profile, reverse_dns};
 use http::{Method, StatusCode};
+use vocabulary::Os;
 
 use super::{Asked, Reply};
-use crate::enrol::Bundle;
+use crate::enrol::{Awaited, Bundle};
 
 /// Apple's profile with the identity in it.
 pub(super) const PROFILE: &str = "sekisho.mobileconfig";
 pub(super) const P12: &str = "sekisho.p12";
+/// Apple's profile by which the device makes its own key.
+pub(super) const ACME_PROFILE: &str = "sekisho-key.mobileconfig";
 
 pub(super) fn answer(asked: &Asked, bundle: &Bundle, file: &str) -> Reply {
     if !matches!(asked.exchange.method, Method::GET | Method::HEAD) {
@@ -25,6 +28,21 @@ pub(super) fn answer(asked: &Asked, bundle: &Bundle, file: &str) -> Reply {
         }
         _ => asked.problem(Problem::Unknown),
     }
+}
+
+/// The profile of a device that is awaited.
+pub(super) fn acme_profile(asked: &Asked, awaited: &Awaited) -> Reply {
+    let rules = asked.core().enrol.rules();
+    let directory_url = format!("{}{}/directory", rules.enroll_origin, super::acme::BASE);
+    let payload = AcmePayload {
+        directory_url: &directory_url,
+        client_identifier: &awaited.identifier,
+        common_name: &awaited.name,
+        curve: Curve::P256,
+        // Macs can since macOS 14, and don't say which they are.
+        attest: awaited.os == Os::Ios,
+    };
+    profile(asked, Payload::Acme(payload), &awaited.identifier)
 }
 
 /// A signed profile; `of` names what it is for, so that the next one takes its place.

@@ -12,7 +12,7 @@ use vocabulary::{DeviceKind, Os, PersonId, SessionId};
 use super::download;
 use super::{Asked, Reply};
 use crate::control::{self, Refused};
-use crate::enrol::{self, Bundle, Bundles, Of, Order, Way};
+use crate::enrol::{self, Awaited, Bundle, Bundles, Of, Order, Way};
 
 /// What the form's token is for.
 const FORM: &str = "enroll";
@@ -42,6 +42,18 @@ pub(super) async fn answer(asked: &Asked, rest: &str) -> Reply {
         return match file {
             Some(file) => download::answer(asked, &bundle, file),
             None => install(asked, &bundle, token),
+        };
+    }
+    if let Some(session) = &session
+        && let Some(awaited) = core.enrol.awaiting.get(&Of::Invitation(invitation.id.clone()), session, asked.now)
+        && (awaited.used || invitation.is_unspent())
+        && asked.parameter("way").is_none()
+        && asked.is_read()
+    {
+        return match file {
+            Some(download::ACME_PROFILE) if !awaited.used => download::acme_profile(asked, &awaited),
+            Some(_) => asked.problem(Problem::Unknown),
+            None => show_awaited(asked, &awaited, &format!("/i/{token}"), &format!("/i/{token}?way=file")),
         };
     }
     if let Some(problem) = over(&invitation, asked) {
@@ -224,6 +236,7 @@ impl Holder<'_> {
         }
         match self.needs_approval() {
             true => self.ask(name, os).await,
+            false if makes_its_key(asked, os) => self.await_it(name, os),
             false => self.issue(name, os).await,
         }
     }
@@ -255,6 +268,16 @@ impl Holder<'_> {
                 }
             }
             Err(error) => self.failed(error),
+        }
+    }
+
+    /// The device makes its key and asks for the certificate itself.
+    fn await_it(&self, name: String, os: Os) -> Reply {
+        let (asked, of) = (self.asked, Of::Invitation(self.invitation.id.clone()));
+        let (session, person) = (self.session.clone(), self.person.clone());
+        match asked.core().enrol.awaiting.add(of, session, person, name, os, asked.now) {
+            Some(_) => apps::Page::redirect(asked.exchange.path.clone(), []).into(),
+            None => asked.problem(Problem::NoAuthority),
         }
     }
 
@@ -312,6 +335,35 @@ impl Holder<'_> {
             }
         }
     }
+}
+
+/// Whether a device of this system is asked to make its key itself: not if its holder chose the file.
+pub(super) fn makes_its_key(asked: &Asked, os: Os) -> bool {
+    let can = match (os, asked.client().version) {
+        // From iOS 16 and macOS 13.1 on. A Mac says of itself only which Safari it has, which came with them.
+        (Os::Ios | Os::Macos, Some((major, _))) => major >= 16,
+        _ => false,
+    };
+    can && asked.core().enrol.rules().settings.apple_acme && asked.parameter("way").as_deref() != Some("file")
+}
+
+/// The steps of a device that makes its key itself; `file` leads to the other way.
+pub(super) fn show_awaited(asked: &Asked, awaited: &Awaited, base: &str, file: &str) -> Reply {
+    let core = asked.core();
+    let check = format!("{}/?os={}", core.enrol.rules().device_origin, awaited.os);
+    let until = core.zone.display(awaited.until);
+    let profile = format!("{base}/{}", download::ACME_PROFILE);
+    let install = Install {
+        os: awaited.os,
+        profile_acme: Some(&profile),
+        profile: (!awaited.used).then_some(file),
+        p12: None,
+        password: None,
+        check: &check,
+        until: &until,
+        name: &awaited.name,
+    };
+    asked.with_visit(|visit| apps::enroll::install_page(visit, &install)).into()
 }
 
 /// The files, the password and the steps.

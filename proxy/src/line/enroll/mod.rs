@@ -5,6 +5,7 @@
 //! | host | path | what |
 //! |---|---|---|
 //! | enroll | `/i/<secret>` and beneath | an invitation: `invitation.rs` |
+//! | enroll | `/acme/…` | ACME (RFC 8555): `acme.rs` |
 //! | enroll | `/device-ca.crl` | what is revoked (RFC 5280) |
 //! | device | `/` | whether the certificate is seen: `device.rs` |
 //! | device | `/renew` and beneath | the next certificate: `device.rs` |
@@ -14,6 +15,7 @@
 //! The line has judged and recorded the request. What takes effect here is recorded before it does (`crate::enrol`), and
 //! goes on to its end when the client goes away in the middle.
 
+mod acme;
 mod device;
 mod download;
 mod est;
@@ -135,6 +137,9 @@ impl Asked {
         let on_enroll = matches!(self.exchange.destination, Destination::Enroll);
         if let Some(rest) = path.strip_prefix("/.well-known/est/") {
             return est::answer(&self, rest).await;
+        }
+        if on_enroll && let Some(rest) = path.strip_prefix(acme::BASE).filter(|rest| rest.starts_with('/')) {
+            return acme::answer(&self, rest).await;
         }
         match path {
             apps::TICKET_PATH => self.ticket().await,
