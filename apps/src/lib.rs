@@ -1,14 +1,15 @@
-//! The built-in web pages: refusals and errors, signing in and out, the list of apps.
+//! The built-in web pages: refusals and errors, signing in and out, the list of apps, registering a device.
 //!
 //! What lives here: every sentence people read, in Japanese and English ([`words`]), the templates, how a page is
-//! sent ([`Page`]), and the login service ([`LoginApp`]). What does not: whether a request may pass (`policy`), who
-//! people are and their sessions (`identity`), and records; the login service asks a [`Recorder`] before anything
-//! takes effect.
+//! sent ([`Page`]), the login service ([`LoginApp`]), and the pages of device registration ([`enroll`]). What does not:
+//! whether a request may pass (`policy`), who people are and their sessions (`identity`), and records; the login
+//! service asks a [`Recorder`] before anything takes effect.
 //!
 //! Pages load nothing and hold no script: they must work on any phone, through any proxy, and give an attacker nothing
 //! to hold on to. The exceptions: one line on the page that opens an app (it keeps the fragment of the address, and the
 //! page works without), and one script of our own, without which passkeys can't be used, on the few pages that offer
-//! them; all else on those works without it.
+//! them; all else on those works without it. The pages of device registration add a script that copies, and work
+//! without it as well.
 
 pub mod code;
 pub mod cookies;
