@@ -150,7 +150,8 @@ pub(crate) fn unsealed_keys(path: &Path, passphrase: &Passphrase) -> Result<Vec<
     PrivatePkcs8KeyDer::pem_slice_iter(&unseal(&read(path)?, passphrase, path)?).map(key).collect()
 }
 
-/// Reads one family and takes its keys out of `keys`: the CA that signs, and those before it.
+/// Reads one family and takes its keys out of `keys`: the CA that signs, and those before it. There is more than one root
+/// once a device CA from elsewhere took over.
 fn load(root_path: &Path, ca_path: &Path, keys: &mut Vec<KeyPair>) -> Result<(Ca, Vec<Ca>)> {
     let damaged = |path: &Path, problem| CertError::Damaged { path: path.to_owned(), problem };
     let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>> {
@@ -159,22 +160,27 @@ fn load(root_path: &Path, ca_path: &Path, keys: &mut Vec<KeyPair>) -> Result<(Ca
             .collect::<std::result::Result<_, _>>()
             .map_err(|_| damaged(path, "holds no PEM certificate"))
     };
-    let root_der =
-        certificates(root_path)?.into_iter().next().ok_or_else(|| damaged(root_path, "holds no PEM certificate"))?;
-    let root = parse(&root_der).ok_or_else(|| damaged(root_path, "holds no X.509 certificate"))?;
-    root.verify_signature(None).map_err(|_| damaged(root_path, "is not a self-signed root"))?;
+    let roots = certificates(root_path)?;
+    let mut parsed_roots = Vec::new();
+    for der in &roots {
+        let root = parse(der).ok_or_else(|| damaged(root_path, "holds no X.509 certificate"))?;
+        root.verify_signature(None).map_err(|_| damaged(root_path, "is not a self-signed root"))?;
+        parsed_roots.push((der, root));
+    }
     let mut cas = Vec::new();
     for der in certificates(ca_path)? {
         let ca = parse(&der).ok_or_else(|| damaged(ca_path, "holds no X.509 certificate"))?;
-        ca.verify_signature(Some(root.public_key()))
-            .map_err(|_| damaged(ca_path, "was not signed by the root beside it"))?;
+        let (root, _) = parsed_roots
+            .iter()
+            .find(|(_, root)| ca.verify_signature(Some(root.public_key())).is_ok())
+            .ok_or_else(|| damaged(ca_path, "was not signed by the root beside it"))?;
         let position = keys
             .iter()
             .position(|key| key.subject_public_key_info() == ca.public_key().raw)
             .ok_or_else(|| damaged(ca_path, "has no key in the file of keys"))?;
         let (not_before, not_after) = validity(&ca);
         let issuer = Issuer::from_ca_cert_der(&der, keys.swap_remove(position))?;
-        cas.push(Ca { root: root_der.clone(), der: der.clone(), issuer, not_before, not_after });
+        cas.push(Ca { root: (*root).clone(), der: der.clone(), issuer, not_before, not_after });
     }
     let mut cas = cas.into_iter();
     let current = cas.next().ok_or_else(|| damaged(ca_path, "holds no PEM certificate"))?;

@@ -30,13 +30,12 @@ pub const CSR_ATTRIBUTES: &str = "application/csrattrs";
 /// The media type of what [`read_request`] reads.
 pub const REQUEST: &str = "application/pkcs10";
 
-/// The body of `/cacerts` (§4.1.3): the device CA and its root, and former device CAs, which a client may still meet.
+/// The body of `/cacerts` (§4.1.3): the device CA and its root, and the former ones, which a client may still meet.
 ///
 /// # Errors
 /// A certificate can't be written.
 pub fn cacerts(authority: &CertAuthority) -> Result<String> {
-    let mut certificates: Vec<_> = authority.device_cas().map(|ca| ca.der.clone()).collect();
-    certificates.push(authority.device_root_der().clone());
+    let certificates: Vec<_> = authority.device_cas().flat_map(|ca| [&ca.der, &ca.root]).cloned().collect();
     Ok(lines(&certs_only(&certificates)?))
 }
 

@@ -29,6 +29,10 @@ pub(crate) fn root_passphrase() -> Passphrase {
 }
 
 pub(crate) fn house() -> House {
+    house_at(NOW)
+}
+
+pub(crate) fn house_at(now: Timestamp) -> House {
     let dir = tempfile::tempdir().unwrap();
     let init = Init {
         organisation: "さくら会".to_owned(),
@@ -37,7 +41,7 @@ pub(crate) fn house() -> House {
         passphrase: passphrase(),
         root_passphrase: root_passphrase(),
         export_to: dir.path().join("roots.age"),
-        now: NOW,
+        now,
     };
     init_with_work(&dir.path().join("ca"), &init, WORK).unwrap();
     let authority = CertAuthority::open(&dir.path().join("ca"), &passphrase()).unwrap();

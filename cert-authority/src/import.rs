@@ -4,6 +4,7 @@
 //! what its certificate says of itself (RFC 5280 §6.1.4), a certificate is signed with it and put before the gate's own
 //! verifier. The server family is made anew, as in `ca init`: no facility's CA is constrained as ours has to be.
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,58 +20,94 @@ use crate::authority::{parse, validity};
 use crate::init::{Init, InitReport, Made, Work, check, make, write};
 use crate::passphrase::{ISSUING_WORK_FACTOR, Passphrase, ROOT_WORK_FACTOR};
 use crate::profile::{self, Family};
-use crate::{CertAuthority, CertError, DeviceKey, Result};
+use crate::renew::{Successor, Which, succeed};
+use crate::{CaRenewed, CertAuthority, CertError, DeviceKey, Result};
 
-/// A device CA from elsewhere, and what the rest is made from.
+/// A device CA from elsewhere.
 #[derive(Clone)]
+pub struct DeviceCa {
+    /// One certificate in PEM.
+    pub certificate: String,
+    /// Its key: PKCS#8 in PEM, encrypted (PBES2, RFC 8018) or not. P-256, P-384, or RSA.
+    pub key: Zeroizing<String>,
+    /// Opens the key, if it is encrypted.
+    pub key_passphrase: Option<Passphrase>,
+    /// The root that signed it, in PEM. `None` if it signed itself.
+    pub root: Option<String>,
+}
+
+impl fmt::Debug for DeviceCa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceCa").finish_non_exhaustive()
+    }
+}
+
+/// What a certificate authority around such a CA is made from.
+#[derive(Clone, Debug)]
 pub struct Import {
     /// As for a new certificate authority. The organisation stands in the devices' certificates, and the export holds the
     /// server root alone.
     pub init: Init,
-    /// One certificate in PEM.
-    pub device_ca: String,
-    /// Its key: PKCS#8 in PEM, encrypted (PBES2, RFC 8018) or not. P-256, P-384, or RSA.
-    pub device_ca_key: Zeroizing<String>,
-    /// Opens the key, if it is encrypted.
-    pub key_passphrase: Option<Passphrase>,
-    /// The root that signed the device CA, in PEM. `None` if it signed itself.
-    pub device_root: Option<String>,
+    pub device_ca: DeviceCa,
 }
 
-impl std::fmt::Debug for Import {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Import").field("init", &self.init).finish_non_exhaustive()
-    }
-}
+const WORK: Work = Work { root: ROOT_WORK_FACTOR, issuing: ISSUING_WORK_FACTOR };
 
 impl CertAuthority {
     /// Makes a certificate authority in `dir` around a device CA from elsewhere. Takes a second or two, and blocks.
-    /// [`renew_device_ca`](Self::renew_device_ca) can't renew it: its root is not ours.
     ///
     /// # Errors
     /// As of [`init`](Self::init), or the CA can't be taken over; then it says why. Nothing is left behind.
     pub fn import(dir: &Path, import: &Import) -> Result<InitReport> {
-        import_with_work(dir, import, Work { root: ROOT_WORK_FACTOR, issuing: ISSUING_WORK_FACTOR })
+        import_with_work(dir, import, WORK)
+    }
+
+    /// Has a device CA from elsewhere take over from the one in `dir`, which is trusted until it ends: how a CA that was
+    /// imported is renewed (its root is not ours), and how a facility moves to its own. As
+    /// [`renew_device_ca`](Self::renew_device_ca) otherwise.
+    ///
+    /// # Errors
+    /// The passphrase is wrong, the CA can't be taken over, or a file can't be written.
+    pub fn replace_device_ca(dir: &Path, passphrase: &Passphrase, ca: &DeviceCa, now: Timestamp) -> Result<CaRenewed> {
+        replace_with_work(dir, passphrase, ca, now, WORK)
     }
 }
 
 pub(crate) fn import_with_work(dir: &Path, import: &Import, work: Work) -> Result<InitReport> {
-    let domains = check(dir, &import.init)?;
-    let devices = take_over(import)?;
-    let servers = make(Family::Server(&domains), &import.init)?;
-    write(dir, &import.init, domains, &devices, &servers, work)
+    let Import { init, device_ca } = import;
+    let domains = check(dir, init)?;
+    let (devices, _) = take_over(device_ca, &init.organisation, init.now)?;
+    let servers = make(Family::Server(&domains), init)?;
+    write(dir, init, domains, &devices, &servers, work)
 }
 
-fn take_over(import: &Import) -> Result<Made> {
-    let ca_der = one_certificate("the CA", &import.device_ca)?;
-    let root_der = match &import.device_root {
+pub(crate) fn replace_with_work(
+    dir: &Path,
+    passphrase: &Passphrase,
+    ca: &DeviceCa,
+    now: Timestamp,
+    work: Work,
+) -> Result<CaRenewed> {
+    succeed(dir, passphrase, now, Which::Device, work, |authority| {
+        let (made, not_after) = take_over(ca, &authority.organisation, now)?;
+        if authority.device_cas().any(|known| known.der == made.ca) {
+            return Err(refused("this CA is here already"));
+        }
+        Ok(Successor { root: made.root, der: made.ca, key: read_key(ca)?, not_after })
+    })
+}
+
+/// Also returns when it ends.
+fn take_over(given: &DeviceCa, organisation: &str, now: Timestamp) -> Result<(Made, Timestamp)> {
+    let ca_der = one_certificate("the CA", &given.certificate)?;
+    let root_der = match &given.root {
         Some(root) => one_certificate("the root", root)?,
         None => ca_der.clone(),
     };
     let read = |der, what: &str| parse(der).ok_or_else(|| refused(format!("{what} is no X.509 certificate")));
     let (ca, root) = (read(&ca_der, "the CA")?, read(&root_der, "the root")?);
     for (what, certificate) in [("the root", &root), ("the CA", &ca)] {
-        is_living_ca(what, certificate, import.init.now)?;
+        is_living_ca(what, certificate, now)?;
     }
     root.verify_signature(None).map_err(|_| refused("the root did not sign itself; give the root above it"))?;
     ca.verify_signature(Some(root.public_key())).map_err(|_| refused("the root given did not sign this CA"))?;
@@ -79,13 +116,14 @@ fn take_over(import: &Import) -> Result<Made> {
     }
     signs_devices(&ca)?;
     is_our_kind_of_name(&ca)?;
-    let key = read_key(import)?;
+    let key = read_key(given)?;
     if key.subject_public_key_info() != ca.public_key().raw {
         return Err(refused("the key is not that of the CA"));
     }
     let ca_key = Zeroizing::new(key.serialize_pem());
-    try_out(&ca_der, key, import)?;
-    Ok(Made { root: root_der.clone(), root_key: None, ca: ca_der.clone(), ca_key })
+    try_out(&ca_der, key, organisation, now)?;
+    let (_, not_after) = validity(&ca);
+    Ok((Made { root: root_der.clone(), root_key: None, ca: ca_der.clone(), ca_key }, not_after))
 }
 
 fn one_certificate(what: &str, pem: &str) -> Result<CertificateDer<'static>> {
@@ -170,10 +208,10 @@ fn is_our_kind_of_name(ca: &X509Certificate<'_>) -> Result<()> {
     Ok(())
 }
 
-fn read_key(import: &Import) -> Result<KeyPair> {
-    let pem = pem::parse(import.device_ca_key.as_bytes()).map_err(|_| refused("the key is not in PEM"))?;
+fn read_key(ca: &DeviceCa) -> Result<KeyPair> {
+    let pem = pem::parse(ca.key.as_bytes()).map_err(|_| refused("the key is not in PEM"))?;
     let convert = "; convert it with `openssl pkcs8 -topk8 -v2 aes256`";
-    let der = match (pem.tag(), &import.key_passphrase) {
+    let der = match (pem.tag(), &ca.key_passphrase) {
         ("PRIVATE KEY", _) => Zeroizing::new(pem.contents().to_vec()),
         ("ENCRYPTED PRIVATE KEY", None) => return Err(refused("the key is encrypted, and there is no passphrase")),
         ("ENCRYPTED PRIVATE KEY", Some(passphrase)) => {
@@ -194,11 +232,10 @@ fn read_key(import: &Import) -> Result<KeyPair> {
 }
 
 /// Whatever else may be odd about it: signs a device's certificate and shows it to the gate's verifier.
-fn try_out(ca: &CertificateDer<'_>, key: KeyPair, import: &Import) -> Result<()> {
-    let now = import.init.now;
+fn try_out(ca: &CertificateDer<'_>, key: KeyPair, organisation: &str, now: Timestamp) -> Result<()> {
     let issuer = Issuer::from_ca_cert_der(ca, key).map_err(|_| refused("the CA's name can't be written anew"))?;
     let id = DeviceId::new("d-trial").map_err(|error| refused(error.to_string()))?;
-    let params = profile::device(&import.init.organisation, "trial", &id, now, now.plus_secs(60))?;
+    let params = profile::device(organisation, "trial", &id, now, now.plus_secs(60))?;
     let trial = params.signed_by(&profile::new_key()?, &issuer)?;
     let accepted = || {
         let anchor = webpki::anchor_from_trusted_cert(ca)?;

@@ -11,7 +11,8 @@
 //!
 //! Both roots' keys leave the machine when they are made, in one file encrypted with a passphrase of its own, and come
 //! back for the moment in which [a CA is renewed](CertAuthority::renew_device_ca). The CA keys stay, encrypted at rest. A
-//! facility that has a CA of its own can [bring it](CertAuthority::import) in place of ours for devices.
+//! facility that has a CA of its own can [bring it](CertAuthority::import) in place of ours for devices, at once or
+//! [later](CertAuthority::replace_device_ca).
 //!
 //! A device comes by its certificate in a PKCS#12 file, or makes its key itself and sends a [request](DeviceKey::from_csr):
 //! by hand, by [`est`], or by [`acme`], which can also prove that the key can't leave the device. [`mobileconfig`] and
@@ -67,7 +68,7 @@ pub use device::{Device, DeviceStanding, Former, Status};
 pub use document::{CaDocument, CaSettings, PassphraseSource};
 pub use enrolment::{EnrolmentDocument, EnrolmentSettings};
 pub use error::{CertError, Result};
-pub use import::Import;
+pub use import::{DeviceCa, Import};
 pub use init::{Init, InitReport};
 pub use inventory::Inventory;
 pub use invitation::{

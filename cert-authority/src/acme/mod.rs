@@ -15,7 +15,8 @@
 //! What is not there: revocation (the inventory's), change of keys, contacts, external accounts, `notBefore`/`notAfter`
 //! (how long a certificate is good is not the device's to say; they are ignored), and any challenge for host names.
 //!
-//! A client in the tests speaks the whole protocol. No real device has yet: that Apple's client takes `Attest: false`
+//! A client in the tests speaks the whole protocol, and certbot's `acme` library 5 has gone through it once by hand, with
+//! an attestation made by python's `cryptography` and `cbor2`. No real device has yet: that Apple's client takes `Attest: false`
 //! for an answer without attestation, that it reads these documents, and what a device outside of a device management
 //! service gets attested, is only known from Apple's reference and from smallstep/certificates (`acme/challenge.go`,
 //! `acme/api/middleware.go`), which real devices use.
