@@ -30,8 +30,8 @@ pub use held::{FormFate, RESUME_FIELD, WaitingForm, form_fate_page, waiting_form
 pub use lang::Lang;
 pub use login::{
     AGAIN_PARAM, BODY_LIMIT, CLEAR_PARAM, Cause, CredentialChange, HANDLE_PARAM, HELD_PARAM, LoginApp, LoginDevice,
-    LoginEvent, LoginReply, LoginRequest, LoginSettings, OfferedApp, Place, Recorder, SignInMethod, TICKET_PARAM,
-    TICKET_PATH, Unavailable,
+    LoginEvent, LoginReply, LoginRequest, LoginSettings, OfferedApp, Place, Recorder, RenewalDue, SignInMethod,
+    TICKET_PARAM, TICKET_PATH, Unavailable,
 };
 pub use notice::{cookies_off_page, link_expired_page};
 pub use opening::{clearing_page, opening_page};

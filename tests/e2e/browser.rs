@@ -74,6 +74,19 @@ impl Chromium {
         std::fs::write(self.shots.join(format!("{name}.png")), png).unwrap();
     }
 
+    /// Another name in `User-Agent`, from the next page on.
+    pub(crate) async fn call_itself(&self, agent: &str) {
+        self.devtools("Network.setUserAgentOverride", json!({ "userAgent": agent })).await;
+    }
+
+    /// The page from top to bottom.
+    pub(crate) async fn shot_whole(&self, name: &str) {
+        use base64::Engine as _;
+        let shot = self.devtools("Page.captureScreenshot", json!({ "captureBeyondViewport": true })).await;
+        let png = base64::engine::general_purpose::STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
+        std::fs::write(self.shots.join(format!("{name}.png")), png).unwrap();
+    }
+
     pub(crate) async fn fill(&self, name: &str, value: &str) {
         self.find(&format!("[name={name}]")).await.send_keys(value).await.unwrap();
     }

@@ -54,6 +54,7 @@ mod devices;
 mod downgrade;
 mod durability;
 mod enrolment;
+mod enrolment_foreign;
 mod exchanges;
 mod factors;
 mod faults;

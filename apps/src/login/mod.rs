@@ -51,7 +51,7 @@ use crate::{Deny, deny_page, words};
 use request::Asked;
 
 pub use event::{Cause, CredentialChange, LoginEvent, Recorder, SignInMethod, Unavailable};
-pub use request::{BODY_LIMIT, LoginDevice, LoginRequest, Place};
+pub use request::{BODY_LIMIT, LoginDevice, LoginRequest, Place, RenewalDue};
 
 /// The one reserved path on an app's host: there a ticket is redeemed ([`TICKET_PARAM`]), or a handle bound to the
 /// browser ([`HANDLE_PARAM`]).

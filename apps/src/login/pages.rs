@@ -4,7 +4,7 @@ use askama::Template;
 use identity::{Session, Token};
 use vocabulary::PersonId;
 
-use super::request::{Asked, form_token};
+use super::request::{Asked, RenewalDue, form_token};
 use super::sign_in::Begun;
 use super::{HANDLE_PARAM, LoginApp, OfferedApp, script};
 use crate::notice::rendered;
@@ -82,6 +82,18 @@ struct Home<'a> {
     /// There is something to look after.
     settings: bool,
     shared: bool,
+    /// The device's certificate ends soon: what is said, and where it is renewed.
+    renewal: Option<(String, &'a str)>,
+}
+
+#[derive(Template)]
+#[template(path = "renewal_due.html")]
+struct RenewalDuePage<'a> {
+    lang: Lang,
+    style: &'static str,
+    hint: String,
+    renew: &'a str,
+    later: &'a str,
 }
 
 #[derive(Template)]
@@ -219,8 +231,17 @@ pub(super) fn home(login: &LoginApp, asked: &Asked<'_>, session: &Session) -> Pa
         name: roster.get(session.person()).map_or(session.person().as_str(), |p| p.name.as_str()),
         settings: login.0.identity.directory().factors(session.person()).password,
         shared: asked.is_shared(),
+        renewal: asked.request.renewal.map(|due| (crate::enroll::renewal_hint(asked.lang, due.days_left), due.url)),
     };
     rendered(&template, 200, asked.lang)
+}
+
+/// Signed in on a device whose certificate ends soon. `later` leads on, with a ticket that is made then: one that was made
+/// now would not live as long as somebody reads.
+pub(super) fn renewal_due(asked: &Asked<'_>, due: RenewalDue<'_>, later: &str, login_token: &Token) -> Page {
+    let hint = crate::enroll::renewal_hint(asked.lang, due.days_left);
+    let template = RenewalDuePage { lang: asked.lang, style: STYLE, hint, renew: due.url, later };
+    rendered(&template, 200, asked.lang).with_cookies([cookies::set(cookies::LOGIN, login_token.as_str())])
 }
 
 /// The question whether to sign out. The token is bound to the session's own cookie.

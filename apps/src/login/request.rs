@@ -32,6 +32,8 @@ pub struct LoginRequest<'a> {
     pub source: IpAddr,
     /// The enrolled, valid device on this connection.
     pub device: Option<LoginDevice<'a>>,
+    /// The certificate of that device ends soon.
+    pub renewal: Option<RenewalDue<'a>>,
     pub now: Timestamp,
     /// The date in the gateway's time zone.
     pub today: Date,
@@ -53,6 +55,14 @@ pub struct LoginDevice<'a> {
     pub owner: Option<&'a PersonId>,
     /// Whom a shared device is for; empty for everybody.
     pub groups: &'a [GroupName],
+}
+
+/// A certificate that ends soon.
+#[derive(Clone, Copy, Debug)]
+pub struct RenewalDue<'a> {
+    pub days_left: i64,
+    /// Where it is renewed, in full.
+    pub url: &'a str,
 }
 
 /// Where and when, in the words people know.

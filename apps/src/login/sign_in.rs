@@ -14,6 +14,9 @@ use super::{Cause, LoginApp, LoginEvent, LoginReply, Recorder, SignInMethod, Sto
 use crate::page::Page;
 use crate::{Lang, cookies, words};
 
+/// Within so many days of its end a certificate is spoken of at each sign-in.
+const REMIND_DAYS: i64 = 30;
+
 /// POST `/`: ID and password.
 pub(super) async fn password(login: &LoginApp, asked: &Asked<'_>, recorder: &dyn Recorder) -> Result<LoginReply, Stop> {
     let handle = asked.handle();
@@ -288,6 +291,15 @@ async fn start(
     let begun = login.0.identity.sessions().get(&session);
     let first = begun.and_then(|session| login.password_first(&session, handle));
     let has_first = first.is_some();
+    // Only where nothing else comes first, and only to who is on the way to work.
+    let due = request.renewal.filter(|due| due.days_left <= REMIND_DAYS && !has_first);
+    if let (Some(due), Some(handle)) = (due, handle)
+        && !login.notice_is_due(&person, &session, request.now)
+    {
+        let url = format!("{}/?{}={handle}", login.0.settings.origin, super::HANDLE_PARAM);
+        let page = pages::renewal_due(asked, due, &url, &token);
+        return Ok(Begun { reply: LoginReply { page, began: Some(session), ended }, url, token });
+    }
     let url = match first {
         Some(path) => format!("{}{path}", login.0.settings.origin),
         None => handle.and_then(|handle| login.way_on(asked, handle, &session)).unwrap_or_else(home),

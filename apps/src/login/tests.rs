@@ -118,6 +118,7 @@ impl Browser {
                 owner: owner.as_ref(),
                 groups: &self.groups,
             }),
+            renewal: None,
             now: self.now,
             today: "2026-11-20".parse().unwrap(),
             zone: &vocabulary::Zone::UTC,

@@ -221,3 +221,12 @@ pub const ENROLL_NAME_WRONG: Text = text(
     "端末の名前は64文字以内の1行で入力してください。",
     "Write the device's name on one line, in 64 characters or fewer.",
 );
+
+/// Before who signs in goes on: the certificate of the device in hand ends soon.
+pub const RENEWAL_DUE: Text = text("証明書の期限が近づいています", "The certificate ends soon");
+pub const RENEWAL_DUE_NEXT: Text = text(
+    "更新は1分ほどで終わります。今の証明書が切れる前に済ませてください。",
+    "Renewing takes about a minute. Do it before this certificate ends.",
+);
+pub const RENEWAL_NOW: Text = text("今すぐ更新する", "Renew now");
+pub const RENEWAL_LATER: Text = text("あとで更新して業務に進む", "Later, go on to work");

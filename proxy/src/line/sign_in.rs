@@ -285,6 +285,12 @@ async fn login(passage: &mut Passage, session: &mut Session, exchange: &Arc<Exch
     let known = Known::look_up(&passage.gate, &generation, &connection, exchange, passage.now);
     let offered = offered(passage, exchange, &known);
     let device = known.device.enrolled().cloned();
+    let rules = passage.gate.core.enrol.rules();
+    let url = format!("{}/renew", rules.device_origin);
+    let first = rules.settings.remind.first().map_or(0, |span| i64::try_from(span.as_secs()).unwrap_or(0));
+    let left = device.as_ref().map(|device| device.not_after.secs_since(passage.now));
+    let renewal =
+        left.filter(|left| *left <= first).map(|left| apps::RenewalDue { days_left: left / 86_400, url: &url });
     let place = Facility { inventory: &passage.gate.core.inventory, zone: &generation.zone };
     let target = target_of(session);
     let code = answer::code(passage.position());
@@ -301,6 +307,7 @@ async fn login(passage: &mut Passage, session: &mut Session, exchange: &Arc<Exch
             owner: device.owner.as_ref(),
             groups: &device.groups,
         }),
+        renewal,
         now: passage.now,
         today: generation.zone.local(passage.now).date,
         zone: &generation.zone,
