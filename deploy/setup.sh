@@ -27,6 +27,9 @@ for task in "$@"; do
 		need Xvfb xvfb
 		need certutil libnss3-tools
 		need openssl openssl
+		# An EST client for tests/e2e/enrolment_foreign.rs, with the plugin by which it reaches servers.
+		need pki strongswan-pki
+		ls /usr/lib/ipsec/plugins/libstrongswan-curl.so >/dev/null 2>&1 || missing="$missing libstrongswan-extra-plugins"
 		need curl curl
 		need slowhttptest slowhttptest
 		need sslscan sslscan

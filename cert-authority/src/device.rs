@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Serialize, Serializer};
@@ -90,10 +90,20 @@ impl Device {
         self.last_seen.from()
     }
 
-    /// How many seconds ago it was last let in; one that never was counts from when its certificate was made.
+    /// How many seconds ago it was last let in; one that never was counts from when its certificate was made. A renewal
+    /// changes nothing about it.
     pub fn unseen(&self, now: Timestamp) -> i64 {
-        let since = self.last_seen().unwrap_or(self.not_before).max(self.not_before);
-        now.secs_since(since).max(0)
+        now.secs_since(self.last_seen().unwrap_or(self.not_before)).max(0)
+    }
+
+    /// The certificate in hand, as what the next one will follow, good until `until` and not longer than it is anyway.
+    /// `None`: it can't be renewed with, because it is none of this device's, or the device has shown a newer one.
+    pub fn as_former(&self, serial: Serial, until: Timestamp) -> Option<Former> {
+        if serial == self.serial {
+            return Some(Former { serial, fingerprint: self.fingerprint, until: until.min(self.not_after) });
+        }
+        // The next one did not get there: a download that broke off, a profile that was not installed.
+        self.former.filter(|former| former.serial == serial && !self.last_seen.has_shown_newest())
     }
 
     /// To the minute. `None` if it was never seen.
@@ -146,6 +156,8 @@ struct LastSeenCell {
     flushed: AtomicI64,
     /// Written once a minute, with `seen`.
     from: Mutex<Option<IpAddr>>,
+    /// The device has shown its newest certificate.
+    newest: AtomicBool,
 }
 
 /// Finer than this nobody asks; and a busy device's cache line stays shared between the cores.
@@ -155,11 +167,26 @@ impl LastSeen {
     pub(crate) fn stored(at: Option<Timestamp>, from: Option<IpAddr>) -> Self {
         let micros = at.map_or(0, |t| t.0);
         let (seen, flushed) = (AtomicI64::new(micros), AtomicI64::new(micros));
-        Self(Arc::new(LastSeenCell { seen, flushed, from: Mutex::new(from) }))
+        Self(Arc::new(LastSeenCell { seen, flushed, from: Mutex::new(from), newest: AtomicBool::new(false) }))
     }
 
     pub(crate) fn get(&self) -> Option<Timestamp> {
         Some(self.0.seen.load(Ordering::Relaxed)).filter(|micros| *micros != 0).map(Timestamp)
+    }
+
+    /// The same, as of a device that has just been given its next certificate.
+    pub(crate) fn of_next(&self) -> Self {
+        Self::stored(self.get(), self.from())
+    }
+
+    pub(crate) fn shows_newest(&self) {
+        if !self.0.newest.load(Ordering::Relaxed) {
+            self.0.newest.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn has_shown_newest(&self) -> bool {
+        self.0.newest.load(Ordering::Relaxed)
     }
 
     pub(crate) fn from(&self) -> Option<IpAddr> {

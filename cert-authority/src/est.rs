@@ -36,7 +36,7 @@ pub const REQUEST: &str = "application/pkcs10";
 /// A certificate can't be written.
 pub fn cacerts(authority: &CertAuthority) -> Result<String> {
     let certificates: Vec<_> = authority.device_cas().flat_map(|ca| [&ca.der, &ca.root]).cloned().collect();
-    Ok(lines(&certs_only(&certificates)?))
+    Ok(encoded(&certs_only(&certificates)?))
 }
 
 /// Reads the body of an enrolment: PKCS#10 in base64, or in DER or PEM, as some clients send it.
@@ -52,7 +52,7 @@ pub fn read_request(body: &[u8]) -> Result<DeviceKey> {
 /// # Errors
 /// It is no certificate.
 pub fn response(certificate: &CertificateDer<'_>) -> Result<String> {
-    Ok(lines(&certs_only(std::slice::from_ref(certificate))?))
+    Ok(encoded(&certs_only(std::slice::from_ref(certificate))?))
 }
 
 /// The body of `/csrattrs` (§4.5.2, in the form of RFC 8951 §4): a key on P-256, and a request signed with SHA-256. A
@@ -69,21 +69,12 @@ pub fn csrattrs() -> Result<String> {
         };
         vec![Any::encode_from(&key)?, Any::encode_from::<ObjectIdentifier>(&ECDSA_WITH_SHA_256)?].to_der()
     }
-    encode().map(|der| lines(&der)).map_err(|error| CertError::Cms(error.to_string()))
+    encode().map(|der| encoded(&der)).map_err(|error| CertError::Cms(error.to_string()))
 }
 
-/// Base64 in lines of 64 characters; older clients read no longer ones.
-fn lines(der: &[u8]) -> String {
-    let base64 = STANDARD.encode(der);
-    let mut lines = String::with_capacity(base64.len() + base64.len() / 64 + 2);
-    let mut rest = base64.as_str();
-    while !rest.is_empty() {
-        let (line, after) = rest.split_at(rest.len().min(64));
-        lines.push_str(line);
-        lines.push('\n');
-        rest = after;
-    }
-    lines
+/// Base64 in one piece (RFC 4648, 4): RFC 8951 §3 has readers bear with line breaks, and strongSwan does not.
+fn encoded(der: &[u8]) -> String {
+    STANDARD.encode(der)
 }
 
 #[cfg(test)]
@@ -94,9 +85,9 @@ mod tests {
     use crate::house::{House, house, must, nurse};
 
     fn openssl(house: &House, body: &str, command: &[&str]) -> String {
-        assert!(body.lines().all(|line| line.len() <= 64) && body.ends_with('\n'));
+        assert!(!body.contains(char::is_whitespace));
         fs::write(house.dir.path().join("body"), body).unwrap();
-        must(&house.openssl(&["base64", "-d", "-in", "body", "-out", "body.der"]));
+        must(&house.openssl(&["base64", "-d", "-A", "-in", "body", "-out", "body.der"]));
         must(&house.openssl(&[command, &["-inform", "DER", "-in", "body.der"]].concat()))
     }
 
@@ -123,7 +114,7 @@ mod tests {
             "csr",
         ]));
         let request = fs::read(house.dir.path().join("csr")).unwrap();
-        let key = read_request(lines(&request).as_bytes()).unwrap();
+        let key = read_request(encoded(&request).as_bytes()).unwrap();
         assert_eq!(read_request(&request).unwrap(), key, "raw DER");
         let issued = house.authority.issue_device_for(&nurse(), &key).unwrap();
         let listed = openssl(&house, &response(&issued.certificate).unwrap(), LIST);

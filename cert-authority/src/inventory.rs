@@ -1,5 +1,6 @@
 //! The inventory of devices: in memory for every request, in the state database for every start.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -73,6 +74,8 @@ struct Inner {
     changing: Mutex<()>,
     /// How many seconds before its end the owner of a certificate was last reminded.
     reminded: Mutex<std::collections::HashMap<Serial, i64>>,
+    /// Revoked, and the state database does not know.
+    unkept: Mutex<HashSet<DeviceId>>,
 }
 
 impl fmt::Debug for Inventory {
@@ -115,7 +118,14 @@ impl Inventory {
             }
         }
         let (changing, reminded) = (Mutex::new(()), Mutex::new(reminded));
-        Ok(Self(Arc::new(Inner { store: store.clone(), by_serial, serials, changing, reminded })))
+        Ok(Self(Arc::new(Inner {
+            store: store.clone(),
+            by_serial,
+            serials,
+            changing,
+            reminded,
+            unkept: Mutex::default(),
+        })))
     }
 
     /// The invitations that stand in the same database, read anew: to be asked for once.
@@ -181,7 +191,8 @@ impl Inventory {
     }
 
     /// Gives a device its next certificate, as [`CertAuthority::renew_device`](crate::CertAuthority::renew_device) made
-    /// it, once that is recorded. The one before stays good for a while; one before that is over.
+    /// it, once that is recorded. The one in
+    /// hand stays good for a while; others are over.
     ///
     /// # Errors
     /// The device is gone, revoked, or was given another certificate meanwhile; or the state database fails. Then all
@@ -189,13 +200,14 @@ impl Inventory {
     pub fn replace(&self, next: &Device) -> Result<Arc<Device>> {
         let _changing = self.changing()?;
         let before = self.by_id(&next.id).ok_or_else(|| CertError::NoSuchDevice(next.id.clone()))?;
-        if before.is_revoked() || next.former.as_ref().is_none_or(|former| former.serial != before.serial) {
+        let in_hand = next.former.as_ref().map(|former| former.serial);
+        if before.is_revoked() || !before.serials().any(|serial| Some(serial) == in_hand) {
             return Err(CertError::Overtaken(next.id.clone()));
         }
         self.0.store.transaction(|tx| update(tx, next))?;
         let next = Arc::new(next.clone());
-        if let Some(older) = &before.former {
-            self.0.by_serial.pin().remove(&older.serial);
+        for over in before.serials().filter(|serial| !next.serials().any(|kept| kept == *serial)) {
+            self.0.by_serial.pin().remove(&over);
         }
         self.keep(&next);
         Ok(next)
@@ -224,13 +236,46 @@ impl Inventory {
             self.keep(&device);
         }
         let stored = self.0.store.transaction(|tx| store_revocation(tx, &device));
-        stored.map_err(|cause| CertError::RevokedInMemoryOnly { device: id.clone(), cause })?;
-        Ok(device)
+        let mut unkept = self.0.unkept.lock().map_err(|_| CertError::Poisoned)?;
+        match stored {
+            Ok(()) => {
+                unkept.remove(id);
+                Ok(device)
+            }
+            Err(cause) => {
+                unkept.insert(id.clone());
+                Err(CertError::RevokedInMemoryOnly { device: id.clone(), cause })
+            }
+        }
+    }
+
+    /// Whether a device is revoked in memory alone, and would come back with a restart.
+    pub fn is_unkept(&self, id: &DeviceId) -> bool {
+        self.0.unkept.lock().is_ok_and(|unkept| unkept.contains(id))
+    }
+
+    /// Tries again to keep revocations that the state database did not take.
+    ///
+    /// # Errors
+    /// It still does not; those that are left are tried next time.
+    pub fn keep_revocations(&self) -> Result<()> {
+        let unkept = self.0.unkept.lock().map(|unkept| unkept.clone()).unwrap_or_default();
+        for id in unkept {
+            let device = self.by_id(&id).ok_or_else(|| CertError::NoSuchDevice(id.clone()))?;
+            if let Status::Revoked { at, by, cause } = &device.status {
+                self.revoke(&id, *at, by, *cause)?;
+            }
+        }
+        Ok(())
     }
 
     /// Notes that a device was let in. An atomic load, once a minute a store and a lock of its own; no disk.
-    pub fn touch_last_seen(&self, device: &Device, now: Timestamp, from: IpAddr) {
+    /// `serial`: of the certificate it showed.
+    pub fn touch_last_seen(&self, device: &Device, serial: Serial, now: Timestamp, from: IpAddr) {
         device.last_seen.touch(now, from);
+        if serial == device.serial {
+            device.last_seen.shows_newest();
+        }
     }
 
     /// Devices whose certificate ends within one of these times before its end and of which nobody was told yet, each
@@ -457,7 +502,7 @@ mod tests {
         inventory.add(&kept)?;
         inventory.add(&revoked)?;
         inventory.revoke(&revoked.id, NOW, "cli:root", RevocationCause::Lost)?;
-        inventory.touch_last_seen(&kept, NOW, HOME);
+        inventory.touch_last_seen(&kept, kept.serial, NOW, HOME);
         assert_eq!(inventory.flush_last_seen()?, 1);
         assert_eq!(inventory.flush_last_seen()?, 0, "nothing new");
 
@@ -507,13 +552,15 @@ mod tests {
         let inventory = Inventory::open(&store)?;
         let first = device(1);
         inventory.add(&first)?;
-        let next = |number: u128, before: &Device, until| {
-            let former = Former { serial: before.serial, fingerprint: before.fingerprint, until };
-            Device { id: first.id.clone(), former: Some(former), not_after: NOW.plus_secs(200_000), ..device(number) }
+        let next = |number: u128, before: &Device, in_hand: Serial, until| Device {
+            id: first.id.clone(),
+            former: before.as_former(in_hand, until),
+            not_after: NOW.plus_secs(200_000),
+            last_seen: before.last_seen.of_next(),
+            ..device(number)
         };
-        let second = next(3, &first, NOW.plus_secs(1_000));
+        let second = next(3, &first, first.serial, NOW.plus_secs(1_000));
         inventory.replace(&second)?;
-        assert!(matches!(inventory.replace(&second), Err(CertError::Overtaken(_))), "it was renewed meanwhile");
         for inventory in [inventory.clone(), Inventory::open(&store)?] {
             assert_eq!(inventory.list().len(), 1);
             for (serial, standing) in [(first.serial, DeviceStanding::Expired), (second.serial, DeviceStanding::Active)]
@@ -526,14 +573,25 @@ mod tests {
             assert!(second.has_certificate(first.serial, first.fingerprint.unwrap()));
             assert!(!second.has_certificate(first.serial, Fingerprint::of(b"another")));
         }
-        let third = next(5, &second, NOW.plus_secs(2_000));
+        // The second did not get there: the first is still in hand, and the third follows it.
+        let third = next(5, &second, first.serial, NOW.plus_secs(9_000));
+        assert_eq!(third.former.unwrap().until, NOW.plus_secs(1_000), "no longer than it was");
         inventory.replace(&third)?;
+        assert!(inventory.get(second.serial).is_none(), "nobody has shown it");
+        assert!(inventory.get(first.serial).is_some());
+        // Once the newest was shown, the former can't be renewed with.
+        inventory.touch_last_seen(&third, third.serial, NOW, HOME);
+        assert!(third.as_former(first.serial, NOW.plus_secs(9_000)).is_none());
+        let fourth = next(7, &third, third.serial, NOW.plus_secs(2_000));
+        inventory.replace(&fourth)?;
         assert!(inventory.get(first.serial).is_none(), "two before is over");
+        assert!(matches!(inventory.replace(&third), Err(CertError::Overtaken(_))), "it was renewed meanwhile");
         inventory.revoke(&first.id, NOW, "cli:root", RevocationCause::Lost)?;
-        for serial in third.serials() {
+        for serial in fourth.serials() {
             assert_eq!(inventory.get(serial).unwrap().standing_of(serial, NOW), DeviceStanding::Revoked);
         }
-        assert!(matches!(inventory.replace(&next(7, &third, NOW)), Err(CertError::Overtaken(_))), "revoked");
+        let late = next(9, &fourth, fourth.serial, NOW);
+        assert!(matches!(inventory.replace(&late), Err(CertError::Overtaken(_))), "revoked");
         Ok(())
     }
 
@@ -591,8 +649,10 @@ mod tests {
         assert!(inventory.add(&device(2)).is_err());
         assert!(inventory.get(device(2).serial).is_none());
 
+        assert!(inventory.is_unkept(&device(1).id) && inventory.keep_revocations().is_err());
         mend_writes(&store);
-        inventory.revoke(&device(1).id, NOW, "cli:root", RevocationCause::Lost)?;
+        inventory.keep_revocations()?;
+        assert!(!inventory.is_unkept(&device(1).id));
         assert!(Inventory::open(&store)?.by_id(&device(1).id).unwrap().is_revoked());
         Ok(())
     }
@@ -614,7 +674,7 @@ mod tests {
         inventory.add(&device(1))?;
         let in_hand = inventory.get(device(1).serial).unwrap();
         inventory.revoke(&device(1).id, NOW, "a", RevocationCause::Lost)?;
-        inventory.touch_last_seen(&in_hand, NOW, HOME);
+        inventory.touch_last_seen(&in_hand, in_hand.serial, NOW, HOME);
         assert_eq!(inventory.get(device(1).serial).unwrap().last_seen(), Some(NOW));
         Ok(())
     }

@@ -7,11 +7,12 @@
 //! What an attacker who can write to the table gains: an invitation of their own, for anybody. The person would still
 //! have to sign in to use it, and, from outside, an operator to say yes.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use papaya::HashMap;
 use ring::digest::{SHA256, digest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -128,6 +129,8 @@ pub struct Ask {
     pub person: Option<PersonId>,
     /// Whose browser it is: an approval is for this one and no other.
     pub session: Option<SessionId>,
+    /// Of a program: a hash of the key that it wants certified, in hex. An approval is for this one and no other.
+    pub key: Option<String>,
     pub source: String,
     pub os: Option<Os>,
     /// What the device is to be called.
@@ -242,7 +245,11 @@ pub struct Invitations(Arc<Inner>);
 
 struct Inner {
     store: Store,
-    all: Mutex<BTreeMap<String, Invitation>>,
+    /// By the hash of the link's secret. Read by anybody at any time, and never waits for the disk.
+    all: HashMap<[u8; 32], Arc<Invitation>>,
+    ids: HashMap<String, [u8; 32]>,
+    /// Held by whoever changes something.
+    changing: Mutex<()>,
     /// Of which a device is being made this moment.
     claimed: Mutex<HashSet<String>>,
 }
@@ -272,36 +279,43 @@ impl Invitations {
     /// Reads the table, which [`Inventory::open`] keeps up to date.
     pub(crate) fn open(store: &Store) -> Result<Self> {
         let rows = store.transaction(|tx| tx.query("SELECT id, token, body FROM invitation", &[]))?;
-        let all = rows.iter().map(|row| read(row).map(|found| (found.id.clone(), found))).collect::<Result<_>>()?;
-        Ok(Self(Arc::new(Inner { store: store.clone(), all: Mutex::new(all), claimed: Mutex::default() })))
+        let inner = Inner {
+            store: store.clone(),
+            all: HashMap::new(),
+            ids: HashMap::new(),
+            changing: Mutex::new(()),
+            claimed: Mutex::default(),
+        };
+        let invitations = Self(Arc::new(inner));
+        for row in &rows {
+            invitations.keep(read(row)?);
+        }
+        Ok(invitations)
     }
 
     /// The one that a link is of. Anybody may ask, and learns as much from a wrong one as from none.
-    pub fn by_token(&self, token: &str) -> Option<Invitation> {
-        if !is_invitation_token(token) {
-            return None;
-        }
-        // Compared by hash, so the time it takes says nothing of how near a guess came.
-        let wanted = hash(token);
-        self.all().ok()?.values().find(|invitation| invitation.token == wanted).cloned()
+    pub fn by_token(&self, token: &str) -> Option<Arc<Invitation>> {
+        // Looked up by hash, so the time it takes says nothing of how near a guess came.
+        if is_invitation_token(token) { self.0.all.pin().get(&hash(token)).cloned() } else { None }
     }
 
-    pub fn get(&self, id: &str) -> Option<Invitation> {
-        self.all().ok()?.get(id).cloned()
+    pub fn get(&self, id: &str) -> Option<Arc<Invitation>> {
+        let hash = self.0.ids.pin().get(id).copied()?;
+        self.0.all.pin().get(&hash).cloned()
     }
 
     /// The newest first.
-    pub fn list(&self) -> Vec<Invitation> {
-        let mut list: Vec<_> = self.all().map(|all| all.values().cloned().collect()).unwrap_or_default();
+    pub fn list(&self) -> Vec<Arc<Invitation>> {
+        let mut list: Vec<_> = self.0.all.pin().values().cloned().collect();
         list.sort_by(|a, b| b.made_at.cmp(&a.made_at).then_with(|| a.id.cmp(&b.id)));
         list
     }
 
     /// The one that waits under this short code.
-    pub fn waiting(&self, code: &str, now: Timestamp) -> Option<Invitation> {
+    pub fn waiting(&self, code: &str, now: Timestamp) -> Option<Arc<Invitation>> {
         let code = code.to_ascii_uppercase();
         let waits = |i: &Invitation| i.ask().is_some_and(|ask| ask.code == code) && !i.is_over(now);
-        self.all().ok()?.values().find(|invitation| waits(invitation)).cloned()
+        self.0.all.pin().values().find(|invitation| waits(invitation)).cloned()
     }
 
     /// Once it is recorded.
@@ -309,20 +323,25 @@ impl Invitations {
     /// # Errors
     /// The state database fails; then there is no such invitation.
     pub fn add(&self, invitation: &Invitation) -> Result<()> {
-        let mut all = self.all()?;
+        let _changing = self.changing()?;
         self.0.store.transaction(|tx| write(tx, invitation))?;
-        all.insert(invitation.id.clone(), invitation.clone());
+        self.keep(invitation.clone());
         Ok(())
     }
 
-    /// Somebody asks, or asks again in another browser. Nothing that was approved is asked for anew.
+    /// Somebody asks, or asks again in another browser. What was approved is asked for anew only if `lost`: who has the
+    /// approval can't use it any more.
     ///
     /// # Errors
-    /// It is spent or approved, or the state database fails.
-    pub fn ask(&self, id: &str, ask: Ask) -> Result<Invitation> {
+    /// It is spent or approved, a program asks in place of a person, or the state database fails.
+    pub fn ask(&self, id: &str, ask: Ask, lost: bool) -> Result<Arc<Invitation>> {
         self.change(id, |invitation| match &invitation.state {
             InvitationState::Open => Some(InvitationState::Asked(ask)),
-            InvitationState::Asked(before) if before.approved.is_none() => Some(InvitationState::Asked(ask)),
+            InvitationState::Asked(before)
+                if (lost || before.approved.is_none()) && (ask.session.is_some() || before.session.is_none()) =>
+            {
+                Some(InvitationState::Asked(ask))
+            }
             _ => None,
         })
     }
@@ -331,7 +350,7 @@ impl Invitations {
     ///
     /// # Errors
     /// Nobody waits under it any more, or the state database fails.
-    pub fn approve(&self, id: &str, code: &str, by: &str, now: Timestamp) -> Result<Invitation> {
+    pub fn approve(&self, id: &str, code: &str, by: &str, now: Timestamp) -> Result<Arc<Invitation>> {
         self.change(id, |invitation| match &invitation.state {
             InvitationState::Asked(ask) if ask.code == code && ask.approved.is_none() => {
                 let approved = Some(Approved { at: now, by: by.to_owned() });
@@ -345,14 +364,14 @@ impl Invitations {
     ///
     /// # Errors
     /// It is spent, or the state database fails.
-    pub fn decline(&self, id: &str, by: &str, now: Timestamp) -> Result<Invitation> {
+    pub fn decline(&self, id: &str, by: &str, now: Timestamp) -> Result<Arc<Invitation>> {
         let declined = InvitationState::Declined { at: now, by: by.to_owned() };
         self.change(id, |invitation| invitation.is_unspent().then_some(declined))
     }
 
     /// # Errors
     /// It is spent, or the state database fails.
-    pub fn withdraw(&self, id: &str, by: &str, now: Timestamp) -> Result<Invitation> {
+    pub fn withdraw(&self, id: &str, by: &str, now: Timestamp) -> Result<Arc<Invitation>> {
         let withdrawn = InvitationState::Withdrawn { at: now, by: by.to_owned() };
         self.change(id, |invitation| invitation.is_unspent().then_some(withdrawn))
     }
@@ -368,15 +387,13 @@ impl Invitations {
     /// # Errors
     /// The invitation is spent or over, the device is known, or the state database fails.
     pub fn redeem(&self, claim: &Claim, inventory: &Inventory, device: &Device, now: Timestamp) -> Result<()> {
-        let mut all = self.all()?;
-        let invitation = all.get_mut(&claim.id).filter(|i| i.is_unspent() && !i.is_over(now));
+        let _changing = self.changing()?;
+        let invitation = self.get(&claim.id).filter(|i| i.is_unspent() && !i.is_over(now));
         let invitation = invitation.ok_or_else(|| CertError::Spent(claim.id.clone()))?;
-        let used = Invitation {
-            state: InvitationState::Used { device: device.id.clone(), at: now },
-            ..Invitation::clone(invitation)
-        };
+        let state = InvitationState::Used { device: device.id.clone(), at: now };
+        let used = Invitation { state, ..Invitation::clone(&invitation) };
         inventory.add_and(device, |tx| write(tx, &used))?;
-        *invitation = used;
+        self.keep(used);
         Ok(())
     }
 
@@ -385,34 +402,45 @@ impl Invitations {
     /// # Errors
     /// The state database fails.
     pub fn sweep(&self, now: Timestamp) -> Result<()> {
-        let mut all = self.all()?;
-        let old: Vec<String> =
-            all.values().filter(|i| now >= i.expires_at.plus_secs(KEPT_SECS)).map(|i| i.id.clone()).collect();
+        let _changing = self.changing()?;
+        let old: Vec<Arc<Invitation>> =
+            self.0.all.pin().values().filter(|i| now >= i.expires_at.plus_secs(KEPT_SECS)).cloned().collect();
         if old.is_empty() {
             return Ok(());
         }
         self.0.store.transaction(|tx| {
-            for id in &old {
-                tx.execute("DELETE FROM invitation WHERE id = $1", &[id.as_str().into()])?;
+            for invitation in &old {
+                tx.execute("DELETE FROM invitation WHERE id = $1", &[invitation.id.as_str().into()])?;
             }
             Ok::<_, CertError>(())
         })?;
-        all.retain(|id, _| !old.contains(id));
+        for invitation in old {
+            self.0.ids.pin().remove(&invitation.id);
+            self.0.all.pin().remove(&invitation.token);
+        }
         Ok(())
     }
 
-    fn change(&self, id: &str, next: impl FnOnce(&Invitation) -> Option<InvitationState>) -> Result<Invitation> {
-        let mut all = self.all()?;
-        let invitation = all.get_mut(id).ok_or_else(|| CertError::Spent(id.to_owned()))?;
-        let state = next(invitation).ok_or_else(|| CertError::Spent(id.to_owned()))?;
-        let changed = Invitation { state, ..invitation.clone() };
+    fn change(&self, id: &str, next: impl FnOnce(&Invitation) -> Option<InvitationState>) -> Result<Arc<Invitation>> {
+        let _changing = self.changing()?;
+        let spent = || CertError::Spent(id.to_owned());
+        let invitation = self.get(id).ok_or_else(spent)?;
+        let state = next(&invitation).ok_or_else(spent)?;
+        let changed = Invitation { state, ..Invitation::clone(&invitation) };
         self.0.store.transaction(|tx| write(tx, &changed))?;
-        *invitation = changed.clone();
-        Ok(changed)
+        Ok(self.keep(changed))
     }
 
-    fn all(&self) -> Result<MutexGuard<'_, BTreeMap<String, Invitation>>> {
-        self.0.all.lock().map_err(|_| CertError::Poisoned)
+    /// Changes what is held in memory.
+    fn keep(&self, invitation: Invitation) -> Arc<Invitation> {
+        let kept = Arc::new(invitation);
+        self.0.all.pin().insert(kept.token, Arc::clone(&kept));
+        self.0.ids.pin().insert(kept.id.clone(), kept.token);
+        kept
+    }
+
+    fn changing(&self) -> Result<MutexGuard<'_, ()>> {
+        self.0.changing.lock().map_err(|_| CertError::Poisoned)
     }
 }
 
@@ -458,6 +486,8 @@ enum KeptState {
         at: i64,
         person: Option<PersonId>,
         session: Option<SessionId>,
+        #[serde(default)]
+        key: Option<String>,
         source: String,
         os: Option<Os>,
         name: String,
@@ -488,6 +518,7 @@ impl From<&Invitation> for Kept {
                     at: ask.at.0,
                     person: ask.person,
                     session: ask.session,
+                    key: ask.key,
                     source: ask.source,
                     os: ask.os,
                     name: ask.name,
@@ -505,9 +536,19 @@ impl Kept {
     fn into_invitation(self, id: String, token: [u8; 32]) -> Invitation {
         let state = match self.state {
             KeptState::Open => InvitationState::Open,
-            KeptState::Asked { code, at, person, session, source, os, name, approved } => {
+            KeptState::Asked { code, at, person, session, key, source, os, name, approved } => {
                 let approved = approved.map(|(at, by)| Approved { at: Timestamp(at), by });
-                InvitationState::Asked(Ask { code, at: Timestamp(at), person, session, source, os, name, approved })
+                InvitationState::Asked(Ask {
+                    code,
+                    at: Timestamp(at),
+                    person,
+                    session,
+                    key,
+                    source,
+                    os,
+                    name,
+                    approved,
+                })
             }
             KeptState::Used(device, at) => InvitationState::Used { device, at: Timestamp(at) },
             KeptState::Withdrawn(at, by) => InvitationState::Withdrawn { at: Timestamp(at), by },

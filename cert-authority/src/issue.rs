@@ -67,8 +67,8 @@ pub struct Renewal {
     /// As of [`DeviceRequest`].
     pub validity: Duration,
     pub cipher: P12Cipher,
-    /// Until when the certificate before it is good as well.
-    pub former_until: Timestamp,
+    /// The certificate in hand, which stays good for a while as well.
+    pub former: Former,
 }
 
 /// A certificate for the gateway's own hosts.
@@ -151,9 +151,8 @@ impl CertAuthority {
             cipher: renewal.cipher,
         };
         let mut issued = self.sign_device(&request, device.id.clone(), key)?;
-        issued.device.last_seen = device.last_seen.clone();
-        issued.device.former =
-            Some(Former { serial: device.serial, fingerprint: device.fingerprint, until: renewal.former_until });
+        issued.device.last_seen = device.last_seen.of_next();
+        issued.device.former = Some(renewal.former);
         Ok(issued)
     }
 

@@ -5,7 +5,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo as Parsed;
 
-use crate::{CertError, Result};
+use crate::{CertError, Fingerprint, Result};
 
 /// RSA moduli we sign, in bits. NIST SP 800-57 part 1 rev. 5 table 2 allows nothing shorter; longer ones cost a phone
 /// seconds per handshake, and us the work of checking them.
@@ -47,6 +47,13 @@ fn rsa_bits(modulus: &[u8]) -> Option<usize> {
     let digits = &modulus[start..];
     let odd = digits.last()? & 1 == 1;
     odd.then(|| digits.len() * 8 - digits[0].leading_zeros() as usize)
+}
+
+impl DeviceKey {
+    /// SHA-256 of the SubjectPublicKeyInfo, to tell keys apart.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.subject_public_key_info())
+    }
 }
 
 impl PublicKeyData for DeviceKey {

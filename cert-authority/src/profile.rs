@@ -157,7 +157,16 @@ pub(crate) fn check_name(field: &'static str, name: &str) -> Result<()> {
     if name.chars().any(char::is_control) {
         return Err(CertError::invalid(field, "holds a control character"));
     }
+    if name.chars().any(is_unseen) {
+        return Err(CertError::invalid(field, "holds a character that nobody sees"));
+    }
     Ok(())
+}
+
+/// Characters that change what is seen and are not seen themselves: directions, spaces of no width. The joiner of emoji is
+/// none.
+const fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{200b}' | '\u{200c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// When a certificate made now ends, given when its CA does: never after it.

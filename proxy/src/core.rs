@@ -6,17 +6,18 @@ use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
-use audit::{Admit, Journal, Record, Recovery, Sealer, Strangers};
+use audit::{Admit, Change, Journal, Record, Recovery, Sealer, Strangers};
 use cert_authority::{CertAuthority, Inventory, Passphrase};
 use config::Settings;
 use identity::{EndCause, Ended, Identity, IdentityError, Session};
 use store::Store;
 use vocabulary::{Clock, SystemClock, Timestamp, Zone};
 
+use crate::control::Actor;
 use crate::enrol::{self, Enrolment};
 use crate::logins::Logins;
 
@@ -38,6 +39,8 @@ pub(crate) struct Core {
     pub(crate) server_validity: std::time::Duration,
     clock_accepted: AtomicBool,
     serving: AtomicBool,
+    /// When devices were last looked after, in seconds.
+    looked_after: AtomicI64,
     strangers: Mutex<Strangers>,
     /// Held open: the lock goes with it.
     _lock: File,
@@ -91,9 +94,9 @@ impl Core {
         let identity = Identity::open(store.clone(), &settings.identity)?;
         let inventory = Inventory::open(&store)?;
         let logins = Logins::open(&store)?;
-        let authority = open_authority(settings)?;
-        let enrol = Enrolment::open(&inventory, settings, authority.as_ref())?;
         let (journal, recovery) = open_journal(settings)?;
+        let authority = open_authority(settings, &journal)?;
+        let enrol = Enrolment::open(&inventory, settings, authority.as_ref())?;
         Ok(Self {
             clock: Arc::new(SystemClock),
             zone: settings.gateway.time_zone.clone(),
@@ -108,6 +111,7 @@ impl Core {
             server_validity: settings.ca.server_validity,
             clock_accepted: AtomicBool::new(false),
             serving: AtomicBool::new(false),
+            looked_after: AtomicI64::new(0),
             strangers: Mutex::new(Strangers::new(settings.audit.strangers)),
             _lock: lock,
         })
@@ -184,6 +188,15 @@ impl Core {
     /// Devices of leavers, reminders, old invitations, the list of what is revoked.
     async fn look_after_devices(self: &Arc<Self>) {
         let now = self.now();
+        // There may be a hundred thousand of them, and none of it is in a hurry.
+        if now.secs() - self.looked_after.load(Ordering::Relaxed) < 60 {
+            return;
+        }
+        self.looked_after.store(now.secs(), Ordering::Relaxed);
+        let inventory = self.inventory.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || inventory.keep_revocations()).await {
+            tracing::error!(%error, "a revocation is in memory alone, and would be lost by a restart");
+        }
         if self.clock_is_right() {
             enrol::shut_out_leavers(self).await;
             enrol::remind(self).await;
@@ -251,14 +264,34 @@ impl Core {
     }
 }
 
-fn open_authority(settings: &Settings) -> anyhow::Result<Option<CertAuthority>> {
+/// Unlocks the authority's keys; recorded before (promise 7).
+fn open_authority(settings: &Settings, journal: &Journal) -> anyhow::Result<Option<CertAuthority>> {
     let dir = authority_path(&settings.gateway.data);
     if !CertAuthority::exists(&dir) {
         return Ok(None);
     }
-    let authority = CertAuthority::open(&dir, &passphrase(settings)?)
-        .with_context(|| format!("the certificate authority in {} can't be opened", dir.display()))?;
-    Ok(Some(authority))
+    let passphrase = passphrase(settings)?;
+    journal.append_blocking(SystemClock.now(), &Record::Change(unlock("authority-unlocked", None)))?;
+    match CertAuthority::open(&dir, &passphrase) {
+        Ok(authority) => Ok(Some(authority)),
+        Err(error) => {
+            let failed = unlock("authority-not-unlocked", Some(error.to_string()));
+            journal.append_blocking(SystemClock.now(), &Record::Change(failed))?;
+            Err(error).with_context(|| format!("the certificate authority in {} can't be opened", dir.display()))
+        }
+    }
+}
+
+fn unlock(what: &str, cause: Option<String>) -> Change {
+    let Actor { who, channel } = Actor::offline(rustix::process::geteuid().as_raw());
+    Change {
+        by: who,
+        channel: channel.to_owned(),
+        what: what.to_owned(),
+        subject: "ca".to_owned(),
+        details: cause.map(|cause| ("cause".to_owned(), cause.into())).into_iter().collect(),
+        more: serde_json::Map::new(),
+    }
 }
 
 /// Writes one record with no gate running, without what else a gate is made of.

@@ -238,7 +238,7 @@ fn an_invitation_opens_the_sign_in_page_and_nothing_else() {
 #[test]
 fn one_tap_renews_while_the_certificate_is_good() {
     run(async {
-        let gate = Gate::usual().await;
+        let gate = Gate::builder().more("enrolment: { remind: [365d] }\n").start().await;
         gate.add_staff("suzuki", &["visiting-nurses"]);
         gate.add_staff("sato", &["visiting-nurses"]);
         let (id, first) = gate.issue_device("suzuki");
@@ -251,14 +251,27 @@ fn one_tap_renews_while_the_certificate_is_good() {
         assert!(install.url.ends_with("/renew/install"), "{}", install.text());
         let second = download(&mut phone, &install).await;
         assert_eq!(gate.changes("device-renewed").len(), 1);
+        // Gone back and pressed again: the same, not another one.
+        let again = fill_in(&mut phone, &form, &[]).await;
+        assert!(again.url.ends_with("/renew/install"), "{}", again.text());
+        assert_eq!(gate.changes("device-renewed").len(), 1);
         let devices = gate.json(&["device", "list"]);
         assert_eq!((devices.as_array().unwrap().len(), &devices[0]["id"]), (1, &id.as_str().into()));
         let serial = parse_client_certificate(&second.chain[0]).unwrap().serial.to_string();
         assert_eq!(devices[0]["serial"], serial.as_str());
 
         // Both are good for a while, and both are out at once.
+        gate.rewrite(|text| text.replace("remind: [365d]", "remind: [7d]"));
+        assert!(gate.cli(&["reload"]).status.success());
         gate.signed_in_outside("suzuki", first.clone(), false).await;
         let mut own = gate.signed_in_outside("suzuki", second, true).await;
+        // The newest was shown: with the one before it nothing can be renewed any more.
+        gate.rewrite(|text| text.replace("remind: [7d]", "remind: [365d]"));
+        assert!(gate.cli(&["reload"]).status.success());
+        let mut old = self::phone(&gate, OUTSIDE, ANDROID);
+        old.present(Some(first.clone()));
+        let page = old.open(&renew).await.unwrap();
+        assert!(!page.text().contains("<form"), "{}", page.text());
         gate.json(&["device", "lost", &id]);
         assert_eq!(own.open(&gate.url("/echo")).await.unwrap().status, 403);
         phone.present(Some(first));
@@ -271,6 +284,29 @@ fn one_tap_renews_while_the_certificate_is_good() {
         let refused = sign_in(&mut thief, &renew, "suzuki", PASSWORD).await;
         assert_eq!(refused.status, 403);
         assert_eq!(gate.changes("device-renewed").len(), 1);
+    });
+}
+
+#[test]
+fn who_signs_in_is_told_that_the_certificate_ends_soon() {
+    run(async {
+        let mut gate = Gate::usual().await;
+        gate.add_staff("suzuki", &["visiting-nurses"]);
+        gate.rewrite(|text| {
+            text.replace("passphrase_file: passphrase }", "passphrase_file: passphrase, device_validity: 20d }")
+        });
+        gate.kill();
+        gate.start().await;
+        let (_, certificate) = gate.issue_device("suzuki");
+        let mut phone = phone(&gate, OUTSIDE, ANDROID);
+        phone.present(Some(certificate));
+        let due = sign_in(&mut phone, &gate.url("/echo"), "suzuki", PASSWORD).await.text();
+        let mut links = due.split("href=\"").filter_map(|rest| rest.split('"').next());
+        assert!(links.clone().any(|url| url.contains("device.gw.localhost") && url.ends_with("/renew")), "{due}");
+        // She may go on to work, however long she reads.
+        let later = links.find(|url| url.contains("?handle=")).unwrap().replace("&amp;", "&");
+        assert_eq!(phone.open(&later).await.unwrap().status, 200);
+        assert_eq!(phone.open(&gate.url("/echo")).await.unwrap().status, 200);
     });
 }
 

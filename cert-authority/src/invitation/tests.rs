@@ -22,6 +22,7 @@ fn ask(code: &str) -> Ask {
         at: NOW,
         person: Some(PersonId::new("hanako").unwrap()),
         session: Some(SessionId::new("s-1").unwrap()),
+        key: None,
         source: "192.0.2.1".to_owned(),
         os: Some(Os::Ios),
         name: "花子のiPhone".to_owned(),
@@ -64,7 +65,7 @@ fn a_link_leads_to_its_invitation_and_no_other_does() {
     let store = Store::in_memory().unwrap();
     let (_, invitations) = opened(&store);
     let new = invited(&invitations);
-    assert_eq!(invitations.by_token(&new.token).unwrap(), new.invitation);
+    assert_eq!(*invitations.by_token(&new.token).unwrap(), new.invitation);
     let mut guess = new.token.to_string();
     guess.replace_range(..1, if guess.starts_with('a') { "b" } else { "a" });
     for wrong in [&guess, "", &new.token[1..], &format!("{}a", *new.token), &new.token.to_ascii_uppercase()] {
@@ -72,8 +73,8 @@ fn a_link_leads_to_its_invitation_and_no_other_does() {
     }
     assert!(!format!("{new:?}").contains(&**new.token), "a secret is not shown");
     let again = opened(&store).1;
-    assert_eq!(again.list(), std::slice::from_ref(&new.invitation));
-    assert_eq!(again.by_token(&new.token).unwrap(), new.invitation, "after a restart as before");
+    assert_eq!(again.list(), [Arc::new(new.invitation.clone())]);
+    assert_eq!(*again.by_token(&new.token).unwrap(), new.invitation, "after a restart as before");
     let rows = store.transaction(|tx| tx.query("SELECT body FROM invitation", &[])).unwrap();
     assert!(!rows[0].text(0).unwrap().contains(&**new.token), "the state database does not hold the link");
 }
@@ -104,7 +105,7 @@ fn a_device_and_the_end_of_its_invitation_are_one_step() {
 }
 
 /// The only invitation there is, as the state database has it.
-fn opened_elsewhere(store: &Store) -> Option<Invitation> {
+fn opened_elsewhere(store: &Store) -> Option<Arc<Invitation>> {
     Invitations::open(store).unwrap().list().pop()
 }
 
@@ -130,16 +131,20 @@ fn an_approval_is_for_who_asked_under_its_code() {
     let store = Store::in_memory().unwrap();
     let (_, invitations) = opened(&store);
     let id = invited(&invitations).invitation.id;
-    invitations.ask(&id, ask("ABC234")).unwrap();
-    invitations.ask(&id, ask("XYZ789")).unwrap();
+    invitations.ask(&id, ask("ABC234"), false).unwrap();
+    invitations.ask(&id, ask("XYZ789"), false).unwrap();
     assert!(invitations.waiting("ABC234", NOW).is_none(), "asked again, the first code is gone");
     assert!(invitations.approve(&id, "ABC234", "os:0", NOW).is_err());
     assert_eq!(invitations.waiting("xyz789", NOW).unwrap().id, id);
     invitations.approve(&id, "XYZ789", "os:0", NOW).unwrap();
-    assert!(invitations.ask(&id, ask("QQQ222")).is_err(), "what was approved is not taken over");
+    assert!(invitations.ask(&id, ask("QQQ222"), false).is_err(), "what was approved is not taken over");
+    let program = Ask { session: None, person: None, key: Some("00".to_owned()), ..ask("PPP222") };
+    assert!(invitations.ask(&id, program, true).is_err(), "a program takes no person's place");
     let read = opened(&store).1.get(&id).unwrap();
     assert_eq!(read.ask().unwrap().approved, Some(Approved { at: NOW, by: "os:0".to_owned() }));
     assert_eq!(read, invitations.get(&id).unwrap());
+    invitations.ask(&id, ask("RRR333"), true).unwrap();
+    assert!(invitations.get(&id).unwrap().ask().unwrap().approved.is_none(), "asked anew, approved anew");
     invitations.decline(&id, "os:0", NOW).unwrap();
     assert_eq!(invitations.get(&id).unwrap().word(NOW), "declined");
 }

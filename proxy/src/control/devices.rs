@@ -52,11 +52,11 @@ pub(super) async fn issue(core: &Arc<Core>, actor: &Actor, new: NewDevice) -> Re
 /// The next certificate of a device, for a signing request.
 pub(super) async fn renew(core: &Arc<Core>, actor: &Actor, id: &DeviceId, csr: &str) -> Result<Value, Refused> {
     let device = there(core, id)?;
-    if !enrol::may_renew(core, &device, core.now()) {
+    if !enrol::may_renew(core, &device, device.serial, core.now()) {
         return Err(Refused::No(format!("{id} is {}; invite it anew", status(core, &device))));
     }
     let key = DeviceKey::from_csr(csr.as_bytes()).map_err(|error| Refused::No(error.to_string()))?;
-    let issued = enrol::renew_for_key(core, actor, &device, key, enrol::Way::Csr, None).await?;
+    let issued = enrol::renew_for_key(core, actor, &device, device.serial, key, enrol::Way::Csr, None).await?;
     Ok(json!({ "device": row(core, &issued.device), "chain": chain(core, &issued.certificate) }))
 }
 

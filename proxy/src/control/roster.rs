@@ -128,6 +128,9 @@ pub(super) async fn retire(
     for device in devices {
         enrol::end(core, actor, &device, RevocationCause::OwnerLeft).await?;
     }
+    if revoked > 0 {
+        enrol::republish(core).await;
+    }
     Ok(json!({
         "person": person, "last_day": after.last_day.map(|d| d.to_string()), "standing": after.standing(today),
         "sessions_ended": ended.len(), "devices_revoked": revoked,

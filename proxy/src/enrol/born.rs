@@ -65,6 +65,11 @@ impl Awaiting {
         self.lock().iter().find(|one| one.identifier == identifier && !one.used && one.until > now).cloned()
     }
 
+    /// Nobody is awaited, nor has come within the hour.
+    pub(crate) fn is_empty(&self, now: Timestamp) -> bool {
+        !self.lock().iter().any(|one| one.until > now)
+    }
+
     pub(crate) fn came(&self, identifier: &str) {
         self.lock().iter_mut().filter(|one| one.identifier == identifier).for_each(|one| one.used = true);
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use cert_authority::Serial;
 use vocabulary::{DeviceId, Os, SessionId, Timestamp};
 use zeroize::Zeroizing;
 
@@ -15,7 +16,8 @@ const MOST: usize = 500;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Of {
     Invitation(String),
-    Renewal(DeviceId),
+    /// By the certificate that was shown.
+    Renewal(DeviceId, Serial),
 }
 
 /// A key with its certificate, for the browser that it was made for.

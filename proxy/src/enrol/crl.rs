@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use cert_authority::{CertAuthority, Revoked, Status};
@@ -14,16 +15,25 @@ const NEXT_SECS: i64 = 7 * 86_400;
 /// A list as old as this is made anew.
 const FRESH_SECS: i64 = 86_400;
 
+/// After a failure.
+const AGAIN_SECS: i64 = 3600;
+
 /// The newest list.
 #[derive(Debug)]
 pub(crate) struct Crl {
     file: PathBuf,
     newest: ArcSwapOption<(Timestamp, Vec<u8>)>,
+    /// When it was last tried, in seconds.
+    tried: AtomicI64,
 }
 
 impl Crl {
     pub(super) fn new(data: &Path) -> Self {
-        Self { file: authority_path(data).join("device-ca.crl"), newest: ArcSwapOption::empty() }
+        Self {
+            file: authority_path(data).join("device-ca.crl"),
+            newest: ArcSwapOption::empty(),
+            tried: AtomicI64::new(0),
+        }
     }
 
     /// DER; none before there is an authority.
@@ -32,7 +42,9 @@ impl Crl {
     }
 
     pub(crate) fn is_stale(&self, now: Timestamp) -> bool {
-        self.newest.load().as_ref().is_none_or(|newest| now.secs_since(newest.0) >= FRESH_SECS)
+        // One that can't be made is not tried again all the time.
+        now.secs() - self.tried.load(Ordering::Relaxed) >= AGAIN_SECS
+            && self.newest.load().as_ref().is_none_or(|newest| now.secs_since(newest.0) >= FRESH_SECS)
     }
 }
 
@@ -52,6 +64,7 @@ pub(crate) async fn republish(core: &Arc<Core>) {
 
 fn make(core: &Core, authority: &CertAuthority) -> anyhow::Result<()> {
     let now = core.now();
+    core.enrol.crl.tried.store(now.secs(), Ordering::Relaxed);
     let revoked = core.inventory.list().into_iter().filter(|device| now <= device.not_after).flat_map(|device| {
         let (at, cause) = match device.status {
             Status::Revoked { at, cause, .. } => (at, cause),

@@ -114,35 +114,52 @@ fn of(invitation: &Invitation) -> Map<String, Value> {
 }
 
 /// Somebody asks to be let in. Recorded, then kept, then operators are told by who calls.
-pub(crate) async fn ask(core: &Arc<Core>, actor: &Actor, id: &str, ask: Ask) -> Result<Invitation, Refused> {
+/// `lost`: who has an approval can't use it any more.
+pub(crate) async fn ask(
+    core: &Arc<Core>,
+    actor: &Actor,
+    id: &str,
+    ask: Ask,
+    lost: bool,
+) -> Result<Arc<Invitation>, Refused> {
     let mut details = Map::from_iter([
         ("source".to_owned(), ask.source.as_str().into()),
         ("name".to_owned(), ask.name.as_str().into()),
     ]);
     details.extend(ask.os.map(|os| ("os".to_owned(), os.as_str().into())));
     change(core, actor, "enrolment-asked", id, details).await?;
-    kept(core, move |core, id| core.enrol.invitations.ask(id, ask), id).await
+    kept(core, actor, "enrolment-asked", move |core, id| core.enrol.invitations.ask(id, ask, lost), id).await
 }
 
 /// An operator compared the code and says yes.
-pub(crate) async fn approve(core: &Arc<Core>, actor: &Actor, code: &str) -> Result<Invitation, Refused> {
+pub(crate) async fn approve(core: &Arc<Core>, actor: &Actor, code: &str) -> Result<Arc<Invitation>, Refused> {
     let waiting = waiting(core, code)?;
+    if let Some(ask) = waiting.ask()
+        && !is_live(core, ask)
+    {
+        return Err(Refused::No(
+            "whoever waited under this code is signed out by now; let them open the link again, and read you the new code"
+                .to_owned(),
+        ));
+    }
     let details = of_ask(&waiting);
     change(core, actor, "enrolment-approved", &waiting.id, details).await?;
     let (code, by) = (code.to_ascii_uppercase(), actor.who.clone());
-    kept(core, move |core, id| core.enrol.invitations.approve(id, &code, &by, core.now()), &waiting.id).await
+    let work = move |core: &Core, id: &str| core.enrol.invitations.approve(id, &code, &by, core.now());
+    kept(core, actor, "enrolment-approved", work, &waiting.id).await
 }
 
 /// An operator says no; the invitation is over.
-pub(crate) async fn decline(core: &Arc<Core>, actor: &Actor, code: &str) -> Result<Invitation, Refused> {
+pub(crate) async fn decline(core: &Arc<Core>, actor: &Actor, code: &str) -> Result<Arc<Invitation>, Refused> {
     let waiting = waiting(core, code)?;
     change(core, actor, "enrolment-declined", &waiting.id, of_ask(&waiting)).await?;
     let by = actor.who.clone();
-    kept(core, move |core, id| core.enrol.invitations.decline(id, &by, core.now()), &waiting.id).await
+    let work = move |core: &Core, id: &str| core.enrol.invitations.decline(id, &by, core.now());
+    kept(core, actor, "enrolment-declined", work, &waiting.id).await
 }
 
 /// An operator takes an invitation back.
-pub(crate) async fn withdraw(core: &Arc<Core>, actor: &Actor, id: &str) -> Result<Invitation, Refused> {
+pub(crate) async fn withdraw(core: &Arc<Core>, actor: &Actor, id: &str) -> Result<Arc<Invitation>, Refused> {
     let invitation = core.enrol.invitations.get(id);
     let Some(invitation) = invitation else {
         return Err(Refused::No(format!("there is no invitation {id}; see `sekisho device invitations`")));
@@ -152,10 +169,17 @@ pub(crate) async fn withdraw(core: &Arc<Core>, actor: &Actor, id: &str) -> Resul
     }
     change(core, actor, "invitation-withdrawn", id, Map::new()).await?;
     let by = actor.who.clone();
-    kept(core, move |core, id| core.enrol.invitations.withdraw(id, &by, core.now()), id).await
+    let work = move |core: &Core, id: &str| core.enrol.invitations.withdraw(id, &by, core.now());
+    kept(core, actor, "invitation-withdrawn", work, id).await
 }
 
-fn waiting(core: &Core, code: &str) -> Result<Invitation, Refused> {
+/// Whether the browser, or the program, that asks can still use an approval.
+pub(crate) fn is_live(core: &Core, ask: &Ask) -> bool {
+    let sessions = core.identity.sessions();
+    ask.session.as_ref().is_none_or(|id| sessions.get(id).is_some_and(|session| sessions.is_live(&session, core.now())))
+}
+
+fn waiting(core: &Core, code: &str) -> Result<Arc<Invitation>, Refused> {
     let waiting = core.enrol.invitations.waiting(code, core.now());
     let none = || {
         Refused::No(format!(
@@ -167,18 +191,33 @@ fn waiting(core: &Core, code: &str) -> Result<Invitation, Refused> {
 
 fn of_ask(invitation: &Invitation) -> Map<String, Value> {
     let Some(ask) = invitation.ask() else { return Map::new() };
-    let mut details = Map::from_iter([("source".to_owned(), ask.source.as_str().into())]);
+    let mut details = Map::from_iter([
+        ("source".to_owned(), ask.source.as_str().into()),
+        ("code".to_owned(), ask.code.as_str().into()),
+        ("name".to_owned(), ask.name.as_str().into()),
+    ]);
+    details.extend(ask.os.map(|os| ("os".to_owned(), os.as_str().into())));
+    details.extend(invitation.wants.owner.as_ref().map(|owner| ("owner".to_owned(), owner.as_str().into())));
     details.extend(ask.person.as_ref().map(|person| ("person".to_owned(), person.as_str().into())));
     details
 }
 
+/// Does what was recorded as `what`; where it comes to nothing, that is recorded too.
 async fn kept(
     core: &Arc<Core>,
-    work: impl FnOnce(&Core, &str) -> cert_authority::Result<Invitation> + Send + 'static,
+    actor: &Actor,
+    what: &str,
+    work: impl FnOnce(&Core, &str) -> cert_authority::Result<Arc<Invitation>> + Send + 'static,
     id: &str,
-) -> Result<Invitation, Refused> {
-    let (keeping, id) = (core.clone(), id.to_owned());
-    tokio::task::spawn_blocking(move || work(&keeping, &id)).await?.map_err(|error| match error {
+) -> Result<Arc<Invitation>, Refused> {
+    let (keeping, name) = (core.clone(), id.to_owned());
+    let error = match tokio::task::spawn_blocking(move || work(&keeping, &name)).await? {
+        Ok(invitation) => return Ok(invitation),
+        Err(error) => error,
+    };
+    let details = Map::from_iter([("what".to_owned(), what.into())]);
+    record_when_possible(core, actor, "invitation-not-changed", id, details).await;
+    Err(match error {
         CertError::Spent(_) => Refused::No(error.to_string()),
         other => Refused::Failed(other.into()),
     })

@@ -21,6 +21,11 @@ const AGAIN: [Duration; 5] = [
     Duration::from_secs(4 * 3600),
 ];
 
+/// How long one attempt may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Operators are told of one invitation again only after so many seconds.
+const QUIET_SECS: i64 = 600;
+
 /// A mail, in plain text.
 #[derive(Clone, Debug)]
 pub(super) struct Letter {
@@ -56,8 +61,13 @@ pub(super) async fn post(core: &Arc<Core>, letter: Letter) {
     });
 }
 
-/// Sends it now.
+/// Sends it now, within half a minute.
 pub(super) async fn send(core: &Core, letter: &Letter) -> anyhow::Result<()> {
+    let sent = tokio::time::timeout(PATIENCE, bring(core, letter)).await;
+    sent.map_err(|_| anyhow::anyhow!("the mail server did not answer in time"))?
+}
+
+async fn bring(core: &Core, letter: &Letter) -> anyhow::Result<()> {
     let rules = core.enrol.rules();
     let Some(mail) = &rules.mail else { anyhow::bail!("the configuration has no `mail`") };
     let postman = Postman::new(mail.server.clone(), &Resolver::system()?)?;
@@ -71,9 +81,12 @@ pub(super) async fn send(core: &Core, letter: &Letter) -> anyhow::Result<()> {
 }
 
 /// Somebody waits for a yes. The code is not told: it is what is compared by telephone.
-pub(crate) async fn tell_operators(core: &Arc<Core>, who: &str, os: Option<Os>, source: &str) {
+pub(crate) async fn tell_operators(core: &Arc<Core>, invitation: &str, who: &str, os: Option<Os>, source: &str) {
     let rules = core.enrol.rules();
     let Some(mail) = &rules.mail else { return };
+    if !core.enrol.is_news(invitation, core.now(), QUIET_SECS) {
+        return;
+    }
     let (subject, body) =
         apps::enroll::approval_mail(Lang::Ja, &rules.facility, who, os, source, "sekisho device requests");
     post(core, Letter { to: mail.operators.clone(), subject, body }).await;

@@ -19,22 +19,24 @@ mod remind;
 mod renew;
 mod shut_out;
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use cert_authority::acme::Acme;
 use cert_authority::{CertAuthority, EnrolmentSettings, Inventory, Invitations};
 use config::Settings;
+use vocabulary::Timestamp;
 
 pub(crate) use born::{Awaited, Awaiting};
 pub(crate) use bundle::{Bundle, Bundles, Of};
 pub(crate) use crl::{Crl, republish};
-pub(crate) use invite::{Invite, approve, ask, decline, invite, needs_approval, owner_name, withdraw};
+pub(crate) use invite::{Invite, approve, ask, decline, invite, is_live, needs_approval, owner_name, withdraw};
 pub(crate) use issue::{Order, Way, issue, issue_for_key};
 pub(crate) use letters::tell_operators;
 pub(crate) use remind::remind;
-pub(crate) use renew::{may_renew, renew, renew_for_key};
+pub(crate) use renew::{is_due, may_renew, renew, renew_for_key};
 pub(crate) use shut_out::{end, shut_out, shut_out_leavers};
 
 /// The state of enrolment, beside the inventory.
@@ -45,6 +47,8 @@ pub(crate) struct Enrolment {
     pub(crate) awaiting: Awaiting,
     pub(crate) crl: Crl,
     rules: ArcSwap<Rules>,
+    /// When operators were last told of who waits for an invitation.
+    told: Mutex<HashMap<String, Timestamp>>,
 }
 
 impl fmt::Debug for Enrolment {
@@ -102,7 +106,17 @@ impl Enrolment {
             awaiting: Awaiting::default(),
             crl: Crl::new(&settings.gateway.data),
             rules: ArcSwap::from_pointee(Rules::new(settings, authority)),
+            told: Mutex::default(),
         })
+    }
+
+    /// Whether nobody was told of this invitation within so many seconds.
+    fn is_news(&self, invitation: &str, now: Timestamp, secs: i64) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|_, at| now.secs_since(*at) < secs);
+        let fresh = !told.contains_key(invitation);
+        told.entry(invitation.to_owned()).or_insert(now);
+        fresh
     }
 
     pub(crate) fn rules(&self) -> Arc<Rules> {

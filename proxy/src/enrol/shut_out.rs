@@ -24,18 +24,25 @@ pub(crate) async fn shut_out(
     let Some(device) = core.inventory.by_id(id) else {
         return Err(Refused::No(format!("there is no device {id}; see `sekisho device list`")));
     };
-    if device.is_revoked() {
+    // One that a failing disk did not keep is shut out once more.
+    if device.is_revoked() && !core.inventory.is_unkept(id) {
         return Err(Refused::No(format!("{id} is revoked already")));
     }
-    let mut details = Map::from_iter([("cause".to_owned(), Value::from(cause.as_str()))]);
-    details.extend(device.owner.as_ref().map(|owner| ("owner".to_owned(), owner.as_str().into())));
-    change(core, actor, "device-revoked", id.as_str(), details).await?;
-    let ended = end(core, actor, &device, cause).await?;
+    record(core, actor, &device, cause).await?;
+    let ended = end(core, actor, &device, cause).await;
+    republish(core).await;
     tell(core, &device, cause).await;
-    Ok(ended)
+    ended
 }
 
-/// What is recorded is done.
+async fn record(core: &Core, actor: &Actor, device: &Device, cause: RevocationCause) -> Result<(), Refused> {
+    let mut details = Map::from_iter([("cause".to_owned(), Value::from(cause.as_str()))]);
+    details.extend(device.owner.as_ref().map(|owner| ("owner".to_owned(), owner.as_str().into())));
+    change(core, actor, "device-revoked", device.id.as_str(), details).await
+}
+
+/// What is recorded is done: refused from now on, sessions ended. All of it is tried, whatever fails; how many sessions
+/// ended.
 pub(crate) async fn end(
     core: &Arc<Core>,
     actor: &Actor,
@@ -45,31 +52,47 @@ pub(crate) async fn end(
     let (revoking, id, by) = (core.clone(), device.id.clone(), actor.who.clone());
     let revoked =
         tokio::task::spawn_blocking(move || revoking.inventory.revoke(&id, revoking.now(), &by, cause)).await?;
-    // Refused from now on, whether or not the state database kept it: so the rest follows either way.
-    let ended = core.identity.sessions().end_device(&device.id, EndCause::Device).await?;
-    record_ends(core, &ended).await?;
-    republish(core).await;
+    let ended = core.identity.sessions().end_device(&device.id, EndCause::Device).await;
+    let recorded = match &ended {
+        Ok(ended) => record_ends(core, ended).await,
+        Err(_) => Ok(()),
+    };
     revoked?;
-    Ok(ended.len())
+    recorded?;
+    Ok(ended?.len())
 }
 
-/// Devices of people whose last day is over: nobody will use them again.
+/// How many days after its owner's last day a device is revoked for good. Until then it is refused all the same, for its
+/// owner may not come in; and a last day that was a mistake costs nobody a new phone.
+const LEFT_DAYS: i64 = 7;
+/// At a time: thousands at once are a wrong clock or a wrong file.
+const LEAVERS: usize = 50;
+
+/// Devices of people who left a while ago: nobody will use them again.
 pub(crate) async fn shut_out_leavers(core: &Arc<Core>) {
-    let today = core.zone.local(core.now()).date;
+    let then = core.zone.local(core.now().plus_secs(-LEFT_DAYS * 86_400)).date;
     let roster = core.identity.roster();
     let left = |device: &Arc<Device>| {
-        let owner = device.owner.as_ref();
-        !device.is_revoked() && owner.is_some_and(|owner| roster.standing(owner, today) == Standing::Retired)
+        let owner = device.owner.as_ref().filter(|_| !device.is_revoked());
+        owner.is_some_and(|owner| roster.standing(owner, then) == Standing::Retired)
     };
-    let leavers: Vec<_> = core.inventory.list().into_iter().filter(left).collect();
+    let leavers: Vec<_> = core.inventory.list().into_iter().filter(left).take(LEAVERS).collect();
+    if leavers.is_empty() {
+        return;
+    }
     let actor = Actor { who: "gate".to_owned(), channel: "gate" };
-    for device in leavers {
-        if let Err(error) = shut_out(core, &actor, &device.id, RevocationCause::OwnerLeft).await {
+    for device in &leavers {
+        let done = match record(core, &actor, device, RevocationCause::OwnerLeft).await {
+            Ok(()) => end(core, &actor, device, RevocationCause::OwnerLeft).await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
             // The ladder refuses it all the same; it is tried again.
             tracing::error!(device = %device.id, ?error, "the device of somebody who left could not be revoked");
-            return;
+            break;
         }
     }
+    republish(core).await;
 }
 
 /// Its owner, who may find it again and wonder, and those who run the gate.

@@ -49,9 +49,10 @@ pub(super) fn shape(passage: &Passage, session: &Session, routed: &Routed) -> Sh
         Ok(shaped) => (shaped.path, shaped.masked, shaped.overriding, None),
         Err(ambiguity) => ("/".to_owned(), saas::mask_target(request.raw_path()), None, Some(ambiguity)),
     };
+    // Also where a link's path was sent to another host of ours.
     let masked = match routed.destination {
-        Destination::Enroll => enroll::masked(&masked),
-        _ => masked,
+        Destination::App { .. } | Destination::Ticket { .. } => masked,
+        _ => enroll::masked(&masked),
     };
     let cookie = match routed.destination {
         Destination::Login => cookies::LOGIN,
@@ -302,6 +303,8 @@ impl Known {
         let offered = &generation.settings.identity;
         let session =
             exchange.session.as_ref().filter(|s| core.identity.sessions().is_live(s, now) && offered.offers(s));
+        // On a program's certificate nobody is signed in, whatever cookie comes along.
+        let session = session.filter(|_| device.machine().is_none());
         let person = session.map(|session| {
             let person = roster.get(session.person());
             PersonState {

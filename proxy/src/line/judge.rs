@@ -65,8 +65,10 @@ pub(super) fn request(passage: &mut Passage, connection: &Connection, exchange: 
                 passage.gate.note_somebody(&app.id, connection.ip(), session);
             }
             // What is refused does not count: a device that is kept out for long does not get in by trying twice.
-            if let (Destination::App { .. }, Some(device)) = (&exchange.destination, known.device.enrolled()) {
-                passage.gate.core.inventory.touch_last_seen(device, passage.now, connection.ip());
+            if let (Reason::Rule, Some(device), Some(shown)) =
+                (reason, known.device.enrolled(), connection.certificate.as_ref())
+            {
+                passage.gate.core.inventory.touch_last_seen(device, shown.serial, passage.now, connection.ip());
             }
             permitted(passage, exchange, permit)
         }

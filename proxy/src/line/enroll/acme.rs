@@ -6,6 +6,7 @@ use cert_authority::{DeviceRequest, P12Cipher};
 use http::{StatusCode, header};
 use serde_json::Map;
 
+use super::invitation::is_for;
 use super::{Asked, Reply};
 use crate::control::{Actor, Refused};
 use crate::enrol::{self, Awaited, Of, Order, Way};
@@ -24,6 +25,15 @@ pub(super) async fn answer(asked: &Asked, path: &str) -> Reply {
         base_url: &base_url,
         now: asked.now,
     };
+    // Nobody is on the way: strangers get nothing that takes a place.
+    if path != "/directory" && core.enrol.awaiting.is_empty(asked.now) {
+        return Reply::Raw {
+            status: StatusCode::FORBIDDEN,
+            headers: vec![("content-type", "application/problem+json".to_owned())],
+            body: br#"{"type":"urn:ietf:params:acme:error:unauthorized","detail":"no enrolment is under way"}"#
+                .to_vec(),
+        };
+    }
     match core.enrol.acme.answer(&request, &core.enrol.awaiting.at(asked.now)) {
         AcmeStep::Reply(reply) => sent(reply),
         AcmeStep::Issue(issue) => sent(carry_out(asked, &issue).await),
@@ -58,22 +68,31 @@ async fn certificate(
 ) -> Result<rustls_pki_types::CertificateDer<'static>, Refused> {
     let core = asked.core();
     let actor = Actor { who: awaited.person.to_string(), channel: "acme" };
+    // The person may have left, or signed out, since the profile was fetched.
+    let sessions = core.identity.sessions();
+    let today = core.zone.local(core.now()).date;
+    let is_live = sessions.get(&awaited.session).is_some_and(|session| sessions.is_live(&session, core.now()));
+    if !is_live || core.identity.roster().standing(&awaited.person, today) != identity::Standing::Active {
+        return Err(Refused::No("whoever began this is not signed in any more".to_owned()));
+    }
     let id = match &awaited.of {
         Of::Invitation(id) => id,
-        Of::Renewal(device) => {
-            let device = core.inventory.by_id(device).filter(|device| enrol::may_renew(core, device, core.now()));
+        Of::Renewal(device, in_hand) => {
+            let device = core.inventory.by_id(device);
+            let device = device.filter(|device| enrol::may_renew(core, device, *in_hand, core.now()));
             let device = device.ok_or_else(|| Refused::No("the device can't be renewed any more".to_owned()))?;
+            let key = issue.key.clone();
             let issued =
-                enrol::renew_for_key(core, &actor, &device, issue.key.clone(), Way::Acme, Some(asked.source())).await?;
+                enrol::renew_for_key(core, &actor, &device, *in_hand, key, Way::Acme, Some(asked.source())).await?;
             return Ok(issued.certificate);
         }
     };
     let gone = || Refused::No("the invitation is used, withdrawn or over".to_owned());
-    let invitation = core.enrol.invitations.get(id).ok_or_else(gone)?;
+    let invitation = core.enrol.invitations.get(id).filter(|i| is_for(core, i, &awaited.person)).ok_or_else(gone)?;
     let claim = core.enrol.invitations.claim(id).ok_or_else(gone)?;
     let request = DeviceRequest {
-        owner: invitation.wants.owner,
-        groups: invitation.wants.groups,
+        owner: invitation.wants.owner.clone(),
+        groups: invitation.wants.groups.clone(),
         name: awaited.name.clone(),
         kind: invitation.wants.kind,
         os: Some(awaited.os),

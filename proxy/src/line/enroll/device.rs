@@ -47,7 +47,9 @@ fn check(asked: &Asked) -> Reply {
         }
         DeviceState::None => page(&Check::NotSeen { os, again: "/", steps: None }),
         DeviceState::Expired(device) => {
-            page(&Check::Expired { renew: enrol::may_renew(core, device, asked.now).then_some(renew.as_str()) })
+            let shown = asked.connection.certificate.as_ref().map(|shown| shown.serial);
+            let can = shown.is_some_and(|shown| enrol::may_renew(core, device, shown, asked.now));
+            page(&Check::Expired { renew: can.then_some(renew.as_str()) })
         }
         DeviceState::Revoked(_) | DeviceState::Unknown => page(&Check::Revoked),
         DeviceState::OwnerOut(_, standing) => asked.deny(match standing {
@@ -63,11 +65,14 @@ fn check(asked: &Asked) -> Reply {
 async fn renewal(asked: &Asked, rest: &str) -> Reply {
     let core = asked.core();
     let device = match &asked.device {
-        DeviceState::Enrolled(device, _) => device,
-        DeviceState::Expired(device) if enrol::may_renew(core, device, asked.now) => device,
+        DeviceState::Enrolled(device, _) | DeviceState::Expired(device) => device,
         // Nobody is led to the sign-in pages from here without a certificate in hand.
         _ => return check(asked),
     };
+    let Some(in_hand) = asked.connection.certificate.as_ref().map(|shown| shown.serial) else { return check(asked) };
+    if !enrol::may_renew(core, device, in_hand, asked.now) {
+        return check(asked);
+    }
     let (Some(person), Some(session)) = (&asked.person, &asked.exchange.session) else {
         return match asked.is_read() {
             true => asked.begin_sign_in("/renew"),
@@ -77,14 +82,15 @@ async fn renewal(asked: &Asked, rest: &str) -> Reply {
     if !is_theirs(asked, device, person) {
         return asked.deny(Reason::DeviceNotYours);
     }
-    let of = Of::Renewal(device.id.clone());
+    let of = Of::Renewal(device.id.clone(), in_hand);
     if let Some(bundle) = core.enrol.bundles.get(&of, session.id(), asked.now) {
         match rest.strip_prefix('/') {
             Some("install") => return show_install(asked, &bundle, "/renew/install"),
             Some(file) if file.starts_with("install/") => {
                 return download::answer(asked, &bundle, &file["install/".len()..]);
             }
-            _ => {}
+            // Pressed twice, or gone back: the certificate that was made is the one.
+            _ => return apps::Page::redirect("/renew/install".to_owned(), []).into(),
         }
     }
     if let Some(awaited) = core.enrol.awaiting.get(&of, session.id(), asked.now) {
@@ -93,8 +99,14 @@ async fn renewal(asked: &Asked, rest: &str) -> Reply {
             _ if rest.strip_prefix("/install/") == Some(download::ACME_PROFILE) && !awaited.used => {
                 return download::acme_profile(asked, &awaited);
             }
+            "" if asked.parameter("way").is_none() => {
+                return apps::Page::redirect("/renew/install".to_owned(), []).into();
+            }
             _ => {}
         }
+    }
+    if !enrol::is_due(core, device, asked.now) {
+        return check(asked);
     }
     match (rest, &asked.exchange.method) {
         ("", &Method::POST) if asked.is_our_form(FORM) => {
@@ -104,7 +116,7 @@ async fn renewal(asked: &Asked, rest: &str) -> Reply {
                 return apps::Page::redirect("/renew/install".to_owned(), []).into();
             }
             let os = asked.client().os.or(device.os).unwrap_or(Os::Linux);
-            match enrol::renew(core, &asked.actor(person), device, Some(asked.source())).await {
+            match enrol::renew(core, &asked.actor(person), device, in_hand, Some(asked.source())).await {
                 Ok(pending) => {
                     let bundle = Bundle {
                         of,

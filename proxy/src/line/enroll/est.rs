@@ -1,8 +1,9 @@
 //! Enrollment over Secure Transport (RFC 7030): programs enrol and renew by themselves.
 //!
-//! The invitation is the first credential: its secret is the password of HTTP Basic, whatever the user name. One that was
-//! not made `unattended` waits for an operator's yes, and so does one from outside where the configuration asks for it:
-//! 202 with `Retry-After`, until then. Renewal asks for the certificate itself.
+//! The invitation is the first credential: its secret is the password of HTTP Basic, whatever the user name. It must have
+//! been made for this (`unattended`), or be a machine's: anything else asks for a person's sign-in. Where the configuration
+//! asks for an operator's yes, a program waits for it, with the key that it asked with: 202 with `Retry-After`, until then.
+//! Renewal asks for the certificate itself, of a machine or of a device that was enrolled without a browser.
 
 use std::sync::Arc;
 
@@ -50,8 +51,11 @@ async fn enroll(asked: &Asked) -> Reply {
         Ok(key) => key,
         Err(reply) => return reply,
     };
+    if !invitation.wants.unattended && invitation.wants.kind != DeviceKind::Machine {
+        return said(StatusCode::FORBIDDEN, "the invitation is for a person, who opens its link");
+    }
     let actor = Actor { who: format!("invitation:{}", invitation.id), channel: "est" };
-    if let Some(reply) = wait(asked, &actor, &invitation).await {
+    if let Some(reply) = wait(asked, &actor, &invitation, &key).await {
         return reply;
     }
     let Some(claim) = core.enrol.invitations.claim(&invitation.id) else {
@@ -69,7 +73,7 @@ async fn enroll(asked: &Asked) -> Reply {
         validity: core.device_validity,
         cipher: P12Cipher::default(),
     };
-    let invitation = Some((claim, invitation.id));
+    let invitation = Some((claim, invitation.id.clone()));
     let order = Order { request, way: Way::Est, invitation, source: Some(asked.source()), more: Map::new() };
     match enrol::issue_for_key(core, &actor, order, key).await {
         Ok(issued) => sent(est::ENROLLED, est::response(&issued.certificate)),
@@ -84,15 +88,14 @@ fn default_name(asked: &Asked, invitation: &Invitation) -> String {
 }
 
 /// The answer to who has to wait for an operator's yes, who is asked now if nobody was.
-async fn wait(asked: &Asked, actor: &Actor, invitation: &Invitation) -> Option<Reply> {
-    let approval = enrol::needs_approval(invitation.wants.approval, asked.is_inside);
-    if invitation.wants.unattended && !approval {
+async fn wait(asked: &Asked, actor: &Actor, invitation: &Invitation, key: &DeviceKey) -> Option<Reply> {
+    if !enrol::needs_approval(invitation.wants.approval, asked.is_inside) {
         return None;
     }
-    let source = asked.source().to_string();
+    let (source, key) = (asked.source().to_string(), Some(key.fingerprint().to_string()));
     match invitation.ask() {
-        // For this program alone: it has no session, but where it is.
-        Some(ask) if ask.session.is_none() && ask.source == source => match ask.approved {
+        // For this key alone: who else has the secret has not got it.
+        Some(ask) if ask.key == key => match ask.approved {
             Some(_) => return None,
             None => return Some(patience(&ask.code)),
         },
@@ -110,14 +113,15 @@ async fn wait(asked: &Asked, actor: &Actor, invitation: &Invitation) -> Option<R
         at: asked.now,
         person: None,
         session: None,
+        key,
         source: source.clone(),
         os: None,
         name: invitation.wants.name.clone().unwrap_or_else(|| default_name(asked, invitation)),
         approved: None,
     };
-    match enrol::ask(asked.core(), actor, &invitation.id, ask).await {
+    match enrol::ask(asked.core(), actor, &invitation.id, ask, false).await {
         Ok(invitation) => {
-            enrol::tell_operators(asked.core(), &actor.who, None, &source).await;
+            enrol::tell_operators(asked.core(), &invitation.id, &actor.who, None, &source).await;
             Some(patience(invitation.ask().map_or("", |ask| &ask.code)))
         }
         Err(error) => Some(refused(error)),
@@ -135,12 +139,22 @@ fn patience(code: &str) -> Reply {
 /// The certificate in hand is the credential; it may be within its grace.
 async fn renew(asked: &Asked) -> Reply {
     let core = asked.core();
-    let device: &Arc<Device> = match &asked.device {
-        DeviceState::Enrolled(device, _) | DeviceState::Machine(device, ..) => device,
-        DeviceState::Expired(device) if enrol::may_renew(core, device, asked.now) => device,
-        DeviceState::None => return said(StatusCode::UNAUTHORIZED, "a device's certificate is wanted"),
-        _ => return said(StatusCode::FORBIDDEN, "the certificate is not good; enrol anew"),
+    let Some(shown) = &asked.connection.certificate else {
+        return said(StatusCode::UNAUTHORIZED, "a device's certificate is wanted");
     };
+    let device: Option<&Arc<Device>> = match &asked.device {
+        DeviceState::Enrolled(device, _) | DeviceState::Machine(device, ..) | DeviceState::Expired(device) => {
+            Some(device)
+        }
+        _ => None,
+    };
+    let Some(device) = device.filter(|device| enrol::may_renew(core, device, shown.serial, asked.now)) else {
+        return said(StatusCode::FORBIDDEN, "the certificate is not good; enrol anew");
+    };
+    // A phone's certificate is renewed by its owner, who signs in for it.
+    if device.kind != DeviceKind::Machine && device.os.is_some() {
+        return said(StatusCode::FORBIDDEN, "this device is renewed in its browser");
+    }
     let key = match key(asked) {
         Ok(key) => key,
         Err(reply) => return reply,
@@ -150,7 +164,7 @@ async fn renew(asked: &Asked) -> Reply {
         _ => format!("device:{}", device.id),
     };
     let actor = Actor { who, channel: "est" };
-    match enrol::renew_for_key(core, &actor, device, key, Way::Est, Some(asked.source())).await {
+    match enrol::renew_for_key(core, &actor, device, shown.serial, key, Way::Est, Some(asked.source())).await {
         Ok(issued) => sent(est::ENROLLED, est::response(&issued.certificate)),
         Err(error) => refused(error),
     }

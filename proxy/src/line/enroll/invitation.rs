@@ -1,6 +1,8 @@
 //! An invitation's link. A GET shows where it stands and changes nothing, whoever follows it: mail scanners and previews
 //! burn nothing. It is used up by the form, after the right person signed in.
 
+use std::sync::Arc;
+
 use apps::enroll::{Confirm, Install, Invited, Problem, Waiting};
 use apps::forms;
 use apps::words::Text;
@@ -12,6 +14,7 @@ use vocabulary::{DeviceKind, Os, PersonId, SessionId};
 use super::download;
 use super::{Asked, Reply};
 use crate::control::{self, Refused};
+use crate::core::Core;
 use crate::enrol::{self, Awaited, Bundle, Bundles, Of, Order, Way};
 
 /// What the form's token is for.
@@ -22,7 +25,7 @@ const REFRESH_SECS: u32 = 5;
 /// Somebody signed in who may use this invitation.
 struct Holder<'a> {
     asked: &'a Asked,
-    invitation: Invitation,
+    invitation: Arc<Invitation>,
     person: PersonId,
     session: SessionId,
 }
@@ -35,7 +38,8 @@ pub(super) async fn answer(asked: &Asked, rest: &str) -> Reply {
     }
     let Some(invitation) = core.enrol.invitations.by_token(token) else { return asked.problem(Problem::Unknown) };
     let person = asked.person.clone();
-    let session = asked.exchange.session.as_ref().map(|session| session.id().clone());
+    // Of who is on duty, and with the certificate that the session began with.
+    let session = asked.exchange.session.as_ref().filter(|_| person.is_some()).map(|session| session.id().clone());
     if let (InvitationState::Used { .. }, Some(session)) = (&invitation.state, &session)
         && let Some(bundle) = core.enrol.bundles.get(&Of::Invitation(invitation.id.clone()), session, asked.now)
     {
@@ -64,7 +68,7 @@ pub(super) async fn answer(asked: &Asked, rest: &str) -> Reply {
         return asked.problem(Problem::Unknown);
     }
     let (Some(person), Some(session)) = (person, session) else { return stranger(asked, &invitation) };
-    if !is_for(asked, &invitation, &person) {
+    if !is_for(asked.core(), &invitation, &person) {
         return not_yours(asked, &invitation, &person).await;
     }
     let holder = Holder { asked, invitation, person, session };
@@ -113,12 +117,12 @@ fn with_invited<T>(asked: &Asked, invitation: &Invitation, page: impl FnOnce(&In
 }
 
 /// The person it was made for; for a shared device, whoever it is for.
-fn is_for(asked: &Asked, invitation: &Invitation, person: &PersonId) -> bool {
+pub(super) fn is_for(core: &Core, invitation: &Invitation, person: &PersonId) -> bool {
     match &invitation.wants.owner {
         Some(owner) => owner == person,
         None => {
             let groups = &invitation.wants.groups;
-            let roster = asked.core().identity.roster();
+            let roster = core.identity.roster();
             groups.is_empty() || roster.get(person).is_some_and(|entry| entry.groups.iter().any(|g| groups.contains(g)))
         }
     }
@@ -150,11 +154,13 @@ impl Holder<'_> {
         if self.os().is_none() {
             return self.asked.with_visit(apps::enroll::choose_os_page).into();
         }
+        // What is made in there could not be installed.
+        if self.asked.client().in_app.is_some() {
+            return stranger(self.asked, &self.invitation);
+        }
         match self.invitation.ask() {
             Some(ask) if ask.session.as_ref() == Some(&self.session) && ask.approved.is_none() => self.waiting(ask),
-            Some(ask) if ask.session.as_ref() != Some(&self.session) && ask.approved.is_some() => {
-                self.asked.problem(Problem::InUseElsewhere)
-            }
+            Some(_) if self.is_taken() => self.asked.problem(Problem::InUseElsewhere),
             ask => {
                 let name = ask.map(|ask| ask.name.clone()).or_else(|| self.invitation.wants.name.clone());
                 let status = if problem.is_some() { 403 } else { 200 };
@@ -208,6 +214,13 @@ impl Holder<'_> {
         ask.is_some_and(|ask| ask.approved.is_some() && ask.session.as_ref() == Some(&self.session))
     }
 
+    /// Another browser has the approval, and can still use it.
+    fn is_taken(&self) -> bool {
+        let ask =
+            self.invitation.ask().filter(|ask| ask.approved.is_some() && ask.session.as_ref() != Some(&self.session));
+        ask.is_some_and(|ask| enrol::is_live(self.asked.core(), ask))
+    }
+
     fn needs_approval(&self) -> bool {
         !self.is_approved() && enrol::needs_approval(self.invitation.wants.approval, self.asked.is_inside)
     }
@@ -228,11 +241,11 @@ impl Holder<'_> {
         if name.chars().count() > 64 || name.chars().any(char::is_control) {
             return self.confirm(&self.suggested_name(), Some(apps::words::ENROLL_NAME_WRONG), 403);
         }
-        if let Some(ask) = self.invitation.ask()
-            && ask.approved.is_some()
-            && !self.is_approved()
-        {
+        if self.is_taken() {
             return asked.problem(Problem::InUseElsewhere);
+        }
+        if asked.client().in_app.is_some() {
+            return self.show(None);
         }
         match self.needs_approval() {
             true => self.ask(name, os).await,
@@ -252,16 +265,18 @@ impl Holder<'_> {
             at: asked.now,
             person: Some(self.person.clone()),
             session: Some(self.session.clone()),
+            key: None,
             source: asked.source().to_string(),
             os: Some(os),
             name,
             approved: None,
         };
         let actor = asked.actor(&self.person);
-        match enrol::ask(asked.core(), &actor, &self.invitation.id, ask).await {
+        let lost = self.invitation.ask().is_some_and(|before| !enrol::is_live(asked.core(), before));
+        match enrol::ask(asked.core(), &actor, &self.invitation.id, ask, lost).await {
             Ok(invitation) => {
                 let who = enrol::owner_name(asked.core(), Some(&self.person)).unwrap_or_default();
-                enrol::tell_operators(asked.core(), &who, Some(os), &asked.source().to_string()).await;
+                enrol::tell_operators(asked.core(), &invitation.id, &who, Some(os), &asked.source().to_string()).await;
                 match invitation.ask() {
                     Some(ask) => self.waiting(ask),
                     None => self.show(None),

@@ -43,15 +43,16 @@ use crate::core::Core;
 use crate::gate::Gate;
 use crate::listener::Connection;
 
-/// The longest body: a signing request.
-const BODY_LIMIT: usize = 64 * 1024;
+/// The longest body of a program's request, and of a form.
+const BODY_LIMIT: usize = 32 * 1024;
+const FORM_LIMIT: usize = 4 * 1024;
 
 /// Answers a permitted request.
 pub(super) async fn answer(passage: &mut Passage, session: &mut Session, exchange: &Arc<Exchange>) -> Result<()> {
     let Some(connection) = passage.connection.clone() else {
         return write(session, passage, Reply::Page(apps::Page::redirect("/".to_owned(), []))).await;
     };
-    let body = read_body(session).await?;
+    let body = read_body(session, &exchange.path).await?;
     let known = Known::look_up(&passage.gate, &passage.generation, &connection, exchange, passage.now);
     let head = session.req_header();
     let asked = Asked {
@@ -78,11 +79,13 @@ pub(super) async fn answer(passage: &mut Passage, session: &mut Session, exchang
     write(session, passage, reply).await
 }
 
-/// What stands in records for a path: the secret of a link does not.
+/// What stands in records for a path: the secret of a link does not, however it was written.
 pub(super) fn masked(path: &str) -> String {
-    let Some(rest) = path.strip_prefix("/i/") else { return path.to_owned() };
+    let Some(at) = path.find("/i/") else { return path.to_owned() };
+    let (before, rest) = path.split_at(at + "/i/".len());
+    let rest = rest.trim_start_matches('/');
     let end = rest.find(['/', '?', ';']).unwrap_or(rest.len());
-    format!("/i/***{}", &rest[end..])
+    format!("{before}***{}", &rest[end..])
 }
 
 /// A request with all that is needed to answer it, away from its connection.
@@ -156,6 +159,22 @@ impl Asked {
                 None => self.problem(Problem::Unknown),
             },
             _ => device::answer(&self).await,
+        }
+    }
+
+    /// A step of a clearing: what stands here is taken away, and the browser goes on to the next host.
+    fn clear(&self, handle: &str) -> Reply {
+        let expired = || apps::link_expired_page(self.lang(), "/", self.code.as_deref()).into();
+        if self.exchange.method != Method::GET || !is_top_level(&self.headers) {
+            return expired();
+        }
+        // Nothing of a SaaS stands here, so whose it is makes no difference.
+        match self.core().identity.clearings().step(handle, &self.exchange.host, |_| true, self.now) {
+            Ok(Some(next)) => apps::clearing_page(self.lang(), &self.generation.login.clearing_url(next))
+                .with_cookies([cookies::APP, cookies::BEGIN, cookies::FORM].map(cookies::clear))
+                .clearing("\"cache\", \"cookies\", \"storage\"")
+                .into(),
+            _ => expired(),
         }
     }
 
@@ -253,8 +272,11 @@ impl Asked {
         }
     }
 
-    /// A sign-in comes to this host, by top-level navigation only.
+    /// A sign-in comes to this host, or people change in this browser; by top-level navigation only.
     async fn ticket(&self) -> Reply {
+        if let Some(handle) = parameter(&self.target, apps::CLEAR_PARAM) {
+            return self.clear(handle);
+        }
         let expired = || Reply::Page(apps::link_expired_page(self.lang(), "/", self.code.as_deref()));
         let ticket = parameter(&self.target, apps::TICKET_PARAM);
         let (true, true, Some(ticket)) = (self.exchange.method == Method::GET, is_top_level(&self.headers), ticket)
@@ -291,19 +313,24 @@ impl Asked {
     }
 }
 
-/// The whole body, or one byte more than it may have.
-async fn read_body(session: &mut Session) -> Result<Vec<u8>> {
+/// The whole body, or one byte more than it may have. Nothing is read where none is wanted: anybody can send it.
+async fn read_body(session: &mut Session, path: &str) -> Result<Vec<u8>> {
+    let limit = match session.req_header().method {
+        Method::POST if path.starts_with("/.well-known/est/") || path.starts_with(acme::BASE) => BODY_LIMIT,
+        Method::POST => FORM_LIMIT,
+        _ => return Ok(Vec::new()),
+    };
     let mut body = Vec::new();
     if session.req_header().headers.contains_key(http::header::EXPECT) {
         session.write_continue_response().await?;
     }
-    while body.len() <= BODY_LIMIT {
+    while body.len() <= limit {
         match session.read_request_body().await? {
             Some(piece) => body.extend_from_slice(&piece),
             None => break,
         }
     }
-    body.truncate(BODY_LIMIT + 1);
+    body.truncate(limit + 1);
     Ok(body)
 }
 
@@ -327,6 +354,7 @@ mod tests {
             ("/i/abc;x=1/y", "/i/***;x=1/y"),
             ("/i/", "/i/***"),
             ("/device-ca.crl", "/device-ca.crl"),
+            ("/x/i//abcdefgh/y", "/x/i/***/y"),
         ] {
             assert_eq!(masked(path), told);
         }
