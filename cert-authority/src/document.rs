@@ -25,7 +25,8 @@ pub struct CaDocument {
     /// The file that holds the passphrase of the CA keys, readable by the gateway alone. Excludes `credential`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passphrase_file: Option<PathBuf>,
-    /// The systemd credential that holds the passphrase of the CA keys. Default `sekisho-ca-passphrase`.
+    /// The systemd credential that holds the passphrase of the CA keys. Default `sekisho-ca-passphrase`. Where there are
+    /// no credentials and the gate is started at a terminal, it asks.
     /// Excludes `passphrase_file`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,

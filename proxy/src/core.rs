@@ -2,7 +2,7 @@
 //! holds it at a time, the running gate or a command when none runs.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 use audit::{Admit, Change, Journal, Record, Recovery, Sealer, Strangers};
-use cert_authority::{CertAuthority, Inventory, Passphrase};
+use cert_authority::{CertAuthority, Inventory, Passphrase, PassphraseSource};
 use config::Settings;
 use identity::{EndCause, Ended, Identity, IdentityError, Session};
 use store::Store;
@@ -20,6 +20,7 @@ use vocabulary::{Clock, SystemClock, Timestamp, Zone};
 use crate::control::Actor;
 use crate::enrol::{self, Enrolment};
 use crate::logins::Logins;
+use crate::terminal::Unseen;
 
 /// How far the clock may stand before the newest record until somebody has to look.
 const CLOCK_LEEWAY_SECS: i64 = 5 * 60;
@@ -323,9 +324,20 @@ pub(crate) fn start_sealing(settings: &Settings, core: &Core) -> anyhow::Result<
         .with_context(|| format!("the log in {} can't be added to", log_path(data).display()))
 }
 
-/// The passphrase of the authority's keys: a file or a systemd credential, as configured.
+/// Whether somebody is asked for the passphrase.
+pub(crate) fn passphrase_is_typed(settings: &Settings) -> bool {
+    matches!(settings.ca.passphrase, PassphraseSource::Credential(_))
+        && std::env::var_os("CREDENTIALS_DIRECTORY").is_none()
+        && io::stdin().is_terminal()
+}
+
+/// The passphrase of the authority's keys: a file or a systemd credential, as configured. Where systemd hands out no
+/// credentials and somebody sits at a terminal, it is asked for.
 pub(crate) fn passphrase(settings: &Settings) -> anyhow::Result<Passphrase> {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    if passphrase_is_typed(settings) {
+        return Ok(Passphrase::new(&Unseen::begin()?.ask("Passphrase of the authority's keys: ")?));
+    }
     Ok(settings.ca.passphrase.read(credentials.as_deref())?)
 }
 

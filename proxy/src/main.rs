@@ -20,6 +20,7 @@ mod mail;
 mod metrics;
 mod observe;
 mod serve;
+mod terminal;
 
 /// Why not the system's: see the workspace's `Cargo.toml`.
 #[global_allocator]

@@ -36,9 +36,40 @@ impl Chromium {
         Self::start_logging(&json!({ "browser": "ALL", "performance": "ALL" }), roots, language, width, height).await
     }
 
+    /// With a client certificate among its own, which it shows to our hosts without asking.
+    pub(crate) async fn start_with_certificate(
+        gate: &Gate,
+        p12: &Path,
+        password: &str,
+        language: &str,
+        width: u32,
+        height: u32,
+    ) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let root = gate.data().join("ca/server-root.pem");
+        trust(home.path(), &[&root]);
+        let database = format!("sql:{}", home.path().join(".pki/nssdb").display());
+        let imported = Command::new("pk12util")
+            .args(["-i", p12.to_str().unwrap(), "-d", &database, "-W", password, "-K", ""])
+            .output()
+            .expect("pk12util is missing; `make test` installs it");
+        assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+        // Only a policy of the whole machine keeps it from asking; it is about hosts of tests alone.
+        let policies = Path::new("/etc/chromium/policies/managed");
+        std::fs::create_dir_all(policies).unwrap();
+        let policy = json!({ "AutoSelectCertificateForUrls":
+            [json!({ "pattern": "https://[*.]gw.localhost", "filter": {} }).to_string()] });
+        std::fs::write(policies.join("sekisho-tests.json"), policy.to_string()).unwrap();
+        Self::start_in(home, &json!({ "browser": "ALL" }), language, width, height).await
+    }
+
     async fn start_logging(logs: &Value, roots: &[&Path], language: &str, width: u32, height: u32) -> Self {
         let home = tempfile::tempdir().unwrap();
         trust(home.path(), roots);
+        Self::start_in(home, logs, language, width, height).await
+    }
+
+    async fn start_in(home: tempfile::TempDir, logs: &Value, language: &str, width: u32, height: u32) -> Self {
         // It takes a free port for IPv4 and wants the same for IPv6; where somebody has that one, it ends.
         let (driver, port) = (0..5).find_map(|_| driver(home.path())).expect("chromedriver found no port");
         let arguments = [

@@ -6,7 +6,8 @@ use demo::client::{Browser, Certificate, Mode, Response};
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
-use crate::harness::{Gate, HOME, OUTSIDE, PASSWORD, eventually, fill_in, run, sign_in};
+use crate::checkpoints::peers::MailServer;
+use crate::harness::{Gate, HOME, OUTSIDE, PASSWORD, Shim, eventually, fill_in, run, sign_in};
 
 pub(crate) const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1";
 const ANDROID: &str = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Mobile Safari/537.36";
@@ -154,7 +155,8 @@ fn a_link_is_good_once_for_one_person_and_for_a_while() {
         let mut other = phone(&gate, HOME, IPHONE);
         let refused = follow(&mut other, &link, "sato").await;
         assert_eq!(status(&refused), 403);
-        assert_eq!(gate.changes("invitation-refused")[0].by, "sato");
+        let refused = gate.changes("invitation-refused");
+        assert_eq!((refused[0].by.as_str(), &refused[0].details["cause"]), ("sato", &"not-yours".into()));
 
         // A form that is not from our page.
         let forged = first.submit(&link, &[("token", "x"), ("name", "mine")]).await.unwrap();
@@ -182,6 +184,10 @@ fn a_link_is_good_once_for_one_person_and_for_a_while() {
         let (id, withdrawn) = gate.invite(&["--owner", "suzuki"]);
         gate.json(&["device", "withdraw", &id]);
         assert_eq!(status(&first.open(&withdrawn).await.unwrap()), 410);
+        assert_eq!(status(&first.open(&withdrawn).await.unwrap()), 410);
+        let causes: Vec<_> =
+            gate.changes("invitation-refused").into_iter().map(|c| c.details["cause"].clone()).collect();
+        assert_eq!(causes, ["not-yours", "used", "withdrawn"], "each once");
         assert!(!gate.cli(&["device", "withdraw", &id]).status.success());
     });
 }
@@ -370,5 +376,90 @@ fn a_machine_has_a_certificate_and_rules_of_its_own() {
         let mut browser = phone(&gate, HOME, "rpa/1");
         browser.present(Some(other));
         assert_eq!(fetch(&mut browser, &gate.url("/echo")).await.status, 403);
+    });
+}
+
+/// Promise 7: issuing is recorded before it takes effect, whenever the gate dies.
+#[test]
+fn promise_7_no_device_without_a_record_when_the_gate_is_killed() {
+    run(async {
+        let mut gate = Gate::usual().await;
+        gate.add_staff("suzuki", &["visiting-nurses"]);
+        for round in 0..6_u64 {
+            let (_, link) = gate.invite(&["--owner", "suzuki"]);
+            let mut phone = phone(&gate, HOME, ANDROID);
+            let form = follow(&mut phone, &link, "suzuki").await;
+            let pressed = tokio::spawn(async move { phone.fill_in(&form, &[]).await.map(|page| page.status) });
+            // Somewhere between the form's arrival and the page after it, which takes about 20 ms.
+            let until = std::time::Instant::now() + std::time::Duration::from_millis(3 * round);
+            while std::time::Instant::now() < until && !pressed.is_finished() {
+                tokio::task::yield_now().await;
+            }
+            gate.kill();
+            let _ = pressed.await;
+            gate.start().await;
+            let invitation = gate.json(&["device", "invitations"])[0].clone();
+            let issued: Vec<String> = gate.changes("device-issued").into_iter().map(|change| change.subject).collect();
+            let listed = gate.json(&["device", "list"]);
+            let listed: Vec<&str> = listed.as_array().unwrap().iter().map(|d| d["id"].as_str().unwrap()).collect();
+            for device in &listed {
+                assert!(issued.iter().any(|id| id == device), "{device} has no record: {issued:?}");
+            }
+            // The invitation is spent if, and only if, its device is there.
+            let of_round = gate.changes("device-issued").into_iter().any(|change| {
+                change.details["invitation"] == invitation["id"] && listed.contains(&change.subject.as_str())
+            });
+            assert_eq!(invitation["state"] == "used", of_round, "{invitation}");
+        }
+    });
+}
+
+#[test]
+fn mail_tells_whom_it_concerns_and_no_secret_but_the_link() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let shim = Shim::build(folder.path());
+        let server = MailServer::start("plain", &[]).await;
+        let mail = format!(
+            "mail: {{ server: \"127.0.0.1:{}\", security: none, from: gate@gw.example, operators: [it@gw.example] }}\n",
+            server.port
+        );
+        let builder = Gate::builder().more(&mail).environment("LD_PRELOAD", shim.library());
+        let gate = builder.environment("SHIM_CLOCK", shim.clock()).start().await;
+        let add = ["staff", "add", "suzuki", "--name", "鈴木 一", "--mail", "suzuki@gw.example", "--password-stdin"];
+        let added = gate.cli_with_input(&[&add[..], &["--group", "visiting-nurses"]].concat(), PASSWORD);
+        assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+        let mails = async |count: usize| {
+            let what = format!("{count} mails");
+            eventually(&what, async || Some(server.mails()).filter(|mails| mails.len() >= count)).await
+        };
+        let to = |mail: &Value| mail["to"].to_string();
+
+        let (_, link) = gate.invite(&["--owner", "suzuki", "--mail"]);
+        let invitation = mails(1).await.remove(0);
+        assert!(to(&invitation).contains("suzuki@gw.example") && invitation["text"].as_str().unwrap().contains(&link));
+
+        let mut phone = phone(&gate, OUTSIDE, ANDROID);
+        let form = follow(&mut phone, &link, "suzuki").await;
+        let code = code(&fill_in(&mut phone, &form, &[]).await.text());
+        let asked = mails(2).await.remove(1);
+        assert!(to(&asked).contains("it@gw.example") && asked["text"].as_str().unwrap().contains("鈴木"), "{asked}");
+        assert!(!asked.to_string().contains(&code), "the code is compared by telephone: {asked}");
+
+        gate.json(&["device", "approve", &code]);
+        let form = phone.open(&link).await.unwrap();
+        fill_in(&mut phone, &form, &[]).await;
+        let id = gate.json(&["device", "list"])[0]["id"].as_str().unwrap().to_owned();
+
+        // 30 days before the end, once.
+        shim.shift(336 * 24 * 3_600_000_000);
+        let reminder = mails(3).await.remove(2);
+        assert!(to(&reminder).contains("suzuki@gw.example") && reminder["text"].as_str().unwrap().contains("/renew"));
+        gate.json(&["device", "lost", &id]);
+        let told = mails(5).await;
+        let receivers: Vec<String> = told[3..5].iter().map(to).collect();
+        assert!(receivers.iter().any(|to| to.contains("suzuki")) && receivers.iter().any(|to| to.contains("it@")));
+        assert_eq!(server.mails().len(), 5);
+        assert_eq!(gate.changes("renewal-reminded").len(), 1);
     });
 }

@@ -316,7 +316,7 @@ fn a_signing_request_keeps_its_key() {
 }
 
 /// The systems whose steps are drawn, as their browsers name themselves.
-const PHONES: [(&str, &str); 6] = [
+const PHONES: [(&str, &str); 7] = [
     ("ios", IPHONE),
     (
         "ios-15",
@@ -333,6 +333,10 @@ const PHONES: [(&str, &str); 6] = [
     (
         "chromeos",
         "Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36",
+    ),
+    (
+        "macos",
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/15.6 Safari/605.1.15",
     ),
     (
         "line",
@@ -371,6 +375,36 @@ fn chromium_with_a_phone_s_screen_is_led_through() {
             chromium.shot(&format!("enroll-{name}-4-not-seen")).await;
             assert!(chromium.text().await.contains("証明書"), "{}", chromium.text().await);
         }
+
+        // An operator's yes: the page goes on by itself. Then the certificate, as if the steps had been followed.
+        let (_, link) = gate.invite(&["--owner", "suzuki", "--approval", "always"]);
+        chromium.call_itself(PHONES[2].1).await;
+        chromium.client.goto(&link).await.unwrap();
+        chromium.press("a.button[href*='sign-in']").await;
+        chromium.press("form button").await;
+        let code = chromium.find("p.big b").await.text().await.unwrap();
+        chromium.shot("enroll-waiting").await;
+        gate.json(&["device", "approve", &code]);
+        chromium.find("input[name=name]").await;
+        chromium.press("form button").await;
+        let password = chromium.find("code#password").await.text().await.unwrap();
+        let path = chromium.url().await;
+        // As its link would fetch it, in the same session.
+        let cookies = chromium.client.get_all_cookies().await.unwrap();
+        let own = cookies.iter().find(|cookie| cookie.name() == "__Host-sekisho").unwrap();
+        let mut fetch = gate.browser(HOME);
+        fetch.set_cookie("enroll.gw.localhost", &format!("__Host-sekisho={}; Path=/; Secure", own.value()));
+        let url = format!("{path}/sekisho.p12");
+        let p12 = fetch.send(Method::GET, &url, Mode::Navigate, HeaderMap::new(), Bytes::new()).await.unwrap();
+        assert_eq!(p12.status, 200);
+        let p12_file = gate.path("chromium.p12");
+        std::fs::write(&p12_file, &p12.body).unwrap();
         chromium.end().await;
+
+        let certified = Chromium::start_with_certificate(&gate, &p12_file, &password, "ja", 390, 844).await;
+        certified.client.goto(&format!("https://device.gw.localhost:{}/", gate.port)).await.unwrap();
+        certified.until_text("この端末は登録されました").await;
+        certified.shot("enroll-seen").await;
+        certified.end().await;
     });
 }

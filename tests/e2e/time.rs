@@ -291,3 +291,34 @@ fn a_ticket_is_good_for_thirty_seconds() {
         }
     });
 }
+
+/// A link and a certificate end in their time; with a certificate that has just expired one can renew, and nothing else.
+#[test]
+fn a_link_and_a_certificate_end_in_their_time() {
+    run(async {
+        let World { gate, shim, _folder } = world("Asia/Tokyo", None, "enrolment: { grace: 7d }\n").await;
+        gate.add_staff("suzuki", &["visiting-nurses"]);
+        let (_, link) = gate.invite(&["--owner", "suzuki"]);
+        let (_, phone) = gate.issue_device("suzuki");
+        let hour = 3_600_000_000;
+        shim.shift(23 * hour);
+        let mut browser = gate.browser(HOME);
+        assert_eq!(browser.open(&link).await.unwrap().status, 200);
+        shim.shift(24 * hour);
+        assert_eq!(browser.open(&link).await.unwrap().status, 410);
+        assert_eq!(gate.json(&["device", "invitations"])[0]["state"], "expired");
+
+        let renew = format!("https://device.gw.localhost:{}/renew", gate.port);
+        let mut nurse = gate.browser(OUTSIDE);
+        nurse.present(Some(phone));
+        // The day after its last, and within the grace.
+        shim.shift(366 * 24 * hour);
+        assert_eq!(fetch(&mut nurse, &gate.url("/echo")).await, (403, "device-expired".to_owned()));
+        let form = sign_in(&mut nurse, &renew, "suzuki", PASSWORD).await;
+        assert!(form.text().contains("<form"), "{}", form.text());
+        assert_eq!(fetch(&mut nurse, &gate.url("/echo")).await, (403, "device-expired".to_owned()));
+        shim.shift(373 * 24 * hour);
+        let late = nurse.open(&renew).await.unwrap();
+        assert!(!late.text().contains("<form") && late.status == 403, "{}", late.text());
+    });
+}

@@ -1,6 +1,6 @@
 //! `sekisho ca`: making the bundled authority, and handing out what may be handed out.
 
-use std::io::{BufRead, IsTerminal, Read, Write};
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,7 +8,6 @@ use anyhow::Context;
 use audit::{Change, Record};
 use cert_authority::{CaRenewal, CaRenewed, CertAuthority, DeviceCa, Fingerprint, Import, Init, Passphrase};
 use clap::{Args, Subcommand};
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use vocabulary::Timestamp;
 use zeroize::Zeroizing;
 
@@ -16,7 +15,8 @@ use super::devices::{new_file, write};
 use super::output::{Output, listed};
 use super::{ConfigFile, NO, complain, say, settings};
 use crate::control::Actor;
-use crate::core::{Core, authority_path, passphrase};
+use crate::core::{Core, authority_path, passphrase, passphrase_is_typed};
+use crate::terminal::Unseen;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CaCommand {
@@ -232,6 +232,10 @@ fn make(
         return Ok(ExitCode::from(NO));
     }
     let issuing = passphrase(&settings)?;
+    // A slip would make the authority worthless at once.
+    if passphrase_is_typed(&settings) && passphrase(&settings)?.danger_expose() != issuing.danger_expose() {
+        anyhow::bail!("the two passphrases differ; nothing was made");
+    }
     if root_out.exists() {
         complain(format_args!("sekisho: {} is there already; choose another name", root_out.display()));
         return Ok(ExitCode::from(NO));
@@ -298,38 +302,6 @@ fn root_passphrase_once() -> anyhow::Result<Passphrase> {
     let mut text = String::new();
     std::io::stdin().take(4096).read_to_string(&mut text)?;
     Ok(Passphrase::new(text.trim_end_matches(['\r', '\n'])))
-}
-
-/// The terminal does not show what is typed, until this is dropped.
-struct Unseen(Termios);
-
-impl Unseen {
-    /// Before anything is asked, so that nothing is shown however fast somebody types.
-    fn begin() -> anyhow::Result<Self> {
-        let before = tcgetattr(std::io::stdin())?;
-        let mut quiet = before.clone();
-        quiet.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(std::io::stdin(), OptionalActions::Flush, &quiet)?;
-        Ok(Self(before))
-    }
-
-    fn ask(&self, prompt: &str) -> anyhow::Result<String> {
-        let mut terminal = std::io::stderr().lock();
-        terminal.write_all(prompt.as_bytes())?;
-        terminal.flush()?;
-        let mut line = String::new();
-        std::io::stdin().lock().take(4096).read_line(&mut line)?;
-        terminal.write_all(b"\n")?;
-        let end = line.trim_end_matches(['\r', '\n']).len();
-        line.truncate(end);
-        Ok(line)
-    }
-}
-
-impl Drop for Unseen {
-    fn drop(&mut self) {
-        let _ = tcsetattr(std::io::stdin(), OptionalActions::Flush, &self.0);
-    }
 }
 
 /// What the record says before it happens (promise 7).

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cert_authority::Serial;
+use cert_authority::{PendingDevice, Serial};
 use vocabulary::{DeviceId, Os, SessionId, Timestamp};
 use zeroize::Zeroizing;
 
@@ -33,6 +33,15 @@ pub(crate) struct Bundle {
     pub(crate) until: Timestamp,
 }
 
+impl Bundle {
+    /// What was made a moment ago.
+    pub(crate) fn new(of: Of, session: SessionId, os: Os, made: PendingDevice, now: Timestamp) -> Self {
+        let PendingDevice { device, p12, password, .. } = made;
+        let until = now.plus_secs(KEPT_SECS);
+        Self { of, session, device: device.id, name: device.name, os, p12, password, until }
+    }
+}
+
 impl fmt::Debug for Bundle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bundle").field("device", &self.device).finish_non_exhaustive()
@@ -44,11 +53,6 @@ impl fmt::Debug for Bundle {
 pub(crate) struct Bundles(Mutex<Vec<Arc<Bundle>>>);
 
 impl Bundles {
-    /// Until when a file made now can be fetched.
-    pub(crate) fn until(now: Timestamp) -> Timestamp {
-        now.plus_secs(KEPT_SECS)
-    }
-
     pub(crate) fn keep(&self, bundle: Bundle, now: Timestamp) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|kept| kept.until > now && kept.of != bundle.of);

@@ -47,7 +47,7 @@ pub(crate) struct Enrolment {
     pub(crate) awaiting: Awaiting,
     pub(crate) crl: Crl,
     rules: ArcSwap<Rules>,
-    /// When operators were last told of who waits for an invitation.
+    /// When what may happen again and again was last told.
     told: Mutex<HashMap<String, Timestamp>>,
 }
 
@@ -110,12 +110,13 @@ impl Enrolment {
         })
     }
 
-    /// Whether nobody was told of this invitation within so many seconds.
-    fn is_news(&self, invitation: &str, now: Timestamp, secs: i64) -> bool {
+    /// Whether this was not told within so many seconds.
+    pub(crate) fn is_news(&self, what: &str, now: Timestamp, secs: i64) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.retain(|_, at| now.secs_since(*at) < secs);
-        let fresh = !told.contains_key(invitation);
-        told.entry(invitation.to_owned()).or_insert(now);
+        told.retain(|_, at| now.secs_since(*at) < secs.max(3600));
+        told.retain(|key, at| key != what || now.secs_since(*at) < secs);
+        let fresh = !told.contains_key(what);
+        told.entry(what.to_owned()).or_insert(now);
         fresh
     }
 

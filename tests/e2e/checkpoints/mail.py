@@ -20,7 +20,7 @@ class Keep:
 
     async def handle_DATA(self, server, session, envelope):
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        attachment = next(message.iter_attachments())
+        attachment = next(message.iter_attachments(), None)
         kept = {
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
@@ -28,8 +28,8 @@ class Keep:
             "id": message["message-id"],
             "date": message["date"],
             "text": message.get_body(("plain",)).get_content().replace("\r\n", "\n"),
-            "name": attachment.get_filename(),
-            "attachment": attachment.get_content().decode(),
+            "name": attachment and attachment.get_filename(),
+            "attachment": attachment and attachment.get_content().decode(),
             "tls": session.ssl is not None or server.transport.get_extra_info("ssl_object") is not None,
             "user": session.auth_data.decode() if session.auth_data else None,
         }

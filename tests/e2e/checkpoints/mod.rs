@@ -1,7 +1,7 @@
 //! Checkpoints kept elsewhere: brought to real peers, again until it works, once for each hour, and what is said when
 //! somebody keeps another log than ours.
 
-mod peers;
+pub(crate) mod peers;
 mod witness;
 
 use std::path::Path;

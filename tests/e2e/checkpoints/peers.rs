@@ -149,10 +149,10 @@ impl Authority {
 }
 
 /// aiosmtpd in a process of its own; it ends with the value.
-pub(super) struct MailServer {
+pub(crate) struct MailServer {
     child: Child,
     folder: tempfile::TempDir,
-    pub(super) port: u16,
+    pub(crate) port: u16,
 }
 
 impl Drop for MailServer {
@@ -164,7 +164,7 @@ impl Drop for MailServer {
 
 impl MailServer {
     /// `security`: starttls, tls or plain. Its certificate is for `localhost`.
-    pub(super) async fn start(security: &str, account: &[&str]) -> Self {
+    pub(crate) async fn start(security: &str, account: &[&str]) -> Self {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/e2e/checkpoints");
         let requirements = here.join("requirements.txt");
         let python = tokio::task::spawn_blocking(move || venv("aiosmtpd", &requirements)).await.unwrap();
@@ -189,12 +189,12 @@ impl MailServer {
         Self { child, folder, port }
     }
 
-    pub(super) fn root(&self) -> String {
+    pub(crate) fn root(&self) -> String {
         self.folder.path().join("root.pem").display().to_string()
     }
 
     /// The mails that came, oldest first.
-    pub(super) fn mails(&self) -> Vec<Value> {
+    pub(crate) fn mails(&self) -> Vec<Value> {
         let read = |number: usize| {
             let text = std::fs::read(self.folder.path().join(format!("mails/{number}.json"))).ok()?;
             Some(serde_json::from_slice(&text).unwrap())

@@ -11,7 +11,7 @@ use vocabulary::{Os, PersonId, Reason};
 use super::invitation::{makes_its_key, show_awaited, show_install};
 use super::{Asked, Reply, download};
 use crate::control::Refused;
-use crate::enrol::{self, Bundle, Bundles, Of};
+use crate::enrol::{self, Bundle, Of};
 use crate::line::facts::DeviceState;
 
 const FORM: &str = "renew";
@@ -118,16 +118,7 @@ async fn renewal(asked: &Asked, rest: &str) -> Reply {
             let os = asked.client().os.or(device.os).unwrap_or(Os::Linux);
             match enrol::renew(core, &asked.actor(person), device, in_hand, Some(asked.source())).await {
                 Ok(pending) => {
-                    let bundle = Bundle {
-                        of,
-                        session: session.id().clone(),
-                        device: pending.device.id.clone(),
-                        name: pending.device.name.clone(),
-                        os,
-                        p12: pending.p12,
-                        password: pending.password,
-                        until: Bundles::until(asked.now),
-                    };
+                    let bundle = Bundle::new(of, session.id().clone(), os, pending, asked.now);
                     core.enrol.bundles.keep(bundle, asked.now);
                     apps::Page::redirect("/renew/install".to_owned(), []).into()
                 }

@@ -3,24 +3,26 @@
 
 use std::sync::Arc;
 
-use apps::enroll::{Confirm, Install, Invited, Problem, Waiting};
+use apps::enroll::{Browser, Confirm, Install, Invited, Problem, Waiting};
 use apps::forms;
 use apps::words::Text;
 use cert_authority::{Ask, DeviceRequest, Invitation, InvitationState, P12Cipher};
-use http::Method;
+use http::{HeaderMap, Method};
 use serde_json::Map;
 use vocabulary::{DeviceKind, Os, PersonId, SessionId};
 
 use super::download;
 use super::{Asked, Reply};
-use crate::control::{self, Refused};
+use crate::control::{self, Actor, Refused};
 use crate::core::Core;
-use crate::enrol::{self, Awaited, Bundle, Bundles, Of, Order, Way};
+use crate::enrol::{self, Awaited, Bundle, Of, Order, Way};
 
 /// What the form's token is for.
 const FORM: &str = "enroll";
 /// How often who waits looks again.
 const REFRESH_SECS: u32 = 5;
+/// A link that is over is spoken of again only after so many seconds.
+const QUIET_SECS: i64 = 600;
 
 /// Somebody signed in who may use this invitation.
 struct Holder<'a> {
@@ -61,6 +63,13 @@ pub(super) async fn answer(asked: &Asked, rest: &str) -> Reply {
         };
     }
     if let Some(problem) = over(&invitation, asked) {
+        // Whose link it was that somebody opened again: told once in a while, because anybody can open it again and again.
+        let cause = invitation.word(asked.now);
+        if core.enrol.is_news(&format!("{}:{cause}", invitation.id), asked.now, QUIET_SECS)
+            && record_refusal(asked, &invitation, person.as_ref(), cause).await.is_err()
+        {
+            return asked.deny(vocabulary::Reason::RecordUnavailable);
+        }
         return asked.problem(problem);
     }
     // Those are enrolled by a program (EST), which nobody sees.
@@ -130,16 +139,24 @@ pub(super) fn is_for(core: &Core, invitation: &Invitation, person: &PersonId) ->
 
 /// Recorded: somebody came by another's link.
 async fn not_yours(asked: &Asked, invitation: &Invitation, person: &PersonId) -> Reply {
-    let details = Map::from_iter([
-        ("cause".to_owned(), "not-yours".into()),
-        ("source".to_owned(), asked.source().to_string().into()),
-    ]);
-    let actor = asked.actor(person);
-    if control::change(asked.core(), &actor, "invitation-refused", &invitation.id, details).await.is_err() {
+    if record_refusal(asked, invitation, Some(person), "not-yours").await.is_err() {
         return asked.deny(vocabulary::Reason::RecordUnavailable);
     }
     let switch = format!("{}/switch", asked.generation.login_origin);
     asked.problem_with(Problem::NotYours, Some((&switch, apps::words::SWITCH)))
+}
+
+async fn record_refusal(
+    asked: &Asked,
+    invitation: &Invitation,
+    person: Option<&PersonId>,
+    cause: &str,
+) -> Result<(), Refused> {
+    let source = asked.source().to_string();
+    let details = Map::from_iter([("cause".to_owned(), cause.into()), ("source".to_owned(), source.as_str().into())]);
+    let who = person.map_or(source, ToString::to_string);
+    let actor = Actor { who, channel: "enroll" };
+    control::change(asked.core(), &actor, "invitation-refused", &invitation.id, details).await
 }
 
 impl Holder<'_> {
@@ -321,16 +338,13 @@ impl Holder<'_> {
         };
         match enrol::issue(core, &asked.actor(&self.person), order).await {
             Ok(pending) => {
-                let bundle = Bundle {
-                    of: Of::Invitation(self.invitation.id.clone()),
-                    session: self.session.clone(),
-                    device: pending.device.id.clone(),
-                    name: pending.device.name.clone(),
+                let bundle = Bundle::new(
+                    Of::Invitation(self.invitation.id.clone()),
+                    self.session.clone(),
                     os,
-                    p12: pending.p12,
-                    password: pending.password,
-                    until: Bundles::until(asked.now),
-                };
+                    pending,
+                    asked.now,
+                );
                 core.enrol.bundles.keep(bundle, asked.now);
                 apps::Page::redirect(asked.exchange.path.clone(), []).into()
             }
@@ -354,12 +368,22 @@ impl Holder<'_> {
 
 /// Whether a device of this system is asked to make its key itself: not if its holder chose the file.
 pub(super) fn makes_its_key(asked: &Asked, os: Os) -> bool {
-    let can = match (os, asked.client().version) {
-        // From iOS 16 and macOS 13.1 on. A Mac says of itself only which Safari it has, which came with them.
-        (Os::Ios | Os::Macos, Some((major, _))) => major >= 16,
+    let client = asked.client();
+    let can = match (os, client.version) {
+        // From iOS 16 on.
+        (Os::Ios, Some((major, _))) => major >= 16,
+        // From macOS 13.1 on. A Mac tells only which Safari it has; 18 is the first that comes for no older one.
+        (Os::Macos, _) => client.browser == Browser::Safari && safari(&asked.headers).is_some_and(|major| major >= 18),
         _ => false,
     };
     can && asked.core().enrol.rules().settings.apple_acme && asked.parameter("way").as_deref() != Some("file")
+}
+
+/// Safari's own number: `Version/18.1`.
+fn safari(headers: &HeaderMap) -> Option<u16> {
+    let agent = headers.get(http::header::USER_AGENT)?.to_str().ok()?;
+    let number = agent.split_once("Version/")?.1;
+    number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 /// The steps of a device that makes its key itself; `file` leads to the other way.
