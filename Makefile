@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; the others are parts of them, or longer.
-.PHONY: demo tour test lint bench bench-audit soak fuzz setup-build setup-test setup-bench
+.PHONY: demo tour test lint bench bench-audit bench-ca soak fuzz setup-build setup-test setup-bench
 
 # One set of features and one profile for everything that is not a benchmark, so that nothing compiles twice.
 CARGO ?= cargo
@@ -26,6 +26,11 @@ RECORDS ?= 10000000
 bench-audit: setup-bench
 	$(CARGO) build --release --workspace --bins
 	$(CARGO) run --release --bin audit -- --records $(RECORDS)
+
+# The certificate authority: issuing, and looking up what a certificate is worth.
+bench-ca: setup-bench
+	$(CARGO) build --release --package sekisho-bench --bin ca
+	$(CARGO) run --release --package sekisho-bench --bin ca
 
 # Minutes-long forms of the crash, flood and fault tests, which `make test` runs in short. One after the other, because they
 # print figures; about forty minutes in all.

@@ -127,6 +127,20 @@ fn pinned(core: u32, command: &[&OsStr]) -> Command {
     pinned
 }
 
+/// Keeps this thread on `core`, and those that it starts from now on.
+///
+/// # Errors
+/// `taskset` or the core is missing.
+pub fn pin(core: u32) -> Result<()> {
+    let thread = fs::read_link("/proc/thread-self")?;
+    let thread = thread.file_name().context("/proc/thread-self")?;
+    let output = Command::new("taskset").args(["-p", "-c", &core.to_string()]).arg(thread).output()?;
+    if !output.status.success() {
+        bail!("taskset: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
+
 fn end(child: &mut Child) {
     if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, Signal::TERM);
