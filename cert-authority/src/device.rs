@@ -60,8 +60,13 @@ impl Device {
 
     /// The same of one of its certificates.
     pub fn standing_of(&self, serial: Serial, now: Timestamp) -> DeviceStanding {
+        self.standing_until(self.until(serial), now)
+    }
+
+    /// When one of its certificates counts as expired.
+    pub(crate) fn until(&self, serial: Serial) -> Timestamp {
         let former = self.former.as_ref().filter(|former| former.serial == serial);
-        self.standing_until(former.map_or(self.not_after, |former| former.until), now)
+        former.map_or(self.not_after, |former| former.until)
     }
 
     fn standing_until(&self, until: Timestamp, now: Timestamp) -> DeviceStanding {

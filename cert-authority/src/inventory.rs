@@ -11,7 +11,8 @@ use store::{Migration, Row, Store, Transaction};
 use vocabulary::{DeviceId, GroupName, PersonId, Timestamp};
 
 use crate::device::{Former, LastSeen};
-use crate::{CertError, Device, Fingerprint, Invitations, Os, Result, RevocationCause, Serial, Status};
+use crate::table::Table;
+use crate::{CertError, Device, DeviceStanding, Fingerprint, Invitations, Os, Result, RevocationCause, Serial, Status};
 
 const MIGRATIONS: &[Migration] = &[
     Migration {
@@ -68,7 +69,7 @@ pub struct Inventory(Arc<Inner>);
 
 struct Inner {
     store: Store,
-    by_serial: HashMap<Serial, Arc<Device>>,
+    by_serial: Table,
     serials: HashMap<DeviceId, Serial>,
     /// Held by whoever changes something, so that memory and database change in the same order.
     changing: Mutex<()>,
@@ -80,7 +81,7 @@ struct Inner {
 
 impl fmt::Debug for Inventory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inventory").field("devices", &self.0.by_serial.len()).finish_non_exhaustive()
+        f.debug_struct("Inventory").field("devices", &self.0.serials.len()).finish_non_exhaustive()
     }
 }
 
@@ -101,10 +102,10 @@ impl Inventory {
                 &[],
             )
         })?;
-        let (by_serial, serials) = (HashMap::new(), HashMap::new());
+        let (by_serial, serials) = (Table::default(), HashMap::new());
         let mut reminded = std::collections::HashMap::new();
         {
-            let (by_serial, serials) = (by_serial.pin(), serials.pin());
+            let serials = serials.pin();
             for row in &rows {
                 let device = read(row)?;
                 let device = Arc::new(device);
@@ -113,7 +114,7 @@ impl Inventory {
                 }
                 serials.insert(device.id.clone(), device.serial);
                 for serial in device.serials() {
-                    by_serial.insert(serial, Arc::clone(&device));
+                    by_serial.insert(serial, &device);
                 }
             }
         }
@@ -144,7 +145,13 @@ impl Inventory {
 
     /// The same for a serial number that was read before.
     pub fn get(&self, serial: Serial) -> Option<Arc<Device>> {
-        self.0.by_serial.pin().get(&serial).cloned()
+        self.0.by_serial.get(serial)
+    }
+
+    /// What a certificate is worth at `now`, without looking at anything else of its device; `None` if it is nobody's. One
+    /// far read of memory, however many devices there are.
+    pub fn standing(&self, serial: Serial, now: Timestamp) -> Option<DeviceStanding> {
+        self.0.by_serial.standing(serial, now)
     }
 
     pub fn by_id(&self, id: &DeviceId) -> Option<Arc<Device>> {
@@ -207,7 +214,7 @@ impl Inventory {
         self.0.store.transaction(|tx| update(tx, next))?;
         let next = Arc::new(next.clone());
         for over in before.serials().filter(|serial| !next.serials().any(|kept| kept == *serial)) {
-            self.0.by_serial.pin().remove(&over);
+            self.0.by_serial.remove(over);
         }
         self.keep(&next);
         Ok(next)
@@ -215,9 +222,8 @@ impl Inventory {
 
     /// Changes what is held in memory.
     fn keep(&self, device: &Arc<Device>) {
-        let by_serial = self.0.by_serial.pin();
         for serial in device.serials() {
-            by_serial.insert(serial, Arc::clone(device));
+            self.0.by_serial.insert(serial, device);
         }
         self.0.serials.pin().insert(device.id.clone(), device.serial);
     }

@@ -55,6 +55,7 @@ mod profile;
 mod renew;
 mod serial;
 mod signer;
+mod table;
 
 #[cfg(test)]
 mod house;

@@ -35,6 +35,11 @@ impl Serial {
         Some(Self(digits.iter().fold(0, |sum, digit| sum << 8 | u128::from(*digit))))
     }
 
+    /// The lower half of it: as random as all of it.
+    pub(crate) const fn low(self) -> u64 {
+        self.0 as u64
+    }
+
     /// The number, big-endian.
     pub const fn to_bytes(self) -> [u8; 16] {
         self.0.to_be_bytes()

@@ -72,14 +72,17 @@ impl<'s> Check<'s> {
         if matches!(node.data, Data::Null) && alternatives.iter().any(|a| is_null(a)) {
             return;
         }
-        // The first under which it is right; else the one under which the least is wrong.
+        // The first under which it is right; else the one that it was meant for by its kind, under which the least is
+        // wrong.
+        let depth = self.path.len();
+        let rank = |found: &[Finding]| (found.iter().any(|finding| finding.error.path.len() == depth), found.len());
         let mut best: Option<(Vec<Finding>, Node)> = None;
         for alternative in alternatives.iter().filter(|a| !is_null(a)) {
             let mut tried = node.clone();
             let before = self.findings.len();
             self.node(&mut tried, alternative);
             let findings = self.findings.split_off(before);
-            if best.as_ref().is_none_or(|(least, _)| findings.len() < least.len()) {
+            if best.as_ref().is_none_or(|(least, _)| rank(&findings) < rank(least)) {
                 best = Some((findings, tried));
             }
         }

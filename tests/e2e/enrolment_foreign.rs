@@ -381,6 +381,10 @@ fn chromium_with_a_phone_s_screen_is_led_through() {
         chromium.call_itself(PHONES[2].1).await;
         chromium.client.goto(&link).await.unwrap();
         chromium.press("a.button[href*='sign-in']").await;
+        chromium.fill("login_id", "suzuki").await;
+        chromium.fill("password", PASSWORD).await;
+        chromium.press("form[action=''] button").await;
+        chromium.find("input[name=name]").await;
         chromium.press("form button").await;
         let code = chromium.find("p.big b").await.text().await.unwrap();
         chromium.shot("enroll-waiting").await;

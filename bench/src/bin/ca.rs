@@ -27,7 +27,7 @@ use sekisho_bench::report::median;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use store::{Store, StoreError};
-use vocabulary::{Clock as _, DeviceId, PersonId, SystemClock};
+use vocabulary::{Clock as _, DeviceId, PersonId, SystemClock, Timestamp};
 
 /// As in the gate.
 #[global_allocator]
@@ -56,9 +56,11 @@ struct Figures {
     with_key_and_p12_per_s: f64,
     /// Of which these take the place of `sign_us`.
     key_sign_and_p12_us: f64,
-    /// A known serial number, and what its certificate is worth.
+    /// A known serial number, and what its certificate is worth: what is asked of every request that shows one.
     revocation_lookup_ns: f64,
-    /// The same of [`AT_WORK`] devices, as if the others were at home: what they lead to stays in the processor's caches.
+    /// With the device itself, which the same request needs next.
+    with_device_ns: f64,
+    /// As `with_device_ns`, of [`AT_WORK`] devices, as if the others were at home: what they lead to stays in the processor's caches.
     lookup_at_work_ns: f64,
     /// A serial number that nobody has.
     lookup_miss_ns: f64,
@@ -66,8 +68,8 @@ struct Figures {
     lookup_while_writing_ns: f64,
     /// How many it revoked.
     revoked_meanwhile: usize,
-    /// One read from this machine's memory that waits for the one before it. A look-up of any device among 100,000 waits for
-    /// two or three.
+    /// One read from this machine's memory that waits for the one before it. `revocation_lookup_ns`
+    /// waits for one or two, `with_device_ns` for one or two more.
     far_read_ns: f64,
     devices: usize,
     certificates: usize,
@@ -90,10 +92,11 @@ fn main() -> Result<()> {
     let inventory = Inventory::open(&store)?;
     eprintln!("{} devices", wish.devices);
 
-    let revocation_lookup_ns = lookups(&inventory, &known, wish.rounds)?;
+    let revocation_lookup_ns = lookups(&inventory, &known, wish.rounds, standing)?;
+    let with_device_ns = lookups(&inventory, &known, wish.rounds, with_device)?;
     // An odd step: every hundredth is revoked.
     let at_work: Vec<Known> = known.iter().step_by((wish.devices / AT_WORK) | 1).cloned().collect();
-    let lookup_at_work_ns = lookups(&inventory, &at_work, wish.rounds)?;
+    let lookup_at_work_ns = lookups(&inventory, &at_work, wish.rounds, with_device)?;
     let lookup_miss_ns = misses(&inventory, wish.rounds)?;
     let (lookup_while_writing_ns, revoked_meanwhile) = lookups_while_writing(&inventory, &known, wish.rounds)?;
     eprintln!(
@@ -114,6 +117,7 @@ fn main() -> Result<()> {
         with_key_and_p12_per_s: with_key.per_s(),
         key_sign_and_p12_us: with_key.us(with_key.sign),
         revocation_lookup_ns,
+        with_device_ns,
         lookup_at_work_ns,
         lookup_miss_ns,
         lookup_while_writing_ns,
@@ -234,7 +238,7 @@ fn fill(store: &Store, many: usize) -> Result<Vec<Known>> {
 
 /// Nanoseconds a lookup, the median of the rounds. The numbers stand in the order in which they are asked for, as a
 /// connection has its own at hand; what they lead to lies scattered.
-fn lookups(inventory: &Inventory, known: &[Known], rounds: usize) -> Result<f64> {
+fn lookups(inventory: &Inventory, known: &[Known], rounds: usize, how: How) -> Result<f64> {
     let mut numbers = Numbers(2);
     let drawn: Vec<&Known> =
         (0..LOOKUPS).map(|_| known.get(numbers.below(known.len()))).collect::<Option<_>>().context("no device")?;
@@ -242,7 +246,7 @@ fn lookups(inventory: &Inventory, known: &[Known], rounds: usize) -> Result<f64>
     let serials: Vec<Serial> = drawn.iter().map(|device| device.serial).collect();
     let mut times = Vec::new();
     for _ in 0..rounds {
-        let (found, taken) = look_up(inventory, &serials);
+        let (found, taken) = look_up(inventory, &serials, how);
         // One that was revoked stays so, and another thread may revoke more.
         if found.gone > 0 || found.revoked < revoked {
             bail!("of {revoked} that are revoked {} were found, and {} not at all", found.revoked, found.gone);
@@ -257,7 +261,7 @@ fn misses(inventory: &Inventory, rounds: usize) -> Result<f64> {
     let serials = (0..LOOKUPS).map(|_| numbers.serial()).collect::<Result<Vec<_>>>()?;
     let mut times = Vec::new();
     for _ in 0..rounds {
-        let (found, taken) = look_up(inventory, &serials);
+        let (found, taken) = look_up(inventory, &serials, standing);
         if found.gone != LOOKUPS {
             bail!("{} were found that are not there", LOOKUPS - found.gone);
         }
@@ -272,12 +276,27 @@ struct Found {
     gone: usize,
 }
 
-fn look_up(inventory: &Inventory, serials: &[Serial]) -> (Found, f64) {
+/// What is asked of the inventory.
+type How = fn(&Inventory, Serial, Timestamp) -> Option<DeviceStanding>;
+
+fn standing(inventory: &Inventory, serial: Serial, now: Timestamp) -> Option<DeviceStanding> {
+    inventory.standing(serial, now)
+}
+
+fn with_device(inventory: &Inventory, serial: Serial, now: Timestamp) -> Option<DeviceStanding> {
+    inventory.get(serial).map(|device| device.standing_of(serial, now))
+}
+
+fn look_up(inventory: &Inventory, serials: &[Serial], how: How) -> (Found, f64) {
     let (mut found, now) = (Found::default(), SystemClock.now());
     let before = cpu(ClockId::ThreadCPUTime);
-    for serial in serials {
-        let serial = black_box(*serial);
-        match inventory.get(serial).map(|device| device.standing_of(serial, now)) {
+    // Each waits for the one before it, as requests do: always 0, and neither compiler nor processor knows.
+    let mut before_it = 0;
+    for index in 0..serials.len() {
+        let Some(serial) = serials.get(index + before_it) else { break };
+        let answer = how(inventory, *serial, now);
+        before_it = black_box(answer.map_or(3, |standing| standing as usize)) >> 8;
+        match answer {
             Some(DeviceStanding::Revoked) => found.revoked += 1,
             Some(_) => {}
             None => found.gone += 1,
@@ -309,7 +328,7 @@ fn lookups_while_writing(inventory: &Inventory, known: &[Known], rounds: usize) 
         while !writing.load(Ordering::Relaxed) && !writer.is_finished() {
             thread::sleep(Duration::from_millis(1));
         }
-        let taken = lookups(inventory, known, rounds);
+        let taken = lookups(inventory, known, rounds, standing);
         let finished = writer.is_finished();
         stop.store(true, Ordering::Relaxed);
         let many = writer.join().map_err(|_| anyhow!("the writer panicked"))??;

@@ -386,10 +386,12 @@ fn signed_in_ago(session: &identity::Session, now: Timestamp) -> u32 {
 
 fn device(core: &Core, roster: &Roster, connection: &Connection, now: Timestamp, today: Date) -> DeviceState {
     let Some(presented) = connection.certificate.as_ref() else { return DeviceState::None };
+    // Most strangers' certificates end here, at one look.
+    let Some(standing) = core.inventory.standing(presented.serial, now) else { return DeviceState::Unknown };
     let known = core.inventory.get(presented.serial);
     let own = |device: &Arc<Device>| device.has_certificate(presented.serial, presented.fingerprint);
     let Some(device) = known.filter(own) else { return DeviceState::Unknown };
-    match device.standing_of(presented.serial, now) {
+    match standing {
         DeviceStanding::Revoked => DeviceState::Revoked(device),
         DeviceStanding::Expired => DeviceState::Expired(device),
         DeviceStanding::Active if now > presented.not_after => DeviceState::Expired(device),
