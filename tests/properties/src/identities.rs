@@ -1,6 +1,6 @@
 use std::net::{IpAddr, Ipv4Addr};
 
-use cert_authority::parse_client_certificate;
+use cert_authority::{DeviceKey, Fingerprint, parse_client_certificate};
 use identity::{Begin, Bind, Redeem, SignIns};
 use vocabulary::{SessionId, Timestamp};
 
@@ -193,6 +193,35 @@ pub fn certificate(data: &[u8]) {
             (year - said).rem_euclid(100) <= 1 || (year - said).rem_euclid(100) == 99,
             "{text} is read as the year {year}"
         );
+    }
+}
+
+/// A request of a stranger for a certificate: the key that is certified is the one in it, and whoever sent it has it.
+pub fn signing_request(data: &[u8]) {
+    let Ok(key) = DeviceKey::from_csr(data) else { return };
+    assert!(data.len() <= 16 << 10);
+    // In PEM and in base64 it is read as well; here it is the bytes that are walked.
+    if data.first() != Some(&0x30) {
+        return;
+    }
+    // CertificationRequest, CertificationRequestInfo; version, subject, subjectPKInfo (RFC 2986 §4).
+    let walk = || -> Option<(&[u8], &[u8])> {
+        let (_, request, rest) = element(data)?;
+        assert!(rest.is_empty(), "something stands behind the request");
+        let (_, info, _) = element(request)?;
+        let (_, _, rest) = element(info)?;
+        let (_, _, after_subject) = element(rest)?;
+        let (_, _, rest) = element(after_subject)?;
+        Some((info, &after_subject[..after_subject.len() - rest.len()]))
+    };
+    let (info, spki) = walk().expect("what was read has no such structure");
+    assert_eq!(key.fingerprint(), Fingerprint::of(spki), "another key than the one asked for");
+    // The signature is over all of it: nobody can change a request on its way, least of all its key.
+    let start = info.as_ptr() as usize - data.as_ptr() as usize;
+    for step in 0..8 {
+        let mut changed = data.to_vec();
+        changed[start + (info.len() - 1) * step / 7] ^= 1 << step;
+        assert!(DeviceKey::from_csr(&changed).is_err(), "a changed request was taken");
     }
 }
 

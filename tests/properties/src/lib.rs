@@ -19,6 +19,7 @@
 //! | [`frames`] | a journal segment | a frame that is read is written to the same bytes |
 //! | [`recovery`] | a damaged journal | what is left was written, what is missing was damaged or not confirmed, or is reported |
 //! | [`certificate`] | a client certificate | number and dates are those that a plain walk through the DER finds |
+//! | [`signing_request`] | a certificate request | the key is the one that a plain walk finds, and no bit of it can be changed on its way |
 //! | [`roster`] | a roster file | problems name lines of the file; what is read survives being written |
 //! | [`scim_filter`] | a SCIM filter | it means the same written down again |
 
@@ -46,7 +47,7 @@ mod world;
 
 pub use documents::{configuration, recipe_file, roster, scim_filter};
 pub use headers::{cookies, forwarded, mask, request_target, set_cookie};
-pub use identities::{certificate, tickets};
+pub use identities::{certificate, signing_request, tickets};
 pub use journal::{frames, recovery};
 pub use recipes::recipe;
 pub use rules::{ladder, policy};
@@ -55,7 +56,7 @@ pub use rules::{ladder, policy};
 pub type Property = fn(&[u8]);
 
 /// All of them.
-pub const ALL: [(&str, Property); 16] = [
+pub const ALL: [(&str, Property); 17] = [
     ("cookies", cookies),
     ("set_cookie", set_cookie),
     ("tickets", tickets),
@@ -70,6 +71,7 @@ pub const ALL: [(&str, Property); 16] = [
     ("frames", frames),
     ("recovery", recovery),
     ("certificate", certificate),
+    ("signing_request", signing_request),
     ("roster", roster),
     ("scim_filter", scim_filter),
 ];

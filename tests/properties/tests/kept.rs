@@ -153,6 +153,7 @@ properties!(
     frames,
     recovery,
     certificate,
+    signing_request,
     roster,
     scim_filter,
 );
