@@ -98,6 +98,11 @@ impl CertAuthority {
         self.device_cas().filter(move |ca| now < ca.not_after).map(|ca| &ca.der)
     }
 
+    /// Device CAs that others took the place of, the newest first, and when they end.
+    pub fn former_device_cas(&self) -> impl Iterator<Item = (&CertificateDer<'static>, Timestamp)> {
+        self.former.iter().map(|ca| (&ca.der, ca.not_after))
+    }
+
     pub(crate) fn device_cas(&self) -> impl Iterator<Item = &Ca> {
         std::iter::once(&self.devices).chain(&self.former)
     }

@@ -59,6 +59,9 @@ fn unarmour(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
         // The second is what Windows' certreq writes.
         return match armoured.tag() {
             "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => Ok(armoured.into_contents().into()),
+            tag if tag.ends_with("PRIVATE KEY") => {
+                Err(CertError::Request("is a private key, which stays where it is; make a request with it"))
+            }
             _ => Err(CertError::Request("is PEM of something else")),
         };
     }

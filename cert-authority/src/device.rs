@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Serialize, Serializer};
 use vocabulary::{DeviceId, DeviceKind, GroupName, Os, PersonId, RevocationCause, Timestamp};
 
+use crate::profile::BACKDATE;
 use crate::{Fingerprint, Serial};
 
 /// An enrolled device: one certificate, and whose it is.
@@ -98,7 +99,7 @@ impl Device {
     /// How many seconds ago it was last let in; one that never was counts from when its certificate was made. A renewal
     /// changes nothing about it.
     pub fn unseen(&self, now: Timestamp) -> i64 {
-        now.secs_since(self.last_seen().unwrap_or(self.not_before)).max(0)
+        now.secs_since(self.last_seen().unwrap_or(self.not_before.plus_secs(BACKDATE))).max(0)
     }
 
     /// The certificate in hand, as what the next one will follow, good until `until` and not longer than it is anyway.

@@ -12,7 +12,9 @@ use vocabulary::{DeviceId, GroupName, PersonId, Timestamp};
 
 use crate::device::{Former, LastSeen};
 use crate::table::Table;
-use crate::{CertError, Device, DeviceStanding, Fingerprint, Invitations, Os, Result, RevocationCause, Serial, Status};
+use crate::{
+    CertError, Device, DeviceStanding, Fingerprint, Invitations, Os, Result, RevocationCause, Revoked, Serial, Status,
+};
 
 const MIGRATIONS: &[Migration] = &[
     Migration {
@@ -59,6 +61,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "reminders",
         // Which was the last one sent, as the seconds before the end of the certificate with that serial number.
         sql: "CREATE TABLE reminder (device TEXT PRIMARY KEY, serial BYTEA NOT NULL, before BIGINT NOT NULL)",
+    },
+    Migration {
+        name: "superseded certificates",
+        // Refused since `at`, and on the list of revoked ones for as long as they might be taken for good elsewhere.
+        sql: "CREATE TABLE superseded_certificate (serial BYTEA PRIMARY KEY, device TEXT NOT NULL, at BIGINT NOT NULL)",
     },
 ];
 
@@ -211,13 +218,45 @@ impl Inventory {
         if before.is_revoked() || !before.serials().any(|serial| Some(serial) == in_hand) {
             return Err(CertError::Overtaken(next.id.clone()));
         }
-        self.0.store.transaction(|tx| update(tx, next))?;
+        let over: Vec<_> = before.serials().filter(|serial| !next.serials().any(|kept| kept == *serial)).collect();
+        self.0.store.transaction(|tx| update(tx, next, &over))?;
         let next = Arc::new(next.clone());
-        for over in before.serials().filter(|serial| !next.serials().any(|kept| kept == *serial)) {
-            self.0.by_serial.remove(over);
+        for serial in over {
+            self.0.by_serial.remove(serial);
         }
         self.keep(&next);
         Ok(next)
+    }
+
+    /// What a list of revoked certificates names at `now`: all of a revoked device, and of one that is good those that
+    /// renewals put out of use. Those that end before the newest one of their device are named a while longer than need be.
+    ///
+    /// # Errors
+    /// The state database fails.
+    pub fn revoked(&self, now: Timestamp) -> Result<Vec<Revoked>> {
+        let sql = "SELECT serial, device, at FROM superseded_certificate ORDER BY serial";
+        let mut superseded = std::collections::HashMap::<String, Vec<(Serial, Timestamp)>>::new();
+        for row in self.0.store.transaction(|tx| tx.query(sql, &[]))? {
+            let serial = Serial::from_bytes(row.bytes(0)?)
+                .ok_or_else(|| CertError::Inventory("a superseded serial number is not one of ours".to_owned()))?;
+            superseded.entry(row.text(1)?.to_owned()).or_default().push((serial, Timestamp(row.int(2)?)));
+        }
+        let mut revoked = Vec::new();
+        for device in self.list().into_iter().filter(|device| now <= device.not_after) {
+            let over = superseded.remove(device.id.as_str()).unwrap_or_default();
+            match device.status {
+                Status::Revoked { at, cause, .. } => {
+                    let serials = device.serials().chain(over.into_iter().map(|(serial, _)| serial));
+                    revoked.extend(serials.map(|serial| Revoked { serial, at, cause }));
+                }
+                Status::Active => revoked.extend(over.into_iter().map(|(serial, at)| Revoked {
+                    serial,
+                    at,
+                    cause: RevocationCause::Replaced,
+                })),
+            }
+        }
+        Ok(revoked)
     }
 
     /// Changes what is held in memory.
@@ -375,8 +414,14 @@ fn insert(tx: &mut Transaction<'_>, device: &Device) -> Result<()> {
     Ok(())
 }
 
-/// The next certificate of a device that is there.
-fn update(tx: &mut Transaction<'_>, device: &Device) -> Result<()> {
+/// The next certificate of a device that is there, which puts those of `over` out of use.
+fn update(tx: &mut Transaction<'_>, device: &Device, over: &[Serial]) -> Result<()> {
+    for serial in over {
+        tx.execute(
+            "INSERT INTO superseded_certificate (serial, device, at) VALUES ($1, $2, $3)",
+            &[serial.to_bytes()[..].into(), device.id.as_str().into(), device.not_before.0.into()],
+        )?;
+    }
     tx.execute(
         "UPDATE device SET serial = $1, fingerprint = $2, not_before = $3, not_after = $4 WHERE id = $5",
         &[
@@ -592,7 +637,19 @@ mod tests {
         inventory.replace(&fourth)?;
         assert!(inventory.get(first.serial).is_none(), "two before is over");
         assert!(matches!(inventory.replace(&third), Err(CertError::Overtaken(_))), "it was renewed meanwhile");
+        // Elsewhere they might be taken for good: the list names them while the device is good, and all once it is not.
+        let named = |inventory: &Inventory| {
+            let revoked = inventory.revoked(NOW).unwrap();
+            let mut named: Vec<_> = revoked.iter().map(|r| (r.serial, r.cause)).collect();
+            named.sort_by_key(|(serial, _)| serial.to_bytes());
+            named
+        };
+        let over = [first.serial, second.serial].map(|serial| (serial, RevocationCause::Replaced));
+        assert_eq!(named(&inventory), over);
         inventory.revoke(&first.id, NOW, "cli:root", RevocationCause::Lost)?;
+        let all = [&first, &second, &third, &fourth].map(|device| (device.serial, RevocationCause::Lost));
+        assert_eq!(named(&inventory), all);
+        assert_eq!(named(&Inventory::open(&store)?), all);
         for serial in fourth.serials() {
             assert_eq!(inventory.get(serial).unwrap().standing_of(serial, NOW), DeviceStanding::Revoked);
         }

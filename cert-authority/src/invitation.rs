@@ -311,9 +311,9 @@ impl Invitations {
         list
     }
 
-    /// The one that waits under this short code.
+    /// The one that waits under this short code, in whichever letters and with whatever spaces it was noted down.
     pub fn waiting(&self, code: &str, now: Timestamp) -> Option<Arc<Invitation>> {
-        let code = code.to_ascii_uppercase();
+        let code: String = code.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase();
         let waits = |i: &Invitation| i.ask().is_some_and(|ask| ask.code == code) && !i.is_over(now);
         self.0.all.pin().values().find(|invitation| waits(invitation)).cloned()
     }

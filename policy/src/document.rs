@@ -144,7 +144,8 @@ impl<T: Clone> OneOrMore<T> {
         matches!(self, Self::More(list) if list.is_empty())
     }
 
-    pub(crate) fn to_vec(&self) -> Vec<T> {
+    /// Without telling one from a list of one.
+    pub fn to_vec(&self) -> Vec<T> {
         match self {
             Self::One(one) => vec![one.clone()],
             Self::More(more) => more.clone(),

@@ -40,7 +40,7 @@ mod times;
 pub use compile::Catalog;
 pub use criteria::{Criterion, Effect};
 pub use decision::{Decision, Denial, Permit};
-pub use document::{NetworkDocument, RuleDocument};
+pub use document::{DeviceRequirement, NetworkDocument, RuleDocument};
 pub use explain::{Explanation, RuleFinding, Unmet, Verdict};
 pub use facts::{
     BuiltIn, DeviceAbout, DeviceFact, FactorCount, Facts, MachineFact, PersonFact, Route, Standing, TokenFact,

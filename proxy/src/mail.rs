@@ -75,7 +75,8 @@ impl Postman {
     async fn connect(&self) -> Result<AsyncSmtpConnection, MailError> {
         let Mail { host, port, security, .. } = &self.mail;
         let hello = ClientId::Domain(self.domain().to_owned());
-        let stream = self.outbound.reach(host, *port, *security == MailSecurity::None).await.map_err(MailError::new)?;
+        let stream = self.outbound.reach(host, *port, *security == MailSecurity::None).await;
+        let stream = stream.map_err(|error| MailError(format!("{host}:{port} (`mail.server`): {error}")))?;
         if *security == MailSecurity::Tls {
             let secured = Secured(self.outbound.secure(host, stream).await.map_err(MailError::new)?);
             let connected = AsyncSmtpConnection::connect_with_transport(Box::new(secured), &hello).await;

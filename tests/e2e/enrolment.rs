@@ -340,6 +340,17 @@ fn a_leaver_s_devices_end_with_the_last_day() {
         });
         assert_eq!(crl.await.headers["content-type"], "application/pkix-crl");
         assert_eq!(gate.changes("device-revoked")[0].subject, id);
+        // Who left gets no device any more, one way or the other; and no file is left behind.
+        let out = gate.path("suzuki.p12");
+        let issue = ["device", "issue", "--owner", "suzuki", "--name", "x", "--out", out.to_str().unwrap()];
+        for command in [&["device", "invite", "--owner", "suzuki"][..], &issue] {
+            let refused = gate.cli(command);
+            assert!(!refused.status.success());
+            let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+            assert!(why.contains("suzuki has left or is locked"), "{why}");
+        }
+        assert!(!out.exists());
+        assert_eq!((gate.changes("device-issued").len(), gate.changes("device-invited").len()), (1, 1));
     });
 }
 
@@ -376,6 +387,40 @@ fn a_machine_has_a_certificate_and_rules_of_its_own() {
         let mut browser = phone(&gate, HOME, "rpa/1");
         browser.present(Some(other));
         assert_eq!(fetch(&mut browser, &gate.url("/echo")).await.status, 403);
+    });
+}
+
+#[test]
+fn a_list_invites_everybody_or_nobody() {
+    run(async {
+        let gate = Gate::usual().await;
+        gate.add_staff("suzuki", &["visiting-nurses"]);
+        gate.add_staff("mori", &["visiting-nurses"]);
+        gate.json(&["staff", "lock", "mori"]);
+        let (list, sheet) = (gate.path("list.csv"), gate.path("sheets.html"));
+        let all = ["device", "invite-all", list.to_str().unwrap(), "--sheet", sheet.to_str().unwrap()];
+        std::fs::write(&list, "職員ID,種別,端末名\nsuzuki,,\nmori,,\nnobody,byod,\n").unwrap();
+        let refused = gate.cli(&all);
+        let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(why.contains("nobody was invited"), "{why}");
+        assert!(why.contains("list.csv:3: mori has left or is locked"), "{why}");
+        assert!(why.contains("list.csv:4: nobody is not on the roster"), "{why}");
+        assert!(gate.json(&["device", "invitations"]).as_array().unwrap().is_empty() && !sheet.exists());
+        std::fs::write(&list, "職員ID,種別,端末名\nsuzuki,,訪問用1\nsuzuki,byod,\n").unwrap();
+        assert_eq!(gate.json(&all).as_array().unwrap().len(), 2);
+        assert_eq!(gate.json(&["device", "invitations", "--open"]).as_array().unwrap().len(), 2);
+        assert_eq!(std::fs::read_to_string(&sheet).unwrap().matches("class=\"qr\"").count(), 2);
+        // What no rule asks for is told while it can still be mended.
+        gate.add_staff("kitchen", &["kitchen"]);
+        for (owner, warned) in [("suzuki", false), ("kitchen", true)] {
+            let invited = gate.cli(&["device", "invite", "--owner", owner]);
+            let warning = String::from_utf8_lossy(&invited.stderr).contains("no rule lets");
+            assert_eq!((invited.status.success(), warning), (true, warned), "{owner}");
+        }
+        // A program gets what it needs, and no page.
+        let machine = gate.cli(&["device", "invite", "--machine", "rpa"]);
+        let told = String::from_utf8_lossy(&machine.stdout).into_owned();
+        assert!(told.contains("/.well-known/est") && told.contains("password: ") && !told.contains("/i/"), "{told}");
     });
 }
 

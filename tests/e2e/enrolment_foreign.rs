@@ -388,8 +388,17 @@ fn chromium_with_a_phone_s_screen_is_led_through() {
         chromium.press("form button").await;
         let code = chromium.find("p.big b").await.text().await.unwrap();
         chromium.shot("enroll-waiting").await;
-        gate.json(&["device", "approve", &code]);
-        chromium.find("input[name=name]").await;
+        // As it is noted down on the telephone.
+        let noted = code.to_ascii_lowercase();
+        let (start, end) = noted.split_at(3);
+        gate.json(&["device", "approve", &format!("{start} {end}")]);
+        let again = gate.cli(&["device", "approve", &code]);
+        assert!(String::from_utf8_lossy(&again.stderr).contains("was approved already"));
+        // The name is settled by now, and is not asked for again.
+        chromium.find("form[action='']").await;
+        assert!(chromium.text().await.contains("承認されました"));
+        assert!(chromium.client.find(fantoccini::Locator::Css("input[name=name]")).await.is_err());
+        chromium.shot("enroll-approved").await;
         chromium.press("form button").await;
         let password = chromium.find("code#password").await.text().await.unwrap();
         let path = chromium.url().await;

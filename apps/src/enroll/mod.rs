@@ -29,7 +29,8 @@ pub use install::{Install, choose_os_page, install_page};
 pub use names::{device_word, profile_words};
 pub use outcome::{Check, Problem, check_page, problem_page};
 pub use pages::{
-    Confirm, Invited, Renewal, Visit, Waiting, confirm_page, invitation_page, renew_page, renewal_hint, waiting_page,
+    Confirm, Invited, Name, Renewal, Visit, Waiting, confirm_page, invitation_page, renew_page, renewal_hint,
+    waiting_page,
 };
 pub use script::{PATH as SCRIPT_PATH, script_page};
 pub use sheet::{SheetEntry, sheets};

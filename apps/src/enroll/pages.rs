@@ -73,6 +73,48 @@ pub fn invitation_page(visit: &Visit<'_>, invited: &Invited<'_>, sign_in: &str) 
     if visit.client.wants_safari() { page.with_quiet_script() } else { page }
 }
 
+/// What the device will be called.
+#[derive(Clone, Copy, Debug)]
+pub enum Name<'a> {
+    /// Asked for, with this as a start.
+    Asked(&'a str),
+    /// An administrator said so when inviting.
+    Settled(&'a str),
+    /// An administrator said yes to this one.
+    Approved(&'a str),
+}
+
+impl<'a> Name<'a> {
+    const fn asked(&self) -> Option<&'a str> {
+        match *self {
+            Self::Asked(name) => Some(name),
+            Self::Settled(_) | Self::Approved(_) => None,
+        }
+    }
+
+    const fn fixed(&self) -> Option<&'a str> {
+        match *self {
+            Self::Asked(_) => None,
+            Self::Settled(name) | Self::Approved(name) => Some(name),
+        }
+    }
+
+    const fn title(&self) -> Text {
+        match self {
+            Self::Asked(_) => words::enroll::CONFIRM,
+            Self::Settled(_) => words::enroll::SETTLED,
+            Self::Approved(_) => words::enroll::APPROVED,
+        }
+    }
+
+    const fn what(&self) -> Text {
+        match self {
+            Self::Asked(_) => words::enroll::CONFIRM_WHAT,
+            Self::Settled(_) | Self::Approved(_) => words::enroll::SETTLED_WHAT,
+        }
+    }
+}
+
 /// What is asked before a device is registered.
 #[derive(Clone, Copy)]
 pub struct Confirm<'a> {
@@ -80,7 +122,7 @@ pub struct Confirm<'a> {
     pub token: &'a str,
     /// Who is signed in.
     pub who: &'a str,
-    pub suggested_name: &'a str,
+    pub name: Name<'a>,
     /// An administrator will have to say yes first.
     pub asks_approval: bool,
     pub problem: Option<Text>,
@@ -105,7 +147,7 @@ struct ConfirmTemplate<'a> {
 }
 
 /// Signed in as the right person: the form that registers the device. It is sent by POST to the page's own address,
-/// with the fields `token` and `name` (at most 40 characters, unless a browser was told otherwise).
+/// with the fields `token` and, if it is asked for, `name` (at most 40 characters, unless a browser was told otherwise).
 pub fn confirm_page(visit: &Visit<'_>, invited: &Invited<'_>, confirm: &Confirm<'_>, status: u16) -> Page {
     let lang = visit.lang;
     let kind = words::enroll::kind(invited.kind).get(lang);

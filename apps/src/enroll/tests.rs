@@ -67,7 +67,7 @@ fn every_page(lang: Lang) -> Vec<(String, Page)> {
     let confirm = |problem, asks_approval| Confirm {
         token: "t0ken",
         who: "佐藤 花子",
-        suggested_name: "佐藤さんのiPhone",
+        name: Name::Asked("佐藤さんのiPhone"),
         asks_approval,
         problem,
     };
@@ -84,6 +84,24 @@ fn every_page(lang: Lang) -> Vec<(String, Page)> {
         (
             "confirm-problem".to_owned(),
             confirm_page(&iphone, &invited(DeviceKind::Lent), &confirm(Some(text::NAME_TAKEN), false), 422),
+        ),
+        (
+            "confirm-settled".to_owned(),
+            confirm_page(
+                &iphone,
+                &invited(DeviceKind::Lent),
+                &Confirm { name: Name::Settled("訪問用iPhone 3"), ..confirm(None, true) },
+                200,
+            ),
+        ),
+        (
+            "confirm-approved".to_owned(),
+            confirm_page(
+                &iphone,
+                &invited(DeviceKind::Lent),
+                &Confirm { name: Name::Approved("訪問用iPhone 3"), ..confirm(None, false) },
+                200,
+            ),
         ),
         (
             "waiting".to_owned(),
@@ -176,6 +194,7 @@ fn english_is_english_but_for_names() {
             "ひまわり訪問看護ステーション",
             "佐藤 花子",
             "佐藤さんのiPhone",
+            "訪問用iPhone 3",
             "2026年12月6日 18:00",
             "12月6日 18:00",
             "2026年12月6日",
@@ -268,7 +287,7 @@ fn a_name_is_asked_for_by_a_form_of_the_page_itself() {
     let confirm = Confirm {
         token: "\"><script>",
         who: "<b>",
-        suggested_name: "\" autofocus onfocus=\"x",
+        name: Name::Asked("\" autofocus onfocus=\"x"),
         asks_approval: true,
         problem: Some(text::NAME_MISSING),
     };

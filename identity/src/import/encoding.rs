@@ -53,7 +53,10 @@ impl FromStr for Encoding {
 }
 
 /// The text without its byte order mark. What is valid UTF-8 is taken for it; what is not, for CP932.
-pub(super) fn decode(bytes: &[u8], said: Option<Encoding>) -> Result<(Cow<'_, str>, Encoding), Vec<Problem>> {
+///
+/// # Errors
+/// Every line with bytes that are neither, or not what was said.
+pub fn decode(bytes: &[u8], said: Option<Encoding>) -> Result<(Cow<'_, str>, Encoding), Vec<Problem>> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         let what = "the file is UTF-16 (\"Unicode text\"); save it as \"CSV UTF-8\"";
         return Err(vec![Problem::of_line(1, what)]);

@@ -22,7 +22,7 @@ use serde::Serialize;
 pub use cell::{guarded, guarded_id};
 pub use dates::parse as parse_date;
 pub use difference::{Changed, Difference, FieldChange, Guard, Missing};
-pub use encoding::{Encoding, ParseEncodingError};
+pub use encoding::{Encoding, ParseEncodingError, decode};
 pub use sheet::{MAX_BYTES, Sheet, SheetRow, read};
 pub use write::write;
 

@@ -16,6 +16,7 @@ use super::output::{Output, listed};
 use super::{ConfigFile, NO, complain, say, settings};
 use crate::control::Actor;
 use crate::core::{Core, authority_path, passphrase, passphrase_is_typed};
+use crate::enrol;
 use crate::terminal::Unseen;
 
 #[derive(Debug, Subcommand)]
@@ -51,8 +52,8 @@ pub(crate) enum CaCommand {
         #[arg(long)]
         root_passphrase_file: Option<PathBuf>,
     },
-    /// Make a new device CA (or server CA) with the offline root, before the old one ends. Devices go on as they are: the
-    /// old one is trusted until its end
+    /// Make a new device CA (or server CA) with the offline root, before the old one ends, and with the gate stopped.
+    /// Devices go on as they are: the old one is trusted until its end
     Renew {
         #[command(flatten)]
         file: ConfigFile,
@@ -66,7 +67,7 @@ pub(crate) enum CaCommand {
         #[arg(long)]
         server: bool,
     },
-    /// Put a device CA from elsewhere in the place of the one there is, which is trusted until its end
+    /// Put a device CA from elsewhere in the place of the one there is, which is trusted until its end; with the gate stopped
     Replace {
         #[command(flatten)]
         file: ConfigFile,
@@ -75,10 +76,11 @@ pub(crate) enum CaCommand {
     },
     /// Fingerprints of roots and CAs, and when they end
     Show(Output),
-    /// Write the list of revoked device certificates (DER), as it is published
+    /// Write the list of revoked device certificates (DER), as it is published; with former device CAs, the list of each
     Crl {
         #[command(flatten)]
         file: ConfigFile,
+        /// Where to; those of former CAs are written beside it, as `<name>-former-1.crl`
         #[arg(long, short)]
         out: PathBuf,
     },
@@ -128,24 +130,33 @@ pub(crate) fn run(command: &CaCommand) -> anyhow::Result<ExitCode> {
                     false => CertAuthority::renew_device_ca(dir, &renewal),
                 }
             })
-            .map(|renewed| tell_renewed(kind, &renewed))
+            .and_then(|renewed| tell_renewed(file, kind, &renewed))
         }
         CaCommand::Replace { file, device_ca } => {
             let device_ca = device_ca.read()?;
             change(file, "device-ca-replaced", |dir, passphrase, now| {
                 CertAuthority::replace_device_ca(dir, &passphrase, &device_ca, now)
             })
-            .map(|renewed| tell_renewed("device CA", &renewed))
+            .and_then(|renewed| tell_renewed(file, "device CA", &renewed))
         }
         CaCommand::Show(output) => show(output),
         CaCommand::Crl { file, out } => {
             let settings = settings(&file.config)?.settings;
-            let published = authority_path(&settings.gateway.data).join("device-ca.crl");
-            let der = std::fs::read(&published)
-                .context("there is no list yet; a running gate makes one within seconds of its start")?;
-            let mut new = new_file(out)?;
-            write(&mut new, out, &der)?;
-            say(format_args!("Written: {}", out.display()));
+            let published = authority_path(&settings.gateway.data);
+            let lists = (0..).map_while(|place| std::fs::read(published.join(enrol::crl_file_name(place))).ok());
+            let lists: Vec<_> = lists.collect();
+            anyhow::ensure!(
+                !lists.is_empty(),
+                "there is no list yet; a running gate makes one within seconds of its start"
+            );
+            for (place, der) in lists.iter().enumerate() {
+                let path = match place {
+                    0 => out.clone(),
+                    former => beside(out, former),
+                };
+                write(&mut new_file(&path)?, &path, der)?;
+                say(format_args!("Written: {}", path.display()));
+            }
             Ok(ExitCode::SUCCESS)
         }
         CaCommand::ServerRoot(file) => {
@@ -155,6 +166,12 @@ pub(crate) fn run(command: &CaCommand) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Where the list of a former CA is written.
+fn beside(out: &Path, former: usize) -> PathBuf {
+    let stem = out.file_stem().unwrap_or_default().to_string_lossy();
+    out.with_file_name(format!("{stem}-former-{former}.crl"))
 }
 
 impl DeviceCaFiles {
@@ -179,7 +196,7 @@ fn change(
     let settings = settings(&file.config)?.settings;
     let dir = authority_path(&settings.gateway.data);
     let passphrase = passphrase(&settings)?;
-    let core = Core::open(&settings).context("stop the gate first: it opens the authority when it starts")?;
+    let core = Core::open(&settings).context("stop the gate for this: it opens the authority when it starts")?;
     let organisation = core.authority.as_ref().map(CertAuthority::organisation).unwrap_or_default().to_owned();
     core.journal.append_blocking(core.now(), &Record::Change(said(what, &organisation)))?;
     let done = work(&dir, passphrase, core.now());
@@ -193,21 +210,21 @@ fn change(
     Ok(done?)
 }
 
-fn tell_renewed(kind: &str, renewed: &CaRenewed) -> ExitCode {
-    say(format_args!("The new {kind}, SHA-256 {}, is good until {}.", renewed.fingerprint, renewed.not_after));
+fn tell_renewed(file: &ConfigFile, kind: &str, renewed: &CaRenewed) -> anyhow::Result<ExitCode> {
+    let until = settings(&file.config)?.settings.gateway.time_zone.display(renewed.not_after);
+    say(format_args!("The new {kind}, SHA-256 {}, is good until {until}.", renewed.fingerprint));
     if renewed.former > 0 {
-        say(format_args!("{} former one(s) are trusted until they end. Start the gate again.", renewed.former));
-    } else {
-        say("Start the gate again.");
+        say(format_args!("{} former one(s) are trusted until they end; see `sekisho ca show`.", renewed.former));
     }
-    ExitCode::SUCCESS
+    say("Start the gate again, and back up its `ca` folder anew.");
+    Ok(ExitCode::SUCCESS)
 }
 
 fn show(output: &Output) -> anyhow::Result<ExitCode> {
     let settings = settings(&output.file.config)?.settings;
     let authority = CertAuthority::open(&authority_path(&settings.gateway.data), &passphrase(&settings)?)?;
     let zone = &settings.gateway.time_zone;
-    let value = serde_json::json!([
+    let mut value = serde_json::json!([
         { "what": "device root", "sha256": authority.root_fingerprint(), "until": null },
         { "what": "device CA", "sha256": Fingerprint::of(authority.device_ca_der()),
           "until": zone.display(authority.device_ca_not_after()) },
@@ -215,6 +232,12 @@ fn show(output: &Output) -> anyhow::Result<ExitCode> {
         { "what": "server CA", "sha256": Fingerprint::of(authority.server_ca_der()),
           "until": zone.display(authority.server_ca_not_after()) },
     ]);
+    if let Some(rows) = value.as_array_mut() {
+        let former = authority.former_device_cas().map(|(der, until)| {
+            serde_json::json!({ "what": "former device CA", "sha256": Fingerprint::of(der), "until": zone.display(until) })
+        });
+        rows.splice(2..2, former);
+    }
     listed(output, &value, &["what", "until", "sha256"])
 }
 

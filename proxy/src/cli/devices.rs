@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
-use clap::{Args, Subcommand};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use vocabulary::{DeviceId, DeviceKind, GroupName, MachineName, Os, PersonId, RevocationCause, Span};
 
@@ -38,7 +40,7 @@ pub(crate) enum DeviceCommand {
     /// Give a device its next certificate, for a signing request
     Renew {
         device: DeviceId,
-        /// The signing request (PKCS#10, PEM); only its public key is taken
+        /// The signing request (PKCS#10, in PEM or DER); only its public key is taken
         #[arg(long)]
         csr: PathBuf,
         /// Where to write the certificate and what signed it (PEM)
@@ -49,6 +51,7 @@ pub(crate) enum DeviceCommand {
     },
     /// Shut a lost device out, from the next request on
     Lost {
+        /// Its id, as `sekisho device list` shows it
         device: DeviceId,
         #[command(flatten)]
         output: Output,
@@ -69,7 +72,7 @@ pub(crate) enum DeviceCommand {
 #[group(skip)]
 pub(crate) struct Whose {
     /// Whose device it is
-    #[arg(long, required_unless_present_any = ["shared", "machine"], conflicts_with_all = ["shared", "machine"])]
+    #[arg(long, conflicts_with_all = ["shared", "machine"])]
     owner: Option<PersonId>,
     /// It belongs to the facility and is used by whoever is on duty, one after the other
     #[arg(long, conflicts_with = "machine")]
@@ -79,18 +82,36 @@ pub(crate) struct Whose {
     machine: Option<MachineName>,
     /// Whose hardware a person's device is: lent (the facility's) or byod (their own)
     #[arg(long, requires = "owner", default_value = "lent")]
-    kind: DeviceKind,
+    kind: PersonsKind,
     /// Whom a shared device is for; may be given several times; without, everybody on the roster
     #[arg(long = "group", requires = "shared")]
     pub(super) groups: Vec<GroupName>,
 }
 
+/// Of the kinds of devices those that have an owner.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PersonsKind {
+    Lent,
+    Byod,
+}
+
 impl Whose {
+    /// # Errors
+    /// Nothing says whose it is.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let said = self.owner.is_some() || self.shared || self.machine.is_some();
+        anyhow::ensure!(said, "say whose it is: --owner ID, --shared or --machine NAME");
+        Ok(())
+    }
+
     pub(super) fn kind(&self) -> DeviceKind {
         match (self.shared, &self.machine) {
             (true, _) => DeviceKind::Shared,
             (_, Some(_)) => DeviceKind::Machine,
-            _ => self.kind,
+            _ => match self.kind {
+                PersonsKind::Lent => DeviceKind::Lent,
+                PersonsKind::Byod => DeviceKind::Byod,
+            },
         }
     }
 
@@ -116,7 +137,7 @@ pub(crate) struct Issue {
     /// Where to write the .p12, or with --csr the certificate and what signed it (PEM)
     #[arg(long, short)]
     out: PathBuf,
-    /// A signing request (PKCS#10, PEM): the key stays where it was made. Only its public key is taken
+    /// A signing request (PKCS#10, in PEM or DER): the key stays where it was made. Only its public key is taken
     #[arg(long)]
     csr: Option<PathBuf>,
     /// AES-256 instead of 3DES: newer, but Android 12, macOS 13 and older can't read it
@@ -132,8 +153,8 @@ pub(crate) fn run(command: &DeviceCommand) -> anyhow::Result<ExitCode> {
         DeviceCommand::Issue(issue) => issue.run(),
         DeviceCommand::List { owner, unused, output } => list(owner.as_ref(), *unused, output),
         DeviceCommand::Renew { device, csr, out, output } => {
-            let mut file = new_file(out)?;
             let command = Command::DeviceRenew { device: device.clone(), csr: request(csr)? };
+            let mut file = new_file(out)?;
             let value = or_without(out, carry_out(&output.file, command))?;
             write(&mut file, out, value["chain"].as_str().unwrap_or_default().as_bytes())?;
             told(output, &shown(&value, out), || {
@@ -149,6 +170,7 @@ pub(crate) fn run(command: &DeviceCommand) -> anyhow::Result<ExitCode> {
 impl Issue {
     fn run(&self) -> anyhow::Result<ExitCode> {
         let Self { whose, out, output, .. } = self;
+        whose.check()?;
         let csr = self.csr.as_deref().map(request).transpose()?;
         // The file first: a certificate that can't be saved should not be issued.
         let mut file = new_file(out)?;
@@ -224,10 +246,14 @@ fn list(owner: Option<&PersonId>, unused: Option<Span>, output: &Output) -> anyh
             if let Some(names) = names.filter(|names| !names.is_empty()) {
                 row["network"] = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(",").into();
             }
-            if !output.json
-                && let Some(network) = row["network"].as_str().map(str::to_owned)
-            {
+            if output.json {
+                continue;
+            }
+            if let Some(network) = row["network"].as_str().map(str::to_owned) {
                 row["last_seen_from"] = network.into();
+            }
+            if let (Some(cause), Some(at)) = (row["revoked"]["cause"].as_str(), row["revoked"]["at"].as_str()) {
+                row["status"] = format!("revoked ({cause}, {})", at.split(' ').next().unwrap_or(at)).into();
             }
         }
     }
@@ -260,5 +286,7 @@ pub(super) fn write(file: &mut std::fs::File, path: &Path, content: &[u8]) -> an
 }
 
 fn request(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("the signing request {} can't be read", path.display()))
+    let bytes = std::fs::read(path).with_context(|| format!("the signing request {} can't be read", path.display()))?;
+    // What is no text is DER; as base64 it is read as well.
+    Ok(String::from_utf8(bytes).unwrap_or_else(|error| STANDARD.encode(error.as_bytes())))
 }

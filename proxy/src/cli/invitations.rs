@@ -5,44 +5,55 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use apps::Lang;
 use apps::enroll::SheetEntry;
 use cert_authority::Approval;
 use clap::{Args, Subcommand, ValueEnum};
+use policy::{DeviceRequirement, RuleDocument};
 use serde_json::Value;
 use vocabulary::{DeviceKind, GroupName, MachineName, PersonId, Span};
 
 use super::ask::carry_out;
 use super::devices::{Whose, new_file, or_without, write};
 use super::output::{Output, listed, told, warn_of_groups};
-use super::{COULD_NOT, complain, say};
+use super::{COULD_NOT, complain, say, settings};
 use crate::control::{Command, NewInvitation};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum InvitationCommand {
     /// Invite somebody to enrol a device: a link that is good once
     Invite(Invite),
-    /// Invite everybody of a list: a CSV file with the column `owner`, and if need be `kind`, `name`
+    /// Invite everybody of a list, or nobody if something is wrong with it: a CSV file with the column `owner` (職員ID),
+    /// and if need be `kind` (種別), `name` (端末名)
     InviteAll(InviteAll),
     /// Invitations, and what became of them
-    Invitations(Output),
+    Invitations {
+        /// Only those that something may still come of
+        #[arg(long)]
+        open: bool,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Who waits for your yes, each under the short code that their screen shows
     Requests(Output),
     /// Say yes to who reads you this code over the telephone
     Approve {
+        /// As it is read to you; small letters and spaces are as good
         code: String,
         #[command(flatten)]
         output: Output,
     },
     /// Say no; the invitation is over
     Decline {
+        /// As it is read to you, or as `sekisho device requests` shows it
         code: String,
         #[command(flatten)]
         output: Output,
     },
     /// Take an invitation back
     Withdraw {
+        /// Its id, such as `i-6baxtwvytm`
         invitation: String,
         #[command(flatten)]
         output: Output,
@@ -70,7 +81,7 @@ pub(crate) struct Invite {
 
 #[derive(Debug, Args)]
 pub(crate) struct InviteAll {
-    /// The list; UTF-8, with a line of column names
+    /// The list; UTF-8 or CP932, with a line of column names
     file: PathBuf,
     #[command(flatten)]
     how: How,
@@ -139,6 +150,7 @@ impl How {
             }),
             unattended: false,
             mail: self.mail.then_some(matches!(self.lang, LangWord::En)),
+            check: false,
         }
     }
 }
@@ -147,8 +159,11 @@ pub(crate) fn run(command: &InvitationCommand) -> anyhow::Result<ExitCode> {
     match command {
         InvitationCommand::Invite(invite) => invite.run(),
         InvitationCommand::InviteAll(all) => all.run(),
-        InvitationCommand::Invitations(output) => {
-            let value = carry_out(&output.file, Command::DeviceInvitations)?;
+        InvitationCommand::Invitations { open, output } => {
+            let mut value = carry_out(&output.file, Command::DeviceInvitations)?;
+            if let Some(rows) = value.as_array_mut().filter(|_| *open) {
+                rows.retain(|row| ["open", "waiting", "approved"].iter().any(|state| row["state"] == *state));
+            }
             listed(output, &value, &["id", "kind", "owner", "name", "state", "until", "approval", "made_by"])
         }
         InvitationCommand::Requests(output) => {
@@ -156,7 +171,7 @@ pub(crate) fn run(command: &InvitationCommand) -> anyhow::Result<ExitCode> {
             if let Some(rows) = value.as_array_mut() {
                 rows.retain(|row| row["state"] == "waiting");
             }
-            listed(output, &value, &["code", "person", "name", "kind", "os", "source", "asked_at", "id"])
+            listed(output, &value, &["code", "person", "person_name", "name", "kind", "os", "source", "asked_at", "id"])
         }
         InvitationCommand::Approve { code, output } => {
             let value = carry_out(&output.file, Command::DeviceApprove { code: code.clone() })?;
@@ -179,13 +194,22 @@ pub(crate) fn run(command: &InvitationCommand) -> anyhow::Result<ExitCode> {
 }
 
 fn whose(value: &Value) -> String {
-    let person = value["owner_name"].as_str().or(value["person"].as_str()).or(value["owner"].as_str());
-    person.or(value["name"].as_str()).unwrap_or("somebody").to_owned()
+    let person = value["owner_name"].as_str().or(value["person_name"].as_str()).or(value["owner"].as_str());
+    match (person, value["name"].as_str(), value["kind"].as_str()) {
+        (Some(person), ..) => person.to_owned(),
+        (None, Some(name), Some(kind)) => format!("the {kind} device \"{name}\""),
+        (None, name, kind) => name.map_or_else(|| format!("a {} device", kind.unwrap_or("shared")), str::to_owned),
+    }
 }
 
 impl Invite {
     fn run(&self) -> anyhow::Result<ExitCode> {
         let Self { whose, how, output, .. } = self;
+        whose.check()?;
+        let is_for_people = whose.machine().is_none();
+        if !is_for_people && (how.sheet.is_some() || self.qr.is_some()) {
+            bail!("a machine has no page to open: there is nothing to print for it");
+        }
         warn_of_groups(&output.file, &whose.groups)?;
         let mut sheet = how.sheet.as_deref().map(new_file).transpose()?;
         let mut qr = match &self.qr {
@@ -203,6 +227,7 @@ impl Invite {
             Some(path) => or_without(path, asked)?,
             None => asked?,
         };
+        warn_of_rules(output, &value)?;
         let link = value["link"].as_str().unwrap_or_default();
         if let (Some(file), Some(path)) = (&mut sheet, &how.sheet) {
             write(file, path, sheets(how.lang(), std::slice::from_ref(&value)).as_bytes())?;
@@ -212,10 +237,19 @@ impl Invite {
             write(file, path, svg.as_bytes())?;
         }
         told(output, &value, || {
+            let until = value["until"].as_str().unwrap_or_default();
             say(format_args!("Invitation {} for {}", value["id"].as_str().unwrap_or_default(), self::whose(&value)));
-            say(format_args!("Link (good once, until {}):", value["until"].as_str().unwrap_or_default()));
-            say(format_args!("  {link}"));
-            if std::io::stdout().is_terminal()
+            if let (Some(est), Some(secret)) = (value["est"].as_str(), value["secret"].as_str()) {
+                say(format_args!("For a program that speaks EST (good once, until {until}):"));
+                say(format_args!("  {est}"));
+                say(format_args!("  password: {secret}"));
+            }
+            if is_for_people {
+                say(format_args!("Link (good once, until {until}):"));
+                say(format_args!("  {link}"));
+            }
+            if is_for_people
+                && std::io::stdout().is_terminal()
                 && let Some(qr) = apps::enroll::qr_text(link)
             {
                 say(qr);
@@ -224,11 +258,51 @@ impl Invite {
                 say(format_args!("Written: {}", path.display()));
             }
             mailed(&value);
-            if value["approval"] == "outside" {
-                say("Who opens it outside of the facility waits for your yes: see `sekisho device requests`.");
+            match value["approval"].as_str() {
+                Some("outside") => {
+                    say("From outside of the facility it waits for your yes: see `sekisho device requests`.");
+                }
+                Some("always") => say("It waits for your yes, wherever they are: see `sekisho device requests`."),
+                _ => {}
             }
         })
     }
+}
+
+/// A device that no rule asks for opens nothing, which would be found out on the road.
+fn warn_of_rules(output: &Output, invited: &Value) -> anyhow::Result<()> {
+    let settings = settings(&output.file.config)?.settings;
+    let Some(kind) = invited["kind"].as_str().and_then(|kind| kind.parse().ok()) else { return Ok(()) };
+    let (owner, groups) = (invited["owner"].as_str(), &invited["owner_groups"]);
+    let is_of_group = |group: &str| groups.as_array().is_some_and(|own| own.iter().any(|own| own == group));
+    let is_for_them = |rule: &RuleDocument| match (&rule.who, kind, owner) {
+        (Some(who), DeviceKind::Machine, _) => who.machines.iter().any(|m| invited["name"] == m.as_str()),
+        (None, DeviceKind::Machine, _) => false,
+        (None, ..) | (_, _, None) => true,
+        (Some(who), _, Some(owner)) => {
+            let nobody = who.people.is_empty() && who.groups.is_empty() && who.machines.is_empty();
+            nobody
+                || who.people.iter().any(|person| person.as_str() == owner)
+                || who.groups.iter().any(|group| is_of_group(group.as_str()))
+        }
+    };
+    let asks_for_it = |rule: &RuleDocument| match rule.from.as_ref().map(|from| (&from.device, &from.networks)) {
+        None => true,
+        Some((Some(DeviceRequirement::Any(_)), _)) => true,
+        Some((Some(DeviceRequirement::Of(of)), _)) => {
+            let kinds = of.kind.to_vec();
+            kinds.is_empty() || kinds.contains(&kind)
+        }
+        Some((None, networks)) => networks.is_empty(),
+    };
+    let rules = settings.policy.rules();
+    if !rules.iter().any(|rule| !rule.allow.is_empty() && is_for_them(rule) && asks_for_it(rule)) {
+        let whose = owner.or(invited["name"].as_str()).unwrap_or("anybody");
+        complain(format_args!(
+            "warning: no rule lets {whose} in with such a device; try `sekisho policy explain`, and look at their groups"
+        ));
+    }
+    Ok(())
 }
 
 fn mailed(value: &Value) {
@@ -283,10 +357,21 @@ impl InviteAll {
         let Self { how, output, .. } = self;
         // All of it before anybody is invited.
         let rows = read(&self.file)?;
+        let command = |row: &Row| how.command(row.kind, row.owner.clone(), Vec::new(), row.name.clone());
+        let mut wrong = Vec::new();
+        for row in &rows {
+            let check = NewInvitation { check: true, ..command(row) };
+            if let Err(error) = carry_out(&output.file, Command::DeviceInvite(check)) {
+                wrong.push(format!("{}:{}: {error:#}", self.file.display(), row.line));
+            }
+        }
+        if !wrong.is_empty() {
+            bail!("{NOBODY}:\n{}", wrong.join("\n"));
+        }
         let mut sheet = how.sheet.as_deref().map(new_file).transpose()?;
         let (mut made, mut failed) = (Vec::new(), 0);
         for row in &rows {
-            let new = how.command(row.kind, row.owner.clone(), Vec::new(), row.name.clone());
+            let new = command(row);
             match carry_out(&output.file, Command::DeviceInvite(new)) {
                 Ok(value) => made.push(value),
                 Err(error) => {
@@ -298,8 +383,11 @@ impl InviteAll {
         if let (Some(file), Some(path)) = (&mut sheet, &how.sheet) {
             write(file, path, sheets(how.lang(), &made).as_bytes())?;
         }
-        for value in made.iter().filter(|_| !output.json) {
-            mailed(value);
+        for value in &made {
+            warn_of_rules(output, value)?;
+            if !output.json {
+                mailed(value);
+            }
         }
         let shown: Value = made.iter().cloned().collect();
         listed(output, &shown, &["id", "kind", "owner", "name", "until", "link"])?;
@@ -312,28 +400,45 @@ impl InviteAll {
     }
 }
 
+const NOBODY: &str = "nobody was invited, because the list is wrong";
+
+/// What columns are called, in a roster file too.
+const COLUMNS: [(&str, &[&str]); 3] =
+    [("owner", &["id", "職員ID", "職員番号"]), ("kind", &["種別"]), ("name", &["端末名", "端末の名前"])];
+
 /// The whole list, or everything that is wrong with it.
 fn read(path: &Path) -> anyhow::Result<Vec<Row>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("the list {} can't be read", path.display()))?;
-    let mut reader =
-        ::csv::ReaderBuilder::new().trim(::csv::Trim::All).from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+    let bytes = std::fs::read(path).with_context(|| format!("the list {} can't be read", path.display()))?;
+    let (text, _) = identity::import::decode(&bytes, None).map_err(|problems| {
+        let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        anyhow!("{}: {}", path.display(), told.join("\n"))
+    })?;
+    let mut reader = ::csv::ReaderBuilder::new().trim(::csv::Trim::All).flexible(true).from_reader(text.as_bytes());
     let head = reader.headers().context("the list has no line of column names")?.clone();
-    let known = ["owner", "kind", "name"];
-    if let Some(odd) = head.iter().find(|column| !known.contains(column)) {
-        let hint = config::did_you_mean(odd, &known.map(str::to_owned));
-        bail!("{}: there is no column `{odd}`{hint}; the columns are owner, kind, name", path.display());
+    let named = |column: &str| COLUMNS.iter().find(|(name, others)| *name == column || others.contains(&column));
+    if let Some(odd) = head.iter().find(|column| named(column).is_none()) {
+        let hint = config::did_you_mean(odd, &COLUMNS.map(|(name, _)| name.to_owned()));
+        bail!(
+            "{}: there is no column `{odd}`{hint}; the columns are owner (職員ID), kind (種別), name (端末名)",
+            path.display()
+        );
     }
     let (mut rows, mut wrong) = (Vec::new(), Vec::new());
-    for record in reader.deserialize::<BTreeMap<String, String>>() {
+    for record in reader.records() {
         let record = record.with_context(|| format!("{} can't be read", path.display()))?;
-        let line = u64::try_from(rows.len() + wrong.len()).unwrap_or(u64::MAX) + 2;
-        match row(&record, line) {
+        let line = record.position().map_or(0, ::csv::Position::line);
+        let cells = head.iter().zip(record.iter()).filter_map(|(column, cell)| Some((named(column)?.0, cell)));
+        let row = match record.len() == head.len() {
+            true => row(&cells.collect(), line),
+            false => Err(anyhow!("has {} cells, and there are {} columns", record.len(), head.len())),
+        };
+        match row {
             Ok(row) => rows.push(row),
             Err(problem) => wrong.push(format!("{}:{line}: {problem}", path.display())),
         }
     }
     if !wrong.is_empty() {
-        bail!("nobody was invited, because the list is wrong:\n{}", wrong.join("\n"));
+        bail!("{NOBODY}:\n{}", wrong.join("\n"));
     }
     if rows.is_empty() {
         bail!("{} names nobody", path.display());
@@ -341,8 +446,8 @@ fn read(path: &Path) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn row(record: &BTreeMap<String, String>, line: u64) -> anyhow::Result<Row> {
-    let cell = |name: &str| record.get(name).map(String::as_str).filter(|cell| !cell.is_empty());
+fn row(record: &BTreeMap<&str, &str>, line: u64) -> anyhow::Result<Row> {
+    let cell = |name: &str| record.get(name).copied().filter(|cell| !cell.is_empty());
     let kind = cell("kind").map_or(Ok(DeviceKind::Lent), str::parse)?;
     let owner = cell("owner").map(PersonId::new).transpose()?;
     let name = cell("name").map(str::to_owned);
@@ -375,12 +480,20 @@ mod tests {
         assert_eq!(told[0], (2, DeviceKind::Lent, None));
         assert_eq!(told[1], (3, DeviceKind::Byod, Some("私のiPhone")));
         assert_eq!(told[2], (4, DeviceKind::Shared, Some("病棟のiPad")));
+        // As Excel in Japan writes it.
+        let (cp932, _, _) = encoding_rs::SHIFT_JIS.encode("職員ID,端末名\r\nsato,訪問用\r\n");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("excel.csv");
+        std::fs::write(&path, cp932).unwrap();
+        let rows = read(&path).unwrap();
+        assert_eq!((rows[0].line, rows[0].name.as_deref()), (2, Some("訪問用")));
         for (text, problem) in [
             ("ownr\nsato\n", "did you mean `owner`"),
             ("owner\n", "names nobody"),
             ("owner,kind\nsato,mine\n,lent\n", "list.csv:3: has no owner"),
             ("owner,kind\nsato,mine\n", "choose one of lent"),
             ("owner,kind,name\n,machine,\n", "a machine needs a name"),
+            ("owner,name\nsato\n", "list.csv:2: has 1 cells, and there are 2 columns"),
         ] {
             let error = format!("{:#}", list(text).map(|_| ()).unwrap_err());
             assert!(error.contains(problem), "{error}");

@@ -155,6 +155,8 @@ pub(crate) struct NewInvitation {
     pub(crate) unattended: bool,
     /// Mailed to its owner; in English if true.
     pub(crate) mail: Option<bool>,
+    /// Only tell whether it could be made.
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

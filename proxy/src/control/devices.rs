@@ -5,20 +5,17 @@ use std::sync::Arc;
 use apps::Lang;
 use cert_authority::{
     CertError, Device, DeviceKey, DeviceRequest, DeviceStanding, Invitation, InvitationFor, P12Cipher, RevocationCause,
+    Status,
 };
 use serde_json::{Map, Value, json};
 use vocabulary::{DeviceId, DeviceKind};
 
-use super::execute::known;
 use super::{Actor, NewDevice, NewInvitation, Refused};
 use crate::core::Core;
 use crate::enrol;
 
 /// Issues a certificate: with a key of our making in a file, or for a signing request.
 pub(super) async fn issue(core: &Arc<Core>, actor: &Actor, new: NewDevice) -> Result<Value, Refused> {
-    if let Some(owner) = &new.owner {
-        known(core, owner)?;
-    }
     let key = new.csr.as_deref().map(|csr| DeviceKey::from_csr(csr.as_bytes())).transpose();
     let key = key.map_err(|error| Refused::No(error.to_string()))?;
     let request = DeviceRequest {
@@ -90,9 +87,18 @@ pub(super) async fn invite(core: &Arc<Core>, actor: &Actor, new: NewInvitation) 
         validity: new.valid.map_or(rules.settings.invitation, |span| span.0),
         mail: new.mail.map(|english| if english { Lang::En } else { Lang::Ja }),
     };
+    if new.check {
+        return enrol::check(core, actor, &invite).map(|()| Value::Null);
+    }
     let invited = enrol::invite(core, actor, invite).await?;
     let mut row = invitation_row(core, &invited.invitation);
     row["link"] = invited.link.as_str().into();
+    let owner = invited.invitation.wants.owner.as_ref();
+    row["owner_groups"] = json!(owner.and_then(|owner| Some(core.identity.roster().get(owner)?.groups.clone())));
+    if invited.invitation.wants.kind == DeviceKind::Machine || invited.invitation.wants.unattended {
+        row["est"] = format!("{}/.well-known/est", rules.device_origin).into();
+        row["secret"] = invited.link.rsplit('/').next().into();
+    }
     row["facility"] = rules.facility.as_str().into();
     row["contact"] = rules.settings.contact.as_deref().into();
     if let Some(mailed) = invited.mailed {
@@ -152,6 +158,7 @@ fn invitation_row(core: &Core, invitation: &Invitation) -> Value {
         "code": ask.map(|ask| ask.code.as_str()),
         "asked_at": ask.map(|ask| core.zone.display(ask.at)),
         "person": ask.and_then(|ask| ask.person.as_ref()),
+        "person_name": enrol::owner_name(core, ask.and_then(|ask| ask.person.as_ref())),
         "source": ask.map(|ask| ask.source.as_str()),
         "os": ask.and_then(|ask| ask.os),
     })
@@ -184,6 +191,10 @@ pub(super) fn row(core: &Core, device: &Device) -> Value {
         "machine": (device.kind == DeviceKind::Machine).then_some(&device.name),
         "serial": device.serial, "not_after": core.zone.display(device.not_after),
         "status": status(core, device),
+        "revoked": match &device.status {
+            Status::Active => Value::Null,
+            Status::Revoked { at, by, cause } => json!({ "at": core.zone.display(*at), "by": by, "cause": cause }),
+        },
         "last_seen": device.last_seen().map(|t| core.zone.display(t)),
         "last_seen_from": device.last_seen_from(),
         "unseen_secs": device.unseen(core.now()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwapOption;
-use cert_authority::{CertAuthority, Revoked, Status};
+use cert_authority::CertAuthority;
 use vocabulary::Timestamp;
 
 use crate::core::{Core, authority_path};
@@ -18,27 +18,26 @@ const FRESH_SECS: i64 = 86_400;
 /// After a failure.
 const AGAIN_SECS: i64 = 3600;
 
-/// The newest list.
+/// The newest lists: one of each device CA that is trusted, each signed with its key (RFC 5280, 6.3.3), and each naming
+/// all that is revoked.
 #[derive(Debug)]
 pub(crate) struct Crl {
-    file: PathBuf,
-    newest: ArcSwapOption<(Timestamp, Vec<u8>)>,
+    folder: PathBuf,
+    newest: ArcSwapOption<(Timestamp, Vec<Vec<u8>>)>,
     /// When it was last tried, in seconds.
     tried: AtomicI64,
 }
 
 impl Crl {
     pub(super) fn new(data: &Path) -> Self {
-        Self {
-            file: authority_path(data).join("device-ca.crl"),
-            newest: ArcSwapOption::empty(),
-            tried: AtomicI64::new(0),
-        }
+        Self { folder: authority_path(data), newest: ArcSwapOption::empty(), tried: AtomicI64::new(0) }
     }
 
-    /// DER; none before there is an authority.
-    pub(crate) fn der(&self) -> Option<Vec<u8>> {
-        self.newest.load().as_ref().map(|newest| newest.1.clone())
+    /// DER, by the name of its file; none before there is an authority.
+    pub(crate) fn der(&self, name: &str) -> Option<Vec<u8>> {
+        let newest = self.newest.load();
+        let lists = &newest.as_ref()?.1;
+        (0..lists.len()).find(|place| file_name(*place) == name).map(|place| lists[place].clone())
     }
 
     pub(crate) fn is_stale(&self, now: Timestamp) -> bool {
@@ -65,20 +64,24 @@ pub(crate) async fn republish(core: &Arc<Core>) {
 fn make(core: &Core, authority: &CertAuthority) -> anyhow::Result<()> {
     let now = core.now();
     core.enrol.crl.tried.store(now.secs(), Ordering::Relaxed);
-    let revoked = core.inventory.list().into_iter().filter(|device| now <= device.not_after).flat_map(|device| {
-        let (at, cause) = match device.status {
-            Status::Revoked { at, cause, .. } => (at, cause),
-            Status::Active => return Vec::new(),
-        };
-        device.serials().map(|serial| Revoked { serial, at, cause }).collect()
-    });
+    let revoked = core.inventory.revoked(now)?;
     // Grows with time, whatever was made before.
     let number = u64::try_from(now.0).unwrap_or(0);
-    let der = authority.crl(revoked, number, now, now.plus_secs(NEXT_SECS))?;
+    let lists = authority.crls(revoked, number, now, now.plus_secs(NEXT_SECS))?;
     let crl = &core.enrol.crl;
-    write(&crl.file, &der)?;
-    crl.newest.store(Some(Arc::new((now, der))));
+    for (place, der) in lists.iter().enumerate() {
+        write(&crl.folder.join(file_name(place)), der)?;
+    }
+    crl.newest.store(Some(Arc::new((now, lists))));
     Ok(())
+}
+
+/// The list of the CA that signs first, then those of former ones, the newest first.
+pub(crate) fn file_name(place: usize) -> String {
+    match place {
+        0 => "device-ca.crl".to_owned(),
+        former => format!("device-ca-former-{former}.crl"),
+    }
 }
 
 /// Beside it first: readers see the old list or the new one.

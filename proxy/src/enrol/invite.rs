@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use apps::Lang;
 use apps::enroll::SheetEntry;
-use cert_authority::{Approval, Ask, CertError, Invitation, InvitationFor};
+use cert_authority::{Approval, Ask, CertError, Invitation, InvitationFor, NewInvitation};
 use serde_json::{Map, Value, json};
 use vocabulary::{DeviceKind, PersonId};
 use zeroize::Zeroizing;
 
+use super::issue::may_own;
 use super::letters::{Letter, send};
 use crate::control::{Actor, Refused, change, record_when_possible};
 use crate::core::Core;
@@ -33,12 +34,7 @@ pub(crate) struct Invited {
 
 /// Makes an invitation: recorded, kept, then mailed.
 pub(crate) async fn invite(core: &Arc<Core>, actor: &Actor, invite: Invite) -> Result<Invited, Refused> {
-    if core.authority.is_none() {
-        return Err(Refused::No("there is no certificate authority yet; make one with `sekisho ca init`".to_owned()));
-    }
-    let address = address(core, &invite)?;
-    let made = Invitation::make(invite.wants, &actor.who, core.now(), invite.validity);
-    let made = made.map_err(|error| Refused::No(error.to_string()))?;
+    let (address, made) = made(core, actor, &invite)?;
     let invitation = made.invitation;
     change(core, actor, "device-invited", &invitation.id, of(&invitation)).await?;
     let (keeping, kept) = (core.clone(), invitation.clone());
@@ -69,6 +65,21 @@ pub(crate) async fn invite(core: &Arc<Core>, actor: &Actor, invite: Invite) -> R
     Ok(Invited { invitation, link, mailed })
 }
 
+/// Whether it could be made.
+pub(crate) fn check(core: &Core, actor: &Actor, invite: &Invite) -> Result<(), Refused> {
+    made(core, actor, invite).map(drop)
+}
+
+/// What would be made, with where it is mailed to.
+fn made(core: &Core, actor: &Actor, invite: &Invite) -> Result<(Option<String>, NewInvitation), Refused> {
+    if core.authority.is_none() {
+        return Err(Refused::No("there is no certificate authority yet; make one with `sekisho ca init`".to_owned()));
+    }
+    let address = address(core, invite)?;
+    let made = Invitation::make(invite.wants.clone(), &actor.who, core.now(), invite.validity);
+    Ok((address, made.map_err(|error| Refused::No(error.to_string()))?))
+}
+
 /// Where it is mailed to, if it is to be.
 fn address(core: &Core, invite: &Invite) -> Result<Option<String>, Refused> {
     let Some(owner) = &invite.wants.owner else {
@@ -77,15 +88,13 @@ fn address(core: &Core, invite: &Invite) -> Result<Option<String>, Refused> {
             None => Ok(None),
         };
     };
-    let roster = core.identity.roster();
-    let Some(person) = roster.get(owner) else {
-        return Err(Refused::No(format!("{owner} is not on the roster; see `sekisho staff list`")));
-    };
-    match (invite.mail, &person.mail, &core.enrol.rules().mail) {
+    may_own(core, owner)?;
+    let mail = core.identity.roster().get(owner).and_then(|person| person.mail.clone());
+    match (invite.mail, mail, &core.enrol.rules().mail) {
         (None, ..) => Ok(None),
         (Some(_), None, _) => Err(Refused::No(format!("{owner} has no mail address on the roster"))),
         (Some(_), _, None) => Err(Refused::No("the configuration has no `mail`, so nothing can be mailed".to_owned())),
-        (Some(_), Some(address), Some(_)) => Ok(Some(address.clone())),
+        (Some(_), Some(address), Some(_)) => Ok(Some(address)),
     }
 }
 
@@ -134,7 +143,12 @@ pub(crate) async fn ask(
 /// An operator compared the code and says yes.
 pub(crate) async fn approve(core: &Arc<Core>, actor: &Actor, code: &str) -> Result<Arc<Invitation>, Refused> {
     let waiting = waiting(core, code)?;
-    if let Some(ask) = waiting.ask()
+    let ask = waiting.ask();
+    if let Some(approved) = ask.and_then(|ask| ask.approved.as_ref()) {
+        let at = core.zone.display(approved.at);
+        return Err(Refused::No(format!("{code} was approved already, at {at}, by {}", approved.by)));
+    }
+    if let Some(ask) = ask
         && !is_live(core, ask)
     {
         return Err(Refused::No(
@@ -144,7 +158,7 @@ pub(crate) async fn approve(core: &Arc<Core>, actor: &Actor, code: &str) -> Resu
     }
     let details = of_ask(&waiting);
     change(core, actor, "enrolment-approved", &waiting.id, details).await?;
-    let (code, by) = (code.to_ascii_uppercase(), actor.who.clone());
+    let (code, by) = (ask.map(|ask| ask.code.clone()).unwrap_or_default(), actor.who.clone());
     let work = move |core: &Core, id: &str| core.enrol.invitations.approve(id, &code, &by, core.now());
     kept(core, actor, "enrolment-approved", work, &waiting.id).await
 }

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use cert_authority::{CertAuthority, CertError, Claim, Device, DeviceKey, DeviceRequest, Issued, PendingDevice};
+use identity::Standing;
 use serde_json::{Map, Value, json};
+use vocabulary::PersonId;
 
 use crate::control::{Actor, Refused, change, record_when_possible};
 use crate::core::Core;
@@ -79,8 +81,21 @@ pub(super) async fn sign<T: Send + 'static>(
     })
 }
 
+/// Whether somebody may be given a device: also before their first day, not once they left or while they are locked.
+pub(super) fn may_own(core: &Core, owner: &PersonId) -> Result<(), Refused> {
+    match core.identity.roster().standing(owner, core.zone.local(core.now()).date) {
+        Standing::Active | Standing::NotYet => Ok(()),
+        Standing::NotOnRoster => Err(Refused::No(format!("{owner} is not on the roster; see `sekisho staff list`"))),
+        Standing::Retired | Standing::Locked => Err(Refused::No(format!(
+            "{owner} has left or is locked, and gets no device; see `sekisho staff show {owner}`"
+        ))),
+    }
+}
+
 async fn let_in(core: &Arc<Core>, actor: &Actor, order: Order, device: &Device) -> Result<(), Refused> {
     let Order { way, invitation, source, more, .. } = order;
+    // Once more: an invitation may be older than the last day.
+    device.owner.as_ref().map_or(Ok(()), |owner| may_own(core, owner))?;
     let mut details = of_device(device);
     details.insert("way".to_owned(), way.as_str().into());
     details.extend(invitation.as_ref().map(|(_, id)| ("invitation".to_owned(), id.as_str().into())));

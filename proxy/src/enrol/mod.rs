@@ -31,8 +31,8 @@ use vocabulary::Timestamp;
 
 pub(crate) use born::{Awaited, Awaiting};
 pub(crate) use bundle::{Bundle, Bundles, Of};
-pub(crate) use crl::{Crl, republish};
-pub(crate) use invite::{Invite, approve, ask, decline, invite, is_live, needs_approval, owner_name, withdraw};
+pub(crate) use crl::{Crl, file_name as crl_file_name, republish};
+pub(crate) use invite::{Invite, approve, ask, check, decline, invite, is_live, needs_approval, owner_name, withdraw};
 pub(crate) use issue::{Order, Way, issue, issue_for_key};
 pub(crate) use letters::tell_operators;
 pub(crate) use remind::remind;

@@ -141,6 +141,12 @@ pub(crate) const CONFIRM_WHAT: Text = text(
     "管理者が端末を見分けるための名前です。あとで紛失したときにも、この名前で止められます。",
     "The name tells your devices apart. If this one is ever lost, it can be shut out by its name.",
 );
+pub(crate) const APPROVED: Text = text("承認されました", "Approved");
+pub(crate) const SETTLED: Text = text("この端末を登録します", "Register this device");
+pub(crate) const SETTLED_WHAT: Text = text(
+    "端末は、下の名前で登録されます。あとで紛失したときにも、この名前で止められます。",
+    "The device is registered under the name below. If it is ever lost, it can be shut out by its name.",
+);
 pub(crate) const NAME_HINT: Text =
     text("例：佐藤さんのiPhone、訪問用タブレット2", "Such as: Sato's iPhone, visiting tablet 2");
 pub(crate) const ASKS_APPROVAL: Text =

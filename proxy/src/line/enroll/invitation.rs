@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use apps::enroll::{Browser, Confirm, Install, Invited, Problem, Waiting};
+use apps::enroll::{Browser, Confirm, Install, Invited, Name, Problem, Waiting};
 use apps::forms;
 use apps::words::Text;
 use cert_authority::{Ask, DeviceRequest, Invitation, InvitationState, P12Cipher};
@@ -179,21 +179,27 @@ impl Holder<'_> {
             Some(ask) if ask.session.as_ref() == Some(&self.session) && ask.approved.is_none() => self.waiting(ask),
             Some(_) if self.is_taken() => self.asked.problem(Problem::InUseElsewhere),
             ask => {
-                let name = ask.map(|ask| ask.name.clone()).or_else(|| self.invitation.wants.name.clone());
                 let status = if problem.is_some() { 403 } else { 200 };
-                self.confirm(&name.unwrap_or_else(|| self.suggested_name()), problem, status)
+                let suggested = self.suggested_name();
+                let name = match (ask, &self.invitation.wants.name) {
+                    (Some(ask), _) if self.is_approved() => Name::Approved(&ask.name),
+                    (_, Some(name)) => Name::Settled(name),
+                    (Some(ask), None) => Name::Asked(&ask.name),
+                    (None, None) => Name::Asked(&suggested),
+                };
+                self.confirm(name, problem, status)
             }
         }
     }
 
-    fn confirm(&self, name: &str, problem: Option<Text>, status: u16) -> Reply {
+    fn confirm(&self, name: Name<'_>, problem: Option<Text>, status: u16) -> Reply {
         let asked = self.asked;
         let (cookie, set) = forms::form_cookie(&asked.headers);
         let who = enrol::owner_name(asked.core(), Some(&self.person)).unwrap_or_default();
         let confirm = Confirm {
             token: &forms::form_token(FORM, &cookie),
             who: &who,
-            suggested_name: name,
+            name,
             asks_approval: self.needs_approval(),
             problem,
         };
@@ -256,7 +262,7 @@ impl Holder<'_> {
         };
         let name = settled.or(written).unwrap_or_else(|| self.suggested_name());
         if name.chars().count() > 64 || name.chars().any(char::is_control) {
-            return self.confirm(&self.suggested_name(), Some(apps::words::ENROLL_NAME_WRONG), 403);
+            return self.confirm(Name::Asked(&self.suggested_name()), Some(apps::words::ENROLL_NAME_WRONG), 403);
         }
         if self.is_taken() {
             return asked.problem(Problem::InUseElsewhere);

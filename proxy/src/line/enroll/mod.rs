@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | enroll | `/i/<secret>` and beneath | an invitation: `invitation.rs` |
 //! | enroll | `/acme/…` | ACME (RFC 8555): `acme.rs` |
-//! | enroll | `/device-ca.crl` | what is revoked (RFC 5280) |
+//! | enroll | `/device-ca.crl`, `/device-ca-former-1.crl`, … | what is revoked (RFC 5280), by each CA |
 //! | device | `/` | whether the certificate is seen: `device.rs` |
 //! | device | `/renew` and beneath | the next certificate: `device.rs` |
 //! | both | `/.well-known/est/…` | EST (RFC 7030): `est.rs` |
@@ -150,10 +150,13 @@ impl Asked {
                 let version = self.parameter("v");
                 apps::enroll::script_page(version.as_deref()).into()
             }
-            "/device-ca.crl" if on_enroll && self.is_read() => match self.core().enrol.crl.der() {
-                Some(der) => Reply::file("application/pkix-crl", "device-ca.crl", der),
-                None => self.problem(Problem::NoAuthority),
-            },
+            _ if on_enroll && path.ends_with(".crl") && self.is_read() => {
+                let name = path.trim_start_matches('/');
+                match self.core().enrol.crl.der(name) {
+                    Some(der) => Reply::file("application/pkix-crl", name, der),
+                    None => self.problem(Problem::Unknown),
+                }
+            }
             _ if on_enroll => match path.strip_prefix("/i/") {
                 Some(rest) => invitation::answer(&self, rest).await,
                 None => self.problem(Problem::Unknown),
