@@ -25,6 +25,8 @@ for task in "$@"; do
 		need chromedriver chromium-driver
 		need WebKitWebDriver webkit2gtk-driver
 		need Xvfb xvfb
+		# WebKit with a certificate in hand, for tests/e2e/enrolment_foreign.rs.
+		/usr/bin/python3 -c 'import gi; gi.require_version("WebKit2", "4.1")' 2>/dev/null || missing="$missing python3-gi gir1.2-webkit2-4.1"
 		need certutil libnss3-tools
 		need openssl openssl
 		# An EST client for tests/e2e/enrolment_foreign.rs, with the plugin by which it reaches servers.

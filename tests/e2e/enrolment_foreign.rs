@@ -1,5 +1,5 @@
 //! Certificates and protocols of enrolment, with software that nobody here wrote: strongSwan (EST), certbot's library
-//! (ACME), OpenSSL, Python's `cryptography`, Node.js, curl, pkilint, and Chromium with a phone's screen.
+//! (ACME), OpenSSL, Python's `cryptography`, Node.js, curl, pkilint, Chromium with a phone's screen, and WebKit.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -13,6 +13,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use crate::browser::Chromium;
 use crate::enrolment::IPHONE;
 use crate::harness::{Gate, HOME, OUTSIDE, PASSWORD, eventually, fill_in, run, sign_in, venv};
+use crate::webkit::screen;
 
 fn python() -> PathBuf {
     venv("enrolment", &Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/e2e/enrolment.txt"))
@@ -419,5 +420,48 @@ fn chromium_with_a_phone_s_screen_is_led_through() {
         certified.until_text("この端末は登録されました").await;
         certified.shot("enroll-seen").await;
         certified.end().await;
+    });
+}
+
+/// The engine of iPhones and iPads, with the file that a phone gets: it shows the certificate where it is asked for one.
+#[test]
+fn webkit_shows_the_certificate() {
+    run(async {
+        let gate = Gate::usual().await;
+        gate.add_staff("suzuki", &["visiting-nurses"]);
+        let (p12, lost) = (gate.text("webkit.p12"), gate.text("lost.p12"));
+        let (mut screen, display) = screen();
+        let open = |identity: &[&str]| {
+            let mut command = Command::new("/usr/bin/python3");
+            command
+                .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/e2e/webkit_certificate.py"))
+                .arg(format!("https://device.gw.localhost:{}/", gate.port))
+                .args(identity)
+                .env("DISPLAY", &display)
+                .env("HOME", gate.path("home"))
+                .env("LC_ALL", "C.UTF-8")
+                .env_remove("LANGUAGE")
+                .env("LIBGL_ALWAYS_SOFTWARE", "1")
+                .env("WEBKIT_DISABLE_DMABUF_RENDERER", "1");
+            String::from_utf8(done(command).stdout).unwrap()
+        };
+        let issue = |out: &str| {
+            let issued = gate.json(&["device", "issue", "--owner", "suzuki", "--name", "訪問用", "--out", out]);
+            let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+            (text(&issued["device"]["id"]), text(&issued["password"]))
+        };
+        let (_, password) = issue(&p12);
+        let (id, password_of_lost) = issue(&lost);
+        gate.json(&["device", "lost", &id]);
+        for (identity, told) in [
+            (&[][..], "証明書が見つかりません"),
+            (&[p12.as_str(), &password], "この端末は登録されました"),
+            (&[lost.as_str(), &password_of_lost], "管理者が止めました"),
+        ] {
+            let page = open(identity);
+            assert!(page.contains(told), "{page}");
+            assert!(page.contains("asked for a certificate: device.gw.localhost"), "{page}");
+        }
+        let _ = (screen.kill(), screen.wait());
     });
 }

@@ -150,7 +150,7 @@ impl Drop for WebKit {
 }
 
 /// A screen in memory, and what it is called.
-fn screen() -> (Child, String) {
+pub(crate) fn screen() -> (Child, String) {
     let mut screen = Command::new("Xvfb")
         .args(["-displayfd", "1", "-screen", "0", "1280x900x24", "-nolisten", "tcp"])
         .stdout(Stdio::piped())
