@@ -49,15 +49,20 @@ impl Gate {
         self.path(name).to_str().unwrap().to_owned()
     }
 
-    /// A program that takes this machine for every host of the gate; root only.
-    fn with_hosts(&self, program: &str) -> Command {
+    /// A program that takes this machine for every host of the gate. None: it takes root, or user namespaces.
+    fn with_hosts(&self, program: &str) -> Option<Command> {
         let hosts = self.path("hosts");
         std::fs::write(&hosts, "127.0.0.1 localhost device.gw.localhost enroll.gw.localhost hidamari.gw.localhost\n")
             .unwrap();
-        let mut command = Command::new("unshare");
-        let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
-        command.args(["--mount", "sh", "-c", script]).arg(hosts).arg(program);
-        command
+        let command = |namespaces: &[&str], program: &str| {
+            let mut command = Command::new("unshare");
+            let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+            command.args(namespaces).args(["sh", "-c", script]).arg(&hosts).arg(program);
+            command
+        };
+        let ways = [&["--mount"][..], &["--user", "--map-root-user", "--mount"]];
+        let can = |way: &&&[&str]| command(way, "true").output().is_ok_and(|output| output.status.success());
+        ways.iter().find(can).map(|way| command(way, program))
     }
 }
 
@@ -66,6 +71,10 @@ fn strongswan_enrols_and_renews_by_est() {
     run(async {
         let rules = "\n  - name: the robot\n    who: { machines: [rpa] }\n    allow: [view]\n";
         let gate = Gate::builder().policy(rules).start().await;
+        if gate.with_hosts("pki").is_none() {
+            eprintln!("skipped: strongSwan asks the system for names, and another /etc/hosts needs root");
+            return;
+        }
         // OpenSSL, which strongSwan reads certificates with, does not take ours for a root: it is constrained to our names.
         let own = rcgen::KeyPair::generate().unwrap();
         let host =
@@ -87,7 +96,7 @@ fn strongswan_enrols_and_renews_by_est() {
         let device_ca = gate.data().join("ca/device-ca.pem");
         let device_root = gate.data().join("ca/device-root.pem");
         let pki = |arguments: &[&str]| {
-            let mut command = gate.with_hosts("pki");
+            let mut command = gate.with_hosts("pki").unwrap();
             command.env("STRONGSWAN_CONF", &conf).args(arguments);
             for ca in [&root, &device_root, &device_ca] {
                 command.arg("--cacert").arg(ca);
@@ -415,7 +424,11 @@ fn chromium_with_a_phone_s_screen_is_led_through() {
         std::fs::write(&p12_file, &p12.body).unwrap();
         chromium.end().await;
 
-        let certified = Chromium::start_with_certificate(&gate, &p12_file, &password, "ja", 390, 844).await;
+        let Some(certified) = Chromium::start_with_certificate(&gate, &p12_file, &password, "ja", 390, 844).await
+        else {
+            eprintln!("skipped: Chromium takes its policy, by which it shows the certificate, from root alone");
+            return;
+        };
         certified.client.goto(&format!("https://device.gw.localhost:{}/", gate.port)).await.unwrap();
         certified.until_text("この端末は登録されました").await;
         certified.shot("enroll-seen").await;
