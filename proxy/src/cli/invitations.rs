@@ -413,6 +413,8 @@ fn read(path: &Path) -> anyhow::Result<Vec<Row>> {
         let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
         anyhow!("{}: {}", path.display(), told.join("\n"))
     })?;
+    // The reader takes the line feed after a carriage return for a part of the next line, and counts one too few.
+    let text = text.replace("\r\n", "\n");
     let mut reader = ::csv::ReaderBuilder::new().trim(::csv::Trim::All).flexible(true).from_reader(text.as_bytes());
     let head = reader.headers().context("the list has no line of column names")?.clone();
     let named = |column: &str| COLUMNS.iter().find(|(name, others)| *name == column || others.contains(&column));
