@@ -18,29 +18,14 @@ pub struct Revoked {
 }
 
 impl CertAuthority {
-    /// The device CA's list in DER; none revoked is a list too. `number` must grow from list to list (§5.2.3), and
-    /// `next_update` is the latest time the next one comes.
+    /// The lists of all device CAs that have not ended, in DER, that of the one that signs first; none revoked is a list
+    /// too. Each lists all: the inventory does not keep which of them signed what, and serial numbers are random, so that
+    /// one too many can hit nobody. `number` must grow from list to list (§5.2.3), and `next_update` is the latest time the
+    /// next ones come.
     ///
     /// # Errors
-    /// The device CA has ended or may not sign lists (one that was imported), or `next_update` is not after `now`.
-    pub fn crl(
-        &self,
-        revoked: impl IntoIterator<Item = Revoked>,
-        number: u64,
-        now: Timestamp,
-        next_update: Timestamp,
-    ) -> Result<Vec<u8>> {
-        if now >= self.devices.not_after {
-            return Err(CertError::CaExpired { ca: "device CA" });
-        }
-        self.devices.crl(&list(revoked, number, now, next_update)?)
-    }
-
-    /// The same for every device CA that has not ended, the one that signs first. Each lists all: the inventory does
-    /// not keep which of them signed what, and serial numbers are random, so that one too many can hit nobody.
-    ///
-    /// # Errors
-    /// As of [`crl`](Self::crl).
+    /// The device CA has ended, one of them may not sign lists (one that was imported), or `next_update` is not after
+    /// `now`.
     pub fn crls(
         &self,
         revoked: impl IntoIterator<Item = Revoked>,
@@ -48,6 +33,9 @@ impl CertAuthority {
         now: Timestamp,
         next_update: Timestamp,
     ) -> Result<Vec<Vec<u8>>> {
+        if now >= self.devices.not_after {
+            return Err(CertError::CaExpired { ca: "device CA" });
+        }
         let list = list(revoked, number, now, next_update)?;
         self.device_cas().filter(|ca| now < ca.not_after).map(|ca| ca.crl(&list)).collect()
     }
@@ -118,8 +106,8 @@ mod tests {
     use crate::house::{DAY, House, NOW, house, must, nurse, said};
 
     fn write(house: &House, revoked: &[Revoked]) -> String {
-        let crl = house.authority.crl(revoked.iter().copied(), 7, NOW, NOW.plus_secs(7 * DAY)).unwrap();
-        fs::write(house.dir.path().join("crl.der"), crl).unwrap();
+        let lists = house.authority.crls(revoked.iter().copied(), 7, NOW, NOW.plus_secs(7 * DAY)).unwrap();
+        fs::write(house.dir.path().join("crl.der"), &lists[0]).unwrap();
         must(&house.openssl(&["crl", "-inform", "DER", "-in", "crl.der", "-out", "crl.pem"]));
         let read = ["crl", "-in", "crl.pem", "-noout", "-text", "-nameopt", "utf8", "-CAfile", "ca/device-ca.pem"];
         let text = must(&house.openssl(&read));
@@ -180,8 +168,8 @@ mod tests {
     #[test]
     fn a_list_needs_a_living_ca_and_a_future() {
         let house = house();
-        assert!(house.authority.crl([], 1, NOW, NOW).is_err());
+        assert!(house.authority.crls([], 1, NOW, NOW).is_err());
         let last = house.authority.device_ca_not_after();
-        assert!(matches!(house.authority.crl([], 1, last, last.plus_secs(1)), Err(CertError::CaExpired { .. })));
+        assert!(matches!(house.authority.crls([], 1, last, last.plus_secs(1)), Err(CertError::CaExpired { .. })));
     }
 }

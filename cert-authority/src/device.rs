@@ -11,14 +11,14 @@ use vocabulary::{DeviceId, DeviceKind, GroupName, Os, PersonId, RevocationCause,
 use crate::profile::BACKDATE;
 use crate::{Fingerprint, Serial};
 
-/// An enrolled device: one certificate, and whose it is.
+/// An enrolled device: its certificate, for a while after a renewal also the one before, and whose it is.
 ///
 /// A value is a snapshot, except for when it was last seen: that is shared by all clones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Device {
     pub id: DeviceId,
     pub serial: Serial,
-    /// Of the one certificate that is this device's. `None` if it was issued before this was kept.
+    /// Of the newest certificate. `None` if it was issued before this was kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
     /// The certificate before this one, which is good for a while longer: phones go on showing the old one until their

@@ -119,7 +119,7 @@ fn a_ca_of_each_kind_of_key_is_taken_over_and_signs() {
         let pending = authority.issue_device(&crate::DeviceRequest { now: now(), ..nurse() }).unwrap();
         fs::write(pki.0.path().join("device.pem"), pem(&pending.certificate)).unwrap();
         pki.run(&["verify", "-purpose", "sslclient", "-CAfile", "root.pem", "-untrusted", "ca.pem", "device.pem"]);
-        let list = authority.crl([], 1, now(), now().plus_secs(DAY)).unwrap();
+        let list = authority.crls([], 1, now(), now().plus_secs(DAY)).unwrap().remove(0);
         fs::write(pki.0.path().join("crl.der"), list).unwrap();
         pki.run(&["crl", "-inform", "DER", "-in", "crl.der", "-out", "crl.pem", "-CAfile", "ca.pem"]);
         let checked = ["verify", "-crl_check", "-CAfile", "root.pem", "-untrusted", "ca.pem", "-CRLfile", "crl.pem"];

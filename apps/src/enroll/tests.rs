@@ -3,7 +3,7 @@ use http::header::USER_AGENT;
 use vocabulary::{DeviceKind, Os, RevocationCause};
 
 use super::*;
-use crate::words::enroll as text;
+use crate::words::{self, enroll as text};
 use crate::{Lang, Page};
 
 const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)";
@@ -83,7 +83,7 @@ fn every_page(lang: Lang) -> Vec<(String, Page)> {
         ("confirm".to_owned(), confirm_page(&iphone, &invited(DeviceKind::Byod), &confirm(None, true), 200)),
         (
             "confirm-problem".to_owned(),
-            confirm_page(&iphone, &invited(DeviceKind::Lent), &confirm(Some(text::NAME_TAKEN), false), 422),
+            confirm_page(&iphone, &invited(DeviceKind::Lent), &confirm(Some(words::ENROLL_NAME_WRONG), false), 422),
         ),
         (
             "confirm-settled".to_owned(),
@@ -150,7 +150,7 @@ fn every_page(lang: Lang) -> Vec<(String, Page)> {
         pages.push((format!("check-not-seen-{name}"), check_page(&visit(client), &not_seen)));
     }
     for problem in Problem::ALL {
-        let way = (problem == Problem::NotYours).then_some(("/switch", text::SIGN_IN_AS_ANOTHER));
+        let way = (problem == Problem::NotYours).then_some(("/switch", words::SWITCH));
         pages.push((
             format!("problem-{problem:?}").to_lowercase(),
             problem_page(&iphone, problem, way, entry().contact),
@@ -289,13 +289,13 @@ fn a_name_is_asked_for_by_a_form_of_the_page_itself() {
         who: "<b>",
         name: Name::Asked("\" autofocus onfocus=\"x"),
         asks_approval: true,
-        problem: Some(text::NAME_MISSING),
+        problem: Some(words::ENROLL_NAME_WRONG),
     };
     let page = confirm_page(&visit, &invited(DeviceKind::Byod), &confirm, 422);
     assert_eq!(page.status, 422);
     assert!(page.body.contains("<form method=\"post\" action=\"\">") && page.body.contains("name=\"name\""));
     assert!(page.body.contains(text::REGISTER.ja) && page.body.contains(text::ASKS_APPROVAL.ja));
-    assert!(page.body.contains(text::NAME_MISSING.ja) && page.body.contains("role=\"alert\""));
+    assert!(page.body.contains(words::ENROLL_NAME_WRONG.ja) && page.body.contains("role=\"alert\""));
     assert!(
         !page.body.contains("<script>")
             && !page.body.contains("\" autofocus onfocus")
@@ -376,8 +376,7 @@ fn problems_have_their_status() {
     let status = |problem| problem_page(&visit, problem, None, Some("03-1234-5678")).status;
     let of_all = Problem::ALL.map(status);
     assert_eq!(of_all, [404, 410, 410, 410, 403, 410, 403, 429, 503, 403]);
-    let page =
-        problem_page(&visit, Problem::NotYours, Some(("/switch", text::SIGN_IN_AS_ANOTHER)), Some("03-1234-5678"));
+    let page = problem_page(&visit, Problem::NotYours, Some(("/switch", words::SWITCH)), Some("03-1234-5678"));
     assert!(page.body.contains("href=\"/switch\"") && page.body.contains("03-1234-5678"));
 }
 

@@ -72,6 +72,12 @@ fn make(core: &Core, authority: &CertAuthority) -> anyhow::Result<()> {
     for (place, der) in lists.iter().enumerate() {
         write(&crl.folder.join(file_name(place)), der)?;
     }
+    // Those of CAs that ended meanwhile.
+    for place in lists.len().. {
+        if std::fs::remove_file(crl.folder.join(file_name(place))).is_err() {
+            break;
+        }
+    }
     crl.newest.store(Some(Arc::new((now, lists))));
     Ok(())
 }

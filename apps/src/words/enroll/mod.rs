@@ -154,21 +154,6 @@ pub(crate) const ASKS_APPROVAL: Text =
 pub(crate) const REGISTER: Text = text("この端末を登録する", "Register this device");
 pub(crate) const NOT_ME: Text = text("自分でないときは、登録しないでください。", "If this is not you, don't register.");
 
-/// What may be wrong with the name that was entered.
-pub const NAME_MISSING: Text = text("端末の名前を入力してください。", "Please enter a name for the device.");
-pub const NAME_LONG: Text =
-    text("名前が長すぎます。40文字以内にしてください。", "That is too long. Use at most 40 characters.");
-pub const NAME_CONTROL: Text =
-    text("名前に使えない文字が入っています。", "The name holds a character that can't be used.");
-pub const NAME_TAKEN: Text = text(
-    "同じ名前の端末があります。別の名前にしてください。",
-    "There is a device of that name. Please choose another.",
-);
-/// The label of the way out where somebody else is signed in.
-pub const SIGN_IN_AS_ANOTHER: Text = text("別の職員でログインし直す", "Sign in as somebody else");
-/// The label of the way back to the invitation.
-pub const OPEN_INVITATION: Text = text("案内を開き直す", "Open the invitation again");
-
 // Waiting.
 
 pub(crate) const WAITING: Text = text("管理者の承認を待っています", "Waiting for approval");
