@@ -36,7 +36,7 @@ impl<'l> Row<'l> {
 
     fn scan(leaf: &'l str) -> Option<Self> {
         let mut seen = Seen::default();
-        let rest = scan_object(leaf, |key, value| seen.take(key, value))?;
+        let rest = seen.object(leaf, false)?;
         matches!(rest, "" | "\n").then(|| seen.into_row())
     }
 
@@ -61,77 +61,77 @@ struct Seen<'l> {
 }
 
 impl<'l> Seen<'l> {
+    /// Takes in the fields of the object that `text` begins with; returns what stands behind it. None: it is none, or not written
+    /// as leaves are. `outcome`: it is a request's.
+    fn object(&mut self, text: &'l str, outcome: bool) -> Option<&'l str> {
+        let mut rest = text.strip_prefix('{')?;
+        if let Some(rest) = rest.strip_prefix('}') {
+            return Some(rest);
+        }
+        loop {
+            let (Found::Text(key) | Found::Escaped(key), behind) = scan_string(rest)? else { return None };
+            let mut behind = behind.strip_prefix(':')?;
+            if key == "outcome" && !outcome && behind.starts_with('{') {
+                // Its fields say better what the request's own say; and its `at` is another one.
+                let at = self.row.at;
+                behind = self.object(behind, true)?;
+                self.row.at = at;
+                self.outcome = true;
+            } else {
+                let (value, after) = scan_value(behind)?;
+                self.take(key, value);
+                behind = after;
+            }
+            match behind.strip_prefix(',') {
+                Some(next) => rest = next,
+                None => return behind.strip_prefix('}'),
+            }
+        }
+    }
+
     fn take(&mut self, key: &str, value: Found<'l>) {
-        let column = match key {
-            "kind" => Column::Kind,
-            "app" => Column::App,
-            "action" => Column::Action,
-            "decision" => {
+        // By length first, which is one jump instead of twenty comparisons.
+        let column = match (key.len(), key) {
+            (3, "app") => Column::App,
+            (4, "kind") => Column::Kind,
+            (4, "rule") => Column::Rule,
+            (4, "path") => Column::Path,
+            (6, "action") => Column::Action,
+            (6, "reason") => Column::Reason,
+            (6, "person") => Column::Person,
+            (6, "device") => Column::Device,
+            (6, "source") => Column::Source,
+            (6, "method") => Column::Method,
+            (7, "subject") => Column::Subject,
+            (7, "session") => Column::Session,
+            (8, "decision") => {
                 self.fails(value.is("deny"));
                 Column::Decision
             }
-            "reason" => Column::Reason,
-            "rule" => Column::Rule,
-            "person" => Column::Person,
-            "subject" => Column::Subject,
-            "session" => Column::Session,
-            "device" => Column::Device,
-            "source" => Column::Source,
-            "path" => Column::Path,
-            "method" => Column::Method,
-            "operation" => Column::Operation,
-            "by" => {
-                self.by = value.text();
-                return;
+            (9, "operation") => Column::Operation,
+            (2, "at") => return self.row.at = Timestamp(value.number().unwrap_or_default()),
+            (2, "of") => return self.row.of = value.position(),
+            (2, "by") => return self.by = value.text(),
+            (3, "seq") => return self.row.position.seq = value.number().unwrap_or_default(),
+            (3, "end") => {
+                self.denied |= value.is("denied-response");
+                return self.fails(self.denied || value.is("upstream-failed") || value.is("refused"));
             }
-            "boot" => {
-                self.row.position.boot = value.number().unwrap_or_default();
-                return;
-            }
-            "seq" => {
-                self.row.position.seq = value.number().unwrap_or_default();
-                return;
-            }
-            "at" => {
-                self.row.at = Timestamp(value.number().unwrap_or_default());
-                return;
-            }
-            "of" => {
-                self.row.of = value.position();
-                return;
-            }
-            "inside" => {
+            (4, "boot") => return self.row.position.boot = value.number().unwrap_or_default(),
+            (6, "inside") => {
                 if matches!(value, Found::Other("false")) {
                     self.row.flags |= flag::OUTSIDE;
                 }
                 return;
             }
-            "result" => {
+            (6, "result") => {
                 let failed = match self.row.text(Column::Kind) {
                     Some("login") => value.is("failed"),
                     _ => matches!(&value, Found::Text(_)) && !value.is("ok") && !value.is("second-factor"),
                 };
-                self.fails(failed);
-                return;
+                return self.fails(failed);
             }
-            "outcome" => {
-                if let Found::Other(outcome) = value {
-                    // Its fields say better what the request's own say; and its `at` is another one.
-                    let at = self.row.at;
-                    self.outcome = scan_object(outcome, |key, value| self.take(key, value)).is_some();
-                    self.row.at = at;
-                }
-                return;
-            }
-            "end" => {
-                self.denied |= value.is("denied-response");
-                self.fails(self.denied || value.is("upstream-failed") || value.is("refused"));
-                return;
-            }
-            "status" => {
-                self.fails(value.number().is_some_and(|status: u16| status >= 400));
-                return;
-            }
+            (6, "status") => return self.fails(value.number().is_some_and(|status: u16| status >= 400)),
             _ => return,
         };
         if let Some(text) = value.text() {
@@ -201,24 +201,6 @@ impl<'l> Found<'l> {
     }
 }
 
-/// Hands out the fields of the object that `text` begins with; returns what stands behind it. None: it is none, or not written
-/// as leaves are.
-fn scan_object<'l>(text: &'l str, mut take: impl FnMut(&'l str, Found<'l>)) -> Option<&'l str> {
-    let mut rest = text.strip_prefix('{')?;
-    if let Some(rest) = rest.strip_prefix('}') {
-        return Some(rest);
-    }
-    loop {
-        let (Found::Text(key) | Found::Escaped(key), behind) = scan_string(rest)? else { return None };
-        let (value, behind) = scan_value(behind.strip_prefix(':')?)?;
-        take(key, value);
-        match behind.strip_prefix(',') {
-            Some(next) => rest = next,
-            None => return behind.strip_prefix('}'),
-        }
-    }
-}
-
 fn scan_value(text: &str) -> Option<(Found<'_>, &str)> {
     match text.as_bytes().first()? {
         b'"' => scan_string(text),
@@ -227,16 +209,17 @@ fn scan_value(text: &str) -> Option<(Found<'_>, &str)> {
             Some((Found::Other(&text[..end]), &text[end..]))
         }
         _ => {
-            let end = text.bytes().position(|byte| matches!(byte, b',' | b'}' | b']'))?;
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
-            (end > 0 && text[..end].bytes().all(plain)).then(|| (Found::Other(&text[..end]), &text[end..]))
+            let end = text.bytes().position(|byte| !plain(byte))?;
+            let ends = end > 0 && matches!(text.as_bytes()[end], b',' | b'}' | b']');
+            ends.then(|| (Found::Other(&text[..end]), &text[end..]))
         }
     }
 }
 
 fn scan_string(text: &str) -> Option<(Found<'_>, &str)> {
     let inner = text.strip_prefix('"')?;
-    let end = memchr::memchr2(b'"', b'\\', inner.as_bytes())?;
+    let end = quote_or_backslash(inner.as_bytes())?;
     if inner.as_bytes()[end] == b'"' {
         return Some((Found::Text(&inner[..end]), &inner[end + 1..]));
     }
@@ -244,11 +227,28 @@ fn scan_string(text: &str) -> Option<(Found<'_>, &str)> {
     Some((Found::Escaped(&text[..length]), &text[length..]))
 }
 
+/// Where the first of the two stands. Most strings of a leaf are over before a vectorised search has begun.
+fn quote_or_backslash(text: &[u8]) -> Option<usize> {
+    const WORDS: usize = 3;
+    const ONES: u64 = u64::MAX / 0xFF;
+    // The lowest bit that is set belongs to the first byte that is zero.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    for (place, word) in text.as_chunks::<8>().0.iter().take(WORDS).enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            return Some(8 * place + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let rest = (8 * WORDS).min(text.len() / 8 * 8);
+    memchr::memchr2(b'"', b'\\', &text[rest..]).map(|at| rest + at)
+}
+
 /// Length, quotes included, of the string that `text` begins with.
 fn end_of_string(text: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
-        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
+        at += quote_or_backslash(text.get(at..)?)?;
         if text[at] == b'"' {
             return Some(at + 1);
         }
@@ -360,6 +360,14 @@ mod tests {
             prop_assert_eq!(&row, &Row::read(pretty.as_bytes()));
             prop_assert_eq!((row.text(Column::Path), row.text(Column::Person)), (Some(&*path), Some(&*person)));
             prop_assert_eq!((row.at, row.flags & flag::FAILED != 0), (Timestamp(at), denied));
+        }
+
+        #[test]
+        fn ends_of_strings_are_found(text in "[a-zé\"\\\\]{0,60}", plain in "[a-zé]{0,60}") {
+            for text in [text.clone(), plain.clone() + &text] {
+                let found = text.bytes().position(|byte| matches!(byte, b'"' | b'\\'));
+                prop_assert_eq!(quote_or_backslash(text.as_bytes()), found);
+            }
         }
 
         #[test]

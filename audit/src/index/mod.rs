@@ -8,9 +8,9 @@
 //! ```
 //!
 //! A file holds a contiguous range of leaves: those sealed while the highest time seen so far lay in its month. Leaves are
-//! kept in blocks of 1,024, column by column, texts as numbers (`value`). For each text that occurs in a block, `posting` has
-//! a row; a search intersects those of what it looks for, newest first, and decodes only the blocks that are left. What it
-//! finds may fit; whoever searches reads the leaf itself and decides.
+//! kept in blocks of 1,024, column by column, texts as numbers (`value`). `posting` says in which blocks a text occurs; a
+//! search intersects those of what it looks for, newest first, and decodes only the blocks that are left. What it finds may
+//! fit; whoever searches reads the leaf itself and decides.
 //!
 //! Two things are answered from a file alone, because to read them out of the log would take seconds: `kept.rs` has the
 //! leaves of rare kinds whole, so that a month's logins are read one after the other; and the columns of a request say
@@ -22,6 +22,7 @@ pub(crate) mod block;
 pub(crate) mod kept;
 pub(crate) mod leaf;
 pub(crate) mod month;
+mod posting;
 pub(crate) mod search;
 mod writer;
 
@@ -29,7 +30,7 @@ pub use writer::Index;
 pub(crate) use writer::files;
 
 /// Version of the files. A file of another one is made anew.
-pub(crate) const FORMAT: i64 = 2;
+pub(crate) const FORMAT: i64 = 3;
 
 /// Leaves per block, as a power of two.
 pub(crate) const BLOCK_BITS: u32 = 10;

@@ -12,7 +12,7 @@ use vocabulary::{Timestamp, Zone};
 
 use super::block::Block;
 use super::leaf::Row;
-use super::{BLOCK_BITS, COLUMNS, Column, FORMAT, TEXTS, block_of, flag, kept, search};
+use super::{BLOCK_BITS, COLUMNS, Column, FORMAT, TEXTS, block_of, flag, kept, posting, search};
 use crate::{AuditError, Position};
 
 const SCHEMA: &str = "
@@ -25,7 +25,6 @@ const SCHEMA: &str = "
     CREATE TABLE span (
         block INTEGER PRIMARY KEY, first INTEGER NOT NULL, boot INTEGER NOT NULL, seq INTEGER NOT NULL,
         min_at INTEGER NOT NULL, max_at INTEGER NOT NULL);
-    CREATE TABLE posting (value INTEGER NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (value, block)) WITHOUT ROWID;
     CREATE TABLE late (leaf INTEGER PRIMARY KEY, outcome INTEGER NOT NULL);
     CREATE TABLE kept (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL);
     CREATE TABLE kept_of (
@@ -129,6 +128,7 @@ impl Month {
             let span = Span { first, next: first, min_at, max_at, last_leaf: 0 };
             connection.execute_batch("BEGIN IMMEDIATE")?;
             connection.execute_batch(SCHEMA)?;
+            connection.execute_batch(posting::SCHEMA)?;
             connection
                 .execute("INSERT INTO meta VALUES (?1, ?1, ?2, ?3, 0)", (first.cast_signed(), min_at.0, max_at.0))?;
             connection.pragma_update(None, "user_version", FORMAT)?;
@@ -232,14 +232,7 @@ impl Month {
             if !self.block.is_empty() {
                 self.write_block()?;
             }
-            // In the order of the table, so that neighbours land on the same page.
-            self.postings.sort_unstable();
-            {
-                let mut insert = self.connection.prepare_cached("INSERT OR IGNORE INTO posting VALUES (?1, ?2)")?;
-                for (value, block) in self.postings.drain(..) {
-                    insert.execute((value, block.cast_signed()))?;
-                }
-            }
+            posting::write(&self.connection, &mut self.postings)?;
             for late in lates {
                 late.write(&self.connection)?;
             }
@@ -305,6 +298,7 @@ impl Late<'_> {
             .into_iter()
             .filter_map(|column| Some((column, self.row.text(column)?)));
         let failed = (self.row.flags & flag::FAILED != 0).then_some((Column::Flags, "failed"));
+        let mut postings = Vec::new();
         for (column, text) in texts.chain(failed) {
             let value = match look_up(connection, column.dimension(), text)? {
                 Some(value) => value,
@@ -312,11 +306,9 @@ impl Late<'_> {
                     .prepare_cached("INSERT INTO value (dimension, text) VALUES (?1, ?2) RETURNING id")?
                     .query_row((column.dimension(), text), |row| row.get(0))?,
             };
-            connection
-                .prepare_cached("INSERT OR IGNORE INTO posting VALUES (?1, ?2)")?
-                .execute((value, block_of(request).cast_signed()))?;
+            postings.push((value, block_of(request)));
         }
-        Ok(())
+        posting::write(connection, &mut postings)
     }
 
     /// [`Late::write`] into a file that is complete. Returns where its first leaf stands in the journal.

@@ -12,7 +12,7 @@ use vocabulary::Timestamp;
 use super::block::{Block, View};
 use super::kept::Kept;
 use super::month::{self, Span, look_up};
-use super::{COLUMNS, Column, TEXTS, block_of, flag, kept};
+use super::{COLUMNS, Column, TEXTS, block_of, flag, kept, posting};
 use crate::history::filter::source_lies_in;
 use crate::{Filter, PathPattern, Position};
 
@@ -193,14 +193,7 @@ impl Search {
             [] => {}
             _ if values.len() > LEADING => {}
             _ => {
-                let mut statement = self.connection.prepare_cached("SELECT block FROM posting WHERE value = ?1")?;
-                let mut blocks = BTreeSet::new();
-                for value in &values {
-                    let mut rows = statement.query([value])?;
-                    while let Some(row) = rows.next()? {
-                        blocks.insert(row.get::<_, i64>(0)?.cast_unsigned());
-                    }
-                }
+                let blocks = posting::all(&self.connection, &values)?;
                 self.leads.push(Lead::Blocks(blocks));
             }
         }
@@ -250,16 +243,7 @@ impl Search {
         match lead {
             Lead::Blocks(blocks) if ascending => Ok(blocks.range(from..).next().copied()),
             Lead::Blocks(blocks) => Ok(blocks.range(..=from).next_back().copied()),
-            Lead::Value(value) => {
-                let sql = if ascending {
-                    "SELECT block FROM posting WHERE value = ?1 AND block >= ?2 ORDER BY block LIMIT 1"
-                } else {
-                    "SELECT block FROM posting WHERE value = ?1 AND block <= ?2 ORDER BY block DESC LIMIT 1"
-                };
-                let mut statement = self.connection.prepare_cached(sql)?;
-                let found = statement.query_row((value, from.cast_signed()), |row| row.get::<_, i64>(0)).optional()?;
-                Ok(found.map(i64::cast_unsigned))
-            }
+            Lead::Value(value) => posting::next(&self.connection, *value, from, ascending),
         }
     }
 
