@@ -179,7 +179,7 @@ fn count(out: &mut Vec<u8>, name: &str, value: u64) {
     number(out, value);
 }
 
-fn number(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn number(out: &mut Vec<u8>, mut value: u64) {
     let mut digits = [0u8; 20];
     let mut start = digits.len();
     loop {

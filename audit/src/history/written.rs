@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::TILE_WIDTH;
-use crate::log::tiles::{Bundle, bundle_path};
+use crate::log::tiles::{Bundle, Gzip, bundle_path};
 use crate::log::tree::Hash;
 
 #[derive(Debug)]
@@ -50,6 +50,6 @@ impl WrittenLog {
     fn write_open(&self) {
         let path = self.dir.join(bundle_path(self.open.first() / TILE_WIDTH, self.open.len() as u64));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, self.open.compressed().unwrap()).unwrap();
+        fs::write(path, Gzip::default().bundle(&self.open).unwrap()).unwrap();
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! | step | calls, in this order | what holds afterwards, power loss included |
 //! |---|---|---|
-//! | write | `unlink` of a left-over, `open(O_CREAT\|O_EXCL)`, `write` | nothing; after `kill -9`, the temporary file's content, under a name that nobody reads |
+//! | write | `open(O_CREAT\|O_EXCL)`, before it if need be `unlink` of a left-over, `write` | nothing; after `kill -9`, the temporary file's content, under a name that nobody reads |
 //! | sync files | `fsync` of each; of very many, `syncfs` | their content |
 //! | rename | `rename` | nothing yet; after `kill -9` of the process, the new name |
 //! | sync folder | `fsync` of the folder | names in it |
@@ -68,9 +68,15 @@ impl Files for OnDisk {
     }
 
     fn write(&self, path: &Path, content: &[u8]) -> io::Result<Written> {
-        // Never again a file whose synchronisation failed: the kernel may call the next one a success.
-        found(fs::remove_file(path))?;
-        let mut file = OpenOptions::new().create_new(true).write(true).mode(FILE_MODE).open(path)?;
+        let create = || OpenOptions::new().create_new(true).write(true).mode(FILE_MODE).open(path);
+        let mut file = match create() {
+            // Never again a file whose synchronisation failed: the kernel may call the next one a success.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_file(path)?;
+                create()?
+            }
+            created => created?,
+        };
         file.write_all(content)?;
         Ok(Written(Some(file)))
     }

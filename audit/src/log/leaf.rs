@@ -9,6 +9,7 @@ use vocabulary::Timestamp;
 use super::plan::End;
 use super::tiles::LONGEST_LEAF;
 use crate::Position;
+use crate::json::number;
 
 /// What a request's leaf says of its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +59,15 @@ fn write(out: &mut Vec<u8>, position: Position, record: &[u8], ending: Ending<'_
     let (version, fields) = split_version(record)?;
     let Position { boot, seq } = position;
     out.extend_from_slice(version);
-    // Writing to memory can't fail.
-    let _ = write!(out, ",\"boot\":{boot},\"seq\":{seq},");
+    out.extend_from_slice(b",\"boot\":");
+    number(out, boot.into());
+    out.extend_from_slice(b",\"seq\":");
+    number(out, seq);
+    out.push(b',');
     if let Ending::Told(outcome_seq, _) = ending {
-        let _ = write!(out, "\"outcome_seq\":{outcome_seq},");
+        out.extend_from_slice(b"\"outcome_seq\":");
+        number(out, outcome_seq);
+        out.push(b',');
     }
     let fields = fields.strip_suffix(b"}")?;
     out.extend_from_slice(fields);
@@ -103,18 +109,18 @@ impl<'p> Outcome<'p> {
     pub(crate) fn read(payload: &'p [u8]) -> Option<Self> {
         let (_, rest) = split_version(payload)?;
         let rest = rest.strip_prefix(b"\"kind\":\"outcome\",\"at\":")?;
-        let (at, rest) = number(rest)?;
+        let (at, rest) = digits(rest)?;
         let rest = rest.strip_prefix(b",\"salt\":\"")?;
         let rest = rest.get(16..)?.strip_prefix(b"\",\"of\":[")?;
-        let (boot, rest) = number(rest)?;
-        let (seq, rest) = number(rest.strip_prefix(b",")?)?;
+        let (boot, rest) = digits(rest)?;
+        let (seq, rest) = digits(rest.strip_prefix(b",")?)?;
         let fields = rest.strip_prefix(b"]")?;
         let of = Position { boot: u32::try_from(parse(boot)?).ok()?, seq: parse(seq)? };
         fields.starts_with(b",\"end\":").then_some(Self { at, of, fields })
     }
 }
 
-fn number(text: &[u8]) -> Option<(&[u8], &[u8])> {
+fn digits(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'-').count();
     (digits > 0).then(|| text.split_at(digits))
 }
@@ -149,15 +155,15 @@ pub(crate) struct Head {
 /// None: it is not a leaf.
 pub(crate) fn head(leaf: &[u8]) -> Option<Head> {
     let (_, rest) = split_version(leaf)?;
-    let (boot, rest) = number(rest.strip_prefix(b"\"boot\":")?)?;
-    let (seq, rest) = number(rest.strip_prefix(b",\"seq\":")?)?;
+    let (boot, rest) = digits(rest.strip_prefix(b"\"boot\":")?)?;
+    let (seq, rest) = digits(rest.strip_prefix(b",\"seq\":")?)?;
     let (outcome_seq, rest) = match rest.strip_prefix(b",\"outcome_seq\":") {
-        Some(rest) => number(rest).map(|(digits, rest)| Some((Some(parse(digits)?), rest)))??,
+        Some(rest) => digits(rest).map(|(number, rest)| Some((Some(parse(number)?), rest)))??,
         None => (None, rest),
     };
     let rest = rest.strip_prefix(b",\"kind\":\"")?;
     let rest = rest.get(rest.iter().position(|byte| *byte == b'"')?..)?;
-    let (at, _) = number(rest.strip_prefix(b"\",\"at\":")?)?;
+    let (at, _) = digits(rest.strip_prefix(b"\",\"at\":")?)?;
     let at = Timestamp(std::str::from_utf8(at).ok()?.parse().ok()?);
     let position = Position { boot: u32::try_from(parse(boot)?).ok()?, seq: parse(seq)? };
     Some(Head { position, outcome_seq, at })

@@ -6,7 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, pread};
 
 use super::leaf::{self, Ending};
 use super::plan::{Cursor, End, Plan};
@@ -92,9 +94,9 @@ pub(crate) struct Source {
     closed: bool,
     /// Numbers that are missing were passed over, and the record of their loss, the next boot's first, was not taken yet.
     in_gap: bool,
-    /// Room for what is read next.
-    chunk: BytesMut,
     merged: Cursor,
+    /// What was read last, to be read into again once nothing of it is held.
+    chunks: VecDeque<Bytes>,
 }
 
 impl Source {
@@ -111,8 +113,8 @@ impl Source {
             ended: false,
             closed: false,
             in_gap: false,
-            chunk: BytesMut::new(),
             merged: cursor.clone(),
+            chunks: VecDeque::new(),
         }
     }
 
@@ -132,6 +134,7 @@ impl Source {
             }
             let Some((boot, path)) = next else {
                 // Everything is read. The live boot ends when its journal is closed.
+                self.chunks.clear();
                 return Ok(false);
             };
             if boot != self.boot && !self.slots.is_empty() {
@@ -158,7 +161,7 @@ impl Source {
 
     /// The next items to be sealed, at most so many.
     pub(crate) fn take(&mut self, many: usize) -> Vec<Item> {
-        let mut items = Vec::new();
+        let mut items = Vec::with_capacity(many.min(self.slots.len()));
         let crowded = self.slots.len() >= MANY;
         while items.len() < many {
             let Some(slot) = self.slots.front_mut() else { break };
@@ -300,7 +303,7 @@ impl Source {
         let Some((open, header)) = open(&path)? else { return Ok(true) };
         let mut read_all = true;
         let result = loop {
-            let chunk = match read_at(&open, &mut self.chunk, self.at) {
+            let chunk = match self.read_at(&open) {
                 Ok(chunk) => chunk,
                 Err(error) => break Err(failed(error)),
             };
@@ -336,6 +339,22 @@ impl Source {
             break Ok(());
         };
         result.map(|()| read_all)
+    }
+
+    /// Reads what stands there, up to [`CHUNK`].
+    fn read_at(&mut self, file: &File) -> io::Result<Bytes> {
+        let mut room = self.chunks.pop_front_if(|chunk| chunk.is_unique()).map(Vec::from).unwrap_or_default();
+        room.clear();
+        room.reserve(CHUNK);
+        let mut read = read_part(file, self.at, room)?;
+        // The few records that come in quiet hours must not hold so much room each.
+        if read.len() < CHUNK / 2 {
+            read.shrink_to_fit();
+            return Ok(read.into());
+        }
+        let chunk = Bytes::from(read);
+        self.chunks.push_back(chunk.clone());
+        Ok(chunk)
     }
 
     fn accept(&mut self, frame: &Frame, chunk: &Bytes, now: Instant) {
@@ -393,39 +412,28 @@ fn open(path: &Path) -> Result<Option<(File, SegmentHeader)>, AuditError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(AuditError::io("could not open", path)(error)),
     };
-    let mut header = vec![0; SEGMENT_HEADER];
-    let read = read_part(&file, &mut header, 0).map_err(AuditError::io("could not read", path))?;
-    Ok(SegmentHeader::decode(&header[..read]).ok().map(|header| (file, header)))
+    let header =
+        read_part(&file, 0, Vec::with_capacity(SEGMENT_HEADER)).map_err(AuditError::io("could not read", path))?;
+    Ok(SegmentHeader::decode(&header).ok().map(|header| (file, header)))
 }
 
 /// It has a frame.
 fn begun(path: &Path) -> Result<bool, AuditError> {
     let Some((file, header)) = open(path)? else { return Ok(false) };
-    let mut bytes = vec![0; 128];
-    let read = read_part(&file, &mut bytes, SEGMENT_HEADER).map_err(AuditError::io("could not read", path))?;
-    Ok(frame::read(&bytes[..read], &header, 0).is_some())
+    let bytes =
+        read_part(&file, SEGMENT_HEADER, Vec::with_capacity(128)).map_err(AuditError::io("could not read", path))?;
+    Ok(frame::read(&bytes, &header, 0).is_some())
 }
 
-/// Reads what stands from `at` on, up to [`CHUNK`].
-fn read_at(file: &File, room: &mut BytesMut, at: usize) -> io::Result<Bytes> {
-    room.clear();
-    room.reserve(CHUNK);
-    room.resize(CHUNK, 0);
-    let read = read_part(file, room, at)?;
-    let chunk = room.split_to(read);
-    // The few records that come in quiet hours must not hold so much room each.
-    if read < CHUNK / 16 { Ok(Bytes::copy_from_slice(&chunk)) } else { Ok(chunk.freeze()) }
-}
-
-/// Reads until the buffer is full or the file ends.
-fn read_part(file: &File, into: &mut [u8], at: usize) -> io::Result<usize> {
-    use std::os::unix::fs::FileExt as _;
-    let mut read = 0;
-    while read < into.len() {
-        match file.read_at(&mut into[read..], (at + read) as u64)? {
-            0 => break,
-            more => read += more,
+/// Reads until the room is full, or the file ends.
+fn read_part(file: &File, at: usize, mut room: Vec<u8>) -> io::Result<Vec<u8>> {
+    while room.len() < room.capacity() {
+        let from = (at + room.len()) as u64;
+        match pread(file, spare_capacity(&mut room), from) {
+            Ok(0) => break,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(read)
+    Ok(room)
 }

@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use flate2::Compression;
 use flate2::read::MultiGzDecoder;
-use flate2::write::GzEncoder;
+use flate2::{Compress, Compression, FlushCompress, Status};
 
 use super::note::Checkpoint;
 use super::tree::{Hash, Subtrees, TILE_HEIGHT, TILE_WIDTH, complete};
@@ -58,6 +57,34 @@ pub(crate) fn encode_tile(hashes: &[Hash]) -> Vec<u8> {
 pub(crate) fn decode_tile(bytes: &[u8]) -> Option<Vec<Hash>> {
     let (hashes, rest) = bytes.as_chunks::<32>();
     rest.is_empty().then(|| hashes.iter().copied().map(Hash).collect())
+}
+
+/// Writes gzip (RFC 1952) without name and time: the same leaves give the same bytes. All bundles in the same memory, because to
+/// lay that out anew costs a good part of what it costs to compress one.
+#[derive(Debug)]
+pub(crate) struct Gzip(Compress);
+
+impl Default for Gzip {
+    fn default() -> Self {
+        Self(Compress::new_gzip(LEVEL, 15))
+    }
+}
+
+impl Gzip {
+    /// A bundle as it stands in its file.
+    pub(crate) fn bundle(&mut self, bundle: &Bundle) -> io::Result<Vec<u8>> {
+        let Self(deflate) = self;
+        deflate.reset();
+        let mut out = Vec::new();
+        loop {
+            let read = usize::try_from(deflate.total_in()).unwrap_or(usize::MAX);
+            out.reserve(bundle.bytes.len() / 3 + 64);
+            let rest = bundle.bytes.get(read..).unwrap_or_default();
+            if deflate.compress_vec(rest, &mut out, FlushCompress::Finish)? == Status::StreamEnd {
+                return Ok(out);
+            }
+        }
+    }
 }
 
 /// Leaves of one bundle.
@@ -113,14 +140,6 @@ impl Bundle {
         let longest = TILE_WIDTH * (LONGEST_LEAF as u64 + 2) + 1;
         MultiGzDecoder::new(file).take(longest).read_to_end(&mut bytes)?;
         Ok(Self::decode(index * TILE_WIDTH, bytes))
-    }
-
-    /// As it stands in its file.
-    pub(crate) fn compressed(&self) -> io::Result<Vec<u8>> {
-        // No name and no time: the same leaves give the same bytes.
-        let mut encoder = GzEncoder::new(Vec::with_capacity(self.bytes.len() / 3), LEVEL);
-        encoder.write_all(&self.bytes)?;
-        encoder.finish()
     }
 
     pub(crate) fn same_leaves(&self, other: &Self) -> bool {
@@ -313,6 +332,30 @@ mod tests {
         assert_eq!((width(0, 272, 70_000), width(0, 273, 70_000)), (256, 112));
         assert_eq!((width(1, 0, 70_000), width(1, 1, 70_000), width(2, 0, 70_000)), (256, 17, 1));
         assert_eq!((width(0, 0, 256), width(0, 1, 256), width(1, 0, 256)), (256, 0, 1));
+    }
+
+    #[test]
+    fn the_same_leaves_give_the_same_file_whatever_was_written_before() {
+        let mut noise = 1u64;
+        let mut long = Bundle::new(256);
+        for _ in 0..40 {
+            let leaf: Vec<u8> = (0..LONGEST_LEAF)
+                .map(|_| {
+                    noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    noise.to_be_bytes()[0]
+                })
+                .collect();
+            long.push(&leaf);
+        }
+        let mut short = Bundle::new(0);
+        short.push(b"{\"v\":1}\n");
+        let mut gzip = Gzip::default();
+        let files = [&short, &long, &short, &Bundle::new(0), &long].map(|bundle| gzip.bundle(bundle).unwrap());
+        assert!(files[0] == files[2] && files[1] == files[4] && files[1].len() > long.bytes.len());
+        for (file, bundle) in files.iter().zip([&short, &long, &short]) {
+            let read = Bundle::decompress(bundle.first / TILE_WIDTH, bundle.len() as u64, file).unwrap();
+            assert!(read.same_leaves(bundle));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::files::{Barrier, Files, Written};
 use super::note::{Checkpoint, SigningKey};
-use super::tiles::{Bundle, bundle_path, encode_tile, tile_path};
+use super::tiles::{Bundle, Gzip, bundle_path, encode_tile, tile_path};
 use super::tree::{Edge, FullTile, Hash, TILE_WIDTH};
 use crate::AuditError;
 
@@ -20,6 +20,7 @@ pub(crate) struct Writer {
     edge: Edge,
     /// The leaves of the last, partial bundle.
     tail: Bundle,
+    gzip: Gzip,
     checkpoint: Option<Checkpoint>,
     /// Folders that are known to be there.
     folders: HashSet<PathBuf>,
@@ -44,6 +45,7 @@ impl Writer {
             keys,
             edge: Edge::default(),
             tail: Bundle::new(0),
+            gzip: Gzip::default(),
             checkpoint: None,
             folders: HashSet::new(),
         };
@@ -200,7 +202,7 @@ impl Writer {
         let (index, width) = (bundle.first() / TILE_WIDTH, bundle.len() as u64);
         let name = bundle_path(index, width);
         let path = self.dir.join(&name);
-        let content = bundle.compressed().map_err(AuditError::io("could not compress", &path))?;
+        let content = self.gzip.bundle(bundle).map_err(AuditError::io("could not compress", &path))?;
         // Another version of the compressor may write the same leaves otherwise.
         let same =
             |found: &[u8]| Bundle::decompress(index, width, found).is_some_and(|found| found.same_leaves(bundle));
