@@ -33,8 +33,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Numbers of the journal that are written before they are sealed.
 const CHUNK: usize = 400_000;
-/// What one file of the journal holds here.
-const SEGMENT_BYTES: usize = 64 << 20;
+/// What one file of the journal holds, as in the gate unless its configuration says otherwise.
+const SEGMENT_BYTES: usize = 8 << 20;
 
 #[derive(Debug, Serialize)]
 struct Figures {
