@@ -324,7 +324,8 @@ fn a_leaver_s_devices_end_with_the_last_day() {
         let (id, _) = gate.issue_device("suzuki");
         let (_, link) = gate.invite(&["--owner", "suzuki"]);
         let retired = gate.json(&["staff", "retire", "suzuki", "--now"]);
-        assert_eq!(retired["devices_revoked"], 1);
+        assert_eq!((&retired["devices_revoked"], &retired["invitations_withdrawn"]), (&1.into(), &1.into()));
+        assert_eq!(gate.json(&["device", "invitations"])[0]["state"], "withdrawn");
         let revoked = || gate.json(&["device", "list"])[0]["status"] == "revoked";
         assert!(revoked());
         let form = follow(&mut phone(&gate, HOME, IPHONE), &link, "suzuki").await;

@@ -36,7 +36,7 @@ pub(crate) enum StaffCommand {
         /// The last day, as 2027-03-31 or 令和9年3月31日
         #[arg(long, value_parser = date)]
         last_day: Option<Date>,
-        /// At once: sessions end, and the person's devices are revoked
+        /// At once: sessions end, the person's devices are revoked and invitations withdrawn
         #[arg(long, conflicts_with = "last_day")]
         now: bool,
         #[command(flatten)]
@@ -159,10 +159,11 @@ pub(crate) fn run(command: &StaffCommand) -> anyhow::Result<ExitCode> {
             let value = carry_out(&output.file, command)?;
             told(output, &value, || {
                 say(format_args!(
-                    "The last day of {person} is {}; {} session(s) ended, {} device(s) revoked.",
+                    "The last day of {person} is {}; {} session(s) ended, {} device(s) revoked, {} invitation(s) withdrawn.",
                     value["last_day"].as_str().unwrap_or_default(),
                     value["sessions_ended"],
-                    value["devices_revoked"]
+                    value["devices_revoked"],
+                    value["invitations_withdrawn"]
                 ));
             })
         }

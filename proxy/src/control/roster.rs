@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use cert_authority::RevocationCause;
 use identity::import::Changed;
 use identity::{EndCause, Person, Standing};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use vocabulary::{Date, PersonId};
 
 use super::devices::row as device_row;
@@ -72,7 +71,7 @@ fn why(person: &Person, provider: Option<&str>, today: Date) -> String {
 }
 
 /// Gives somebody a last day: they may come in until midnight of it, in the facility's time zone. With `at_once`,
-/// that day is yesterday, and their devices are revoked. They stay on the roster, so that old records keep a name.
+/// that day is yesterday, their devices are revoked and their invitations withdrawn. They stay on the roster, so that old records keep a name.
 pub(super) async fn retire(
     core: &Arc<Core>,
     actor: &Actor,
@@ -102,21 +101,11 @@ pub(super) async fn retire(
         return Err(Refused::No(format!("{person} begins on {first}, after {last}; say --now if they never will")));
     }
 
-    let devices: Vec<_> =
-        core.inventory.of_owner(&person).into_iter().filter(|device| at_once && !device.is_revoked()).collect();
     // Who was yet to begin loses the first day as well.
     let after = Changed { before: entry.clone(), after: entry.leaving_on(last) };
     let mut details = roster_file::details(&after);
     details.insert("at_once".to_owned(), at_once.into());
     change(core, actor, "staff-retired", person.as_str(), details).await?;
-    for device in &devices {
-        let details = Map::from_iter([
-            ("cause".to_owned(), RevocationCause::OwnerLeft.as_str().into()),
-            ("owner".to_owned(), person.as_str().into()),
-        ]);
-        change(core, actor, "device-revoked", device.id.as_str(), details).await?;
-    }
-
     let (identity, id) = (core.identity.clone(), person.clone());
     let after = tokio::task::spawn_blocking(move || identity.retire(&id, last)).await?.map_err(say_no)?;
     let ended = match after.standing(today) {
@@ -124,16 +113,10 @@ pub(super) async fn retire(
         _ => core.identity.sessions().end_person(&person, EndCause::Retired).await?,
     };
     record_ends(core, &ended).await?;
-    let revoked = devices.len();
-    for device in devices {
-        enrol::end(core, actor, &device, RevocationCause::OwnerLeft).await?;
-    }
-    if revoked > 0 {
-        enrol::republish(core).await;
-    }
+    let (revoked, withdrawn) = if at_once { enrol::shut_out_person(core, actor, &person).await? } else { (0, 0) };
     Ok(json!({
         "person": person, "last_day": after.last_day.map(|d| d.to_string()), "standing": after.standing(today),
-        "sessions_ended": ended.len(), "devices_revoked": revoked,
+        "sessions_ended": ended.len(), "devices_revoked": revoked, "invitations_withdrawn": withdrawn,
     }))
 }
 

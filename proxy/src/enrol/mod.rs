@@ -37,7 +37,7 @@ pub(crate) use issue::{Order, Way, issue, issue_for_key};
 pub(crate) use letters::tell_operators;
 pub(crate) use remind::remind;
 pub(crate) use renew::{is_due, may_renew, renew, renew_for_key};
-pub(crate) use shut_out::{end, shut_out, shut_out_leavers};
+pub(crate) use shut_out::{shut_out, shut_out_leavers, shut_out_person};
 
 /// The state of enrolment, beside the inventory.
 pub(crate) struct Enrolment {

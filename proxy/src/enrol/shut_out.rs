@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use apps::Lang;
-use cert_authority::{Device, RevocationCause};
+use cert_authority::{Device, Invitation, RevocationCause};
 use identity::{EndCause, Standing};
 use serde_json::{Map, Value};
-use vocabulary::DeviceId;
+use vocabulary::{DeviceId, PersonId};
 
 use super::crl::republish;
+use super::invite::withdraw;
 use super::letters::{Letter, post};
 use crate::control::{Actor, Refused, change, record_ends};
 use crate::core::Core;
@@ -43,12 +44,7 @@ async fn record(core: &Core, actor: &Actor, device: &Device, cause: RevocationCa
 
 /// What is recorded is done: refused from now on, sessions ended. All of it is tried, whatever fails; how many sessions
 /// ended.
-pub(crate) async fn end(
-    core: &Arc<Core>,
-    actor: &Actor,
-    device: &Device,
-    cause: RevocationCause,
-) -> Result<usize, Refused> {
+async fn end(core: &Arc<Core>, actor: &Actor, device: &Device, cause: RevocationCause) -> Result<usize, Refused> {
     let (revoking, id, by) = (core.clone(), device.id.clone(), actor.who.clone());
     let revoked =
         tokio::task::spawn_blocking(move || revoking.inventory.revoke(&id, revoking.now(), &by, cause)).await?;
@@ -60,6 +56,33 @@ pub(crate) async fn end(
     revoked?;
     recorded?;
     Ok(ended?.len())
+}
+
+/// All devices of somebody who has left, and the invitations to others; how many of each. The roster says already that
+/// they left, so nothing new comes meanwhile.
+pub(crate) async fn shut_out_person(
+    core: &Arc<Core>,
+    actor: &Actor,
+    person: &PersonId,
+) -> Result<(usize, usize), Refused> {
+    let theirs = |invitation: &Arc<Invitation>| {
+        let owner = invitation.wants.owner.as_ref();
+        owner == Some(person) && invitation.is_unspent() && !invitation.is_over(core.now())
+    };
+    let invitations: Vec<_> = core.enrol.invitations.list().into_iter().filter(theirs).collect();
+    for invitation in &invitations {
+        withdraw(core, actor, &invitation.id).await?;
+    }
+    let mut devices = core.inventory.of_owner(person);
+    devices.retain(|device| !device.is_revoked());
+    for device in &devices {
+        record(core, actor, device, RevocationCause::OwnerLeft).await?;
+        end(core, actor, device, RevocationCause::OwnerLeft).await?;
+    }
+    if !devices.is_empty() {
+        republish(core).await;
+    }
+    Ok((devices.len(), invitations.len()))
 }
 
 /// How many days after its owner's last day a device is revoked for good. Until then it is refused all the same, for its
