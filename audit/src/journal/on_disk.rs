@@ -6,8 +6,10 @@ use std::path::Path;
 use vocabulary::PersonId;
 
 use crate::history::written::WrittenLog;
+use crate::journal::durable::FileSystem;
 use crate::journal::frame::{FRAME_HEADER, SEGMENT_HEADER};
 use crate::journal::inside;
+use crate::journal::recovery::recover;
 use crate::journal::sample::{NOON, all, change, request, stranger};
 use crate::{AuditError, Decision, End, Filter, Follow, History, Journal, Options, Outcome, Position, Query, Record};
 
@@ -96,6 +98,29 @@ fn damage_before_good_records_is_kept_for_inspection_and_told() {
     let (_journal, again) = open(dir.path());
     assert!(again.clean);
     assert_eq!(again.boot, 3);
+}
+
+#[test]
+fn what_a_start_found_and_did_not_come_to_tell_the_next_one_tells() {
+    let dir = tempfile::tempdir().unwrap();
+    let ends = killed(dir.path());
+    let mut bytes = fs::read(segment(dir.path())).unwrap();
+    bytes[ends[1] + 40] ^= 1;
+    fs::write(segment(dir.path()), &bytes).unwrap();
+    // Brought in order, the next file begun, and killed before anything was written to it.
+    recover(&FileSystem, dir.path(), Position { boot: 0, seq: 0 }).unwrap();
+    let mut begun = inside::header(2, 1, 5);
+    begun.resize(8_192, 0);
+    fs::write(dir.path().join(inside::name(2, 1)), begun).unwrap();
+
+    let (journal, recovery) = open(dir.path());
+    journal.close().unwrap();
+    assert_eq!((recovery.boot, recovery.last_boot, recovery.lost), (3, 1, vec![(2, 2)]));
+    let Some(Record::Recovery(told)) = all(dir.path()).pop().map(|entry| entry.record) else { panic!("no recovery") };
+    assert_eq!(
+        (told.of_boot, told.lost, told.quarantined),
+        (1, vec![(2, 2)], vec!["000001-000001.quarantined".to_owned()])
+    );
 }
 
 #[test]

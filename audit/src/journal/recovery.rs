@@ -1,7 +1,8 @@
 //! Bringing in order what the last boot left behind, before a new one begins.
 //!
-//! Only the last boot's files are looked at: those of earlier boots were brought in order when the boot after them
-//! began. Every step can be broken off at any moment and is done again by the next start.
+//! Only the files of the last boot that wrote something are looked at: those of earlier boots were brought in order, and what
+//! is missing of them was recorded, when the boot after them began. Every step can be broken off at any moment, up to and
+//! including that record, and is done again by the next start.
 
 use std::path::{Path, PathBuf};
 
@@ -63,22 +64,30 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path, sealed: Position) -> Result<R
     }
     let mut segments: Vec<_> = files.iter().filter_map(|file| parse_name(file)).collect();
     segments.sort_unstable();
-    let last_boot = segments.last().map_or(0, |(boot, _)| *boot);
     // A quarantined file keeps its boot's number from being given out again.
-    let highest = files.iter().filter_map(|file| parse_name(file.split('.').next()?)).map(|(boot, _)| boot).max();
+    let highest = files.iter().filter_map(|file| segment_of(file)).map(|(boot, _)| boot).max();
     let boot = highest.unwrap_or(0).max(sealed.boot).saturating_add(1);
 
-    let mut order = Order {
-        disk,
-        dir,
-        found: Recovery { boot, last_boot, ..Recovery::default() },
-        runs: Runs::default(),
-        begins: if sealed.boot == last_boot { sealed.seq } else { 1 },
-        proven: 0,
-    };
-    for (boot, number) in segments.into_iter().filter(|(boot, _)| *boot == last_boot) {
-        order.segment(boot, number)?;
+    let found = Recovery { boot, ..Recovery::default() };
+    let mut order = Order { disk, dir, found, runs: Runs::default(), begins: 1, proven: 0 };
+    let highest = segments.last().map_or(0, |(boot, _)| *boot);
+    let mut ended_well = None;
+    // A start that was broken off before it had told what it found left files without a record; what it had to tell is told now.
+    for of_boot in segments.chunk_by(|(boot, _), (next, _)| boot == next).rev() {
+        let last_boot = of_boot.first().map_or(0, |(boot, _)| *boot);
+        order.begins = if sealed.boot == last_boot { sealed.seq } else { 1 };
+        (order.found.last_boot, order.found.clean) = (last_boot, false);
+        of_boot.iter().try_for_each(|(boot, number)| order.segment(*boot, *number))?;
+        ended_well.get_or_insert(order.found.clean);
+        if order.runs.first().is_some() {
+            break;
+        }
     }
+    if order.runs.first().is_none() {
+        (order.found.last_boot, order.found.clean) = (highest, ended_well.unwrap_or_default());
+    }
+    order.add_earlier_copies(&files);
+    let last_boot = order.found.last_boot;
     let (lost, unconfirmed, mut found) = (order.lost(), order.unconfirmed(), order.found);
     (found.lost, found.unconfirmed) = (lost, unconfirmed);
     found.clean |= last_boot == 0;
@@ -89,8 +98,13 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path, sealed: Position) -> Result<R
     Ok(found)
 }
 
+/// The segment that a file is, or is a copy of.
+fn segment_of(file: &str) -> Option<(u32, u32)> {
+    parse_name(file.split('.').next()?)
+}
+
 fn is_temporary(file: &str) -> bool {
-    file.strip_suffix(".tmp").is_some_and(|of| parse_name(of.split('.').next().unwrap_or(of)).is_some())
+    file.strip_suffix(".tmp").is_some_and(|of| segment_of(of).is_some())
 }
 
 struct Order<'d> {
@@ -178,6 +192,16 @@ impl Order<'_> {
     /// The other missing numbers: of a batch that the crash broke off.
     fn unconfirmed(&self) -> Vec<(u64, u64)> {
         self.gaps().map(|(from, to)| (from.max(self.proven), to)).filter(|(from, to)| from <= to).collect()
+    }
+
+    /// Copies that a start which was broken off has made of files of the last boot.
+    fn add_earlier_copies(&mut self, files: &[String]) {
+        let of_last = |file: &&String| {
+            file.contains(".quarantined") && segment_of(file).is_some_and(|(boot, _)| boot == self.found.last_boot)
+        };
+        let copies = files.iter().filter(of_last).map(|file| self.dir.join(file));
+        let copies: Vec<_> = copies.filter(|copy| !self.found.quarantined.contains(copy)).collect();
+        self.found.quarantined.splice(0..0, copies);
     }
 
     /// Keeps a copy of a damaged file as it was found.

@@ -9,6 +9,7 @@ pub(crate) mod leaf;
 pub(crate) mod note;
 pub(crate) mod plan;
 pub mod proof;
+mod retaining;
 mod retention;
 pub(crate) mod sealer;
 mod source;

@@ -21,7 +21,7 @@ use vocabulary::{Clock as _, SystemClock, Timestamp, Zone};
 use super::files::OnDisk;
 use super::indexing::{IndexState, Indexing};
 use super::note::{Checkpoint, SigningKey};
-use super::retention::Recorded;
+use super::retaining::Retaining;
 use super::work::{Parts, Shared, Work};
 use crate::{AuditError, Heartbeat, Journal, Position, Record};
 
@@ -152,11 +152,11 @@ fn run(work: Work, journal: &Journal) {
     let _ = rustix::process::nice(5);
     let parts = work.parts.clone();
     let shared = parts.shared.clone();
+    let mut retaining = Retaining::new(work.plan.at);
     let mut work = Some(work);
     let mut failed_in_a_row = 0;
     let mut heart = Heart { seen: journal.durable(), since: Instant::now() };
     let mut last = Instant::now();
-    let mut retaining = Retaining::default();
     let mut indexing = Indexing::new(&parts.audit, &parts.zone, shared.index.clone());
     loop {
         // Asked before it is read: what comes after that is not missed.
@@ -193,15 +193,15 @@ fn run(work: Work, journal: &Journal) {
             }
         }
         if !closed {
-            if let Some(work) = &mut work
-                && let Err(error) = retaining.turn(work, journal, &mut indexing)
-            {
+            let retained = work.as_mut().map_or(Ok(false), |work| retaining.turn(work, journal, &mut indexing));
+            let busy = retained.unwrap_or_else(|error| {
                 shared.failures.fetch_add(1, Relaxed);
                 tracing::error!(%error, "records whose time is over could not be dropped; it is tried again tomorrow");
-            }
+                false
+            });
             heart.beat(journal, parts.options.heartbeat);
-            // An index that has a lot to make up for leaves the sealing its turn, and no more.
-            thread::park_timeout(if behind { BREATH } else { TICK.min(parts.options.every) });
+            // An index that has a lot to make up for, or a long month that is dropped, leaves the sealing its turn, and no more.
+            thread::park_timeout(if behind || busy { BREATH } else { TICK.min(parts.options.every) });
         }
     }
 }
@@ -238,42 +238,6 @@ impl Heart {
                 self.since = Instant::now();
             }
         }
-    }
-}
-
-/// How often it is looked whether a month is over.
-const DAILY: Duration = Duration::from_secs(86_400);
-
-/// Drops what has been kept long enough: first it is recorded, then the record is sealed, then it goes.
-#[derive(Debug, Default)]
-struct Retaining {
-    looked: Option<Instant>,
-    recorded: Option<Recorded>,
-}
-
-impl Retaining {
-    fn turn(&mut self, work: &mut Work, journal: &Journal, indexing: &mut Indexing) -> Result<(), AuditError> {
-        if let Some(Recorded { at, .. }) = &self.recorded {
-            let after = &work.plan.after;
-            let sealed = (at.boot, at.seq) < (after.boot, after.next_seq);
-            return match self.recorded.take_if(|_| sealed) {
-                Some(recorded) => {
-                    work.drop_due(&recorded.due)?;
-                    indexing.drop_before(recorded.due.record.dropped_to)
-                }
-                None => Ok(()),
-            };
-        }
-        if self.looked.is_some_and(|looked| looked.elapsed() < DAILY) {
-            return Ok(());
-        }
-        self.looked = Some(Instant::now());
-        let now = SystemClock.now();
-        if let Some(due) = work.due(now)? {
-            let at = journal.append_blocking(now, &Record::Retention(due.record.clone()))?;
-            self.recorded = Some(Recorded { due, at });
-        }
-        Ok(())
     }
 }
 

@@ -15,8 +15,10 @@ use super::plan::{Cursor, End, Plan};
 use crate::journal::frame::{self, Frame, FrameKind, SEGMENT_HEADER, SegmentHeader};
 use crate::{AuditError, Position};
 
-/// Read at once. More than the longest frame, so that every read makes progress.
+/// Read at once at most, and at least: more than the longest frame, so that every read makes progress. What was read stays in
+/// memory as long as one record of it waits, so the few records of quiet hours must not hold much.
 const CHUNK: usize = 1 << 20;
+const SHORT: usize = 1 << 16;
 /// With so many numbers held, nobody's outcome is waited for any more.
 const MANY: usize = 1 << 17;
 
@@ -95,6 +97,8 @@ pub(crate) struct Source {
     /// Numbers that are missing were passed over, and the record of their loss, the next boot's first, was not taken yet.
     in_gap: bool,
     merged: Cursor,
+    /// How much is read next.
+    room: usize,
     /// What was read last, to be read into again once nothing of it is held.
     chunks: VecDeque<Bytes>,
 }
@@ -114,6 +118,7 @@ impl Source {
             closed: false,
             in_gap: false,
             merged: cursor.clone(),
+            room: SHORT,
             chunks: VecDeque::new(),
         }
     }
@@ -130,7 +135,11 @@ impl Source {
             // read now of this one is all of it.
             let next = self.next_file()?;
             if !self.files.is_empty() && !self.read_file(live, next.is_some(), now)? {
-                return Ok(self.slots.len() >= MANY);
+                let more = self.slots.len() >= MANY;
+                if !more {
+                    self.chunks.clear();
+                }
+                return Ok(more);
             }
             let Some((boot, path)) = next else {
                 // Everything is read. The live boot ends when its journal is closed.
@@ -210,37 +219,58 @@ impl Source {
     /// afterwards.
     pub(crate) fn take_planned(&mut self, plan: &Plan, live: Position) -> Result<Vec<Item>, AuditError> {
         let mut items = Vec::with_capacity(plan.leaves.len());
-        self.read_on(live)?;
         for &(boot, seq, end) in &plan.leaves {
-            while self.boot < boot {
-                // Of earlier boots nothing more is wanted.
-                self.slots.clear();
-                self.ended = false;
-                self.read_on(live)?;
-                if self.slots.is_empty() && self.next_file()?.is_none() {
-                    break;
+            let position = Position { boot, seq };
+            let item = loop {
+                self.pass_over_to(position);
+                if let Some(item) = self.planned_item(position, end) {
+                    break item;
                 }
-            }
-            let item = self.planned_item(Position { boot, seq }, end).ok_or_else(|| {
-                let gone = format!("it no longer holds record {boot}/{seq}, which was being sealed");
-                AuditError::log(&self.dir, gone)
-            })?;
+                let before = (self.boot, self.at, self.files.len(), self.slots.len());
+                self.read_on(live)?;
+                if before == (self.boot, self.at, self.files.len(), self.slots.len()) {
+                    let gone = format!("it no longer holds record {boot}/{seq}, which was being sealed");
+                    return Err(AuditError::log(&self.dir, gone));
+                }
+            };
             items.push(item);
         }
         Ok(items)
     }
 
+    /// Lets go of what lies before a planned item: nothing of it is wanted.
+    fn pass_over_to(&mut self, position: Position) {
+        if self.boot < position.boot {
+            self.slots.clear();
+            self.ended = false;
+        } else if self.boot == position.boot {
+            let before = usize::try_from(position.seq.saturating_sub(self.first)).unwrap_or(usize::MAX);
+            self.slots.drain(..before.min(self.slots.len()));
+            self.first = self.first.max(position.seq);
+        }
+    }
+
     fn planned_item(&mut self, position: Position, end: End) -> Option<Item> {
-        if self.boot != position.boot {
+        if (self.boot, self.first) != (position.boot, position.seq) {
             return None;
         }
-        let place = usize::try_from(position.seq.checked_sub(self.first)?).ok()?;
-        match (self.slots.get_mut(place)?, end) {
+        match (self.slots.front_mut()?, end) {
             (Slot::Record { payload, outcome, .. }, End::Told(wanted)) => {
-                let (seq, outcome) = outcome.take()?;
-                (seq == wanted).then(|| Item { position, payload: std::mem::take(payload), end, outcome })
+                let (_, outcome) = outcome.take_if(|(seq, _)| *seq == wanted)?;
+                Some(Item { position, payload: std::mem::take(payload), end, outcome })
             }
-            (Slot::Record { payload, .. } | Slot::Outcome(payload), _) => {
+            (Slot::Record { payload, outcome, .. }, _) => {
+                let item = Item { position, payload: std::mem::take(payload), end, outcome: Bytes::new() };
+                // It had not come when this was planned, and so is planned for itself.
+                if let Some((seq, outcome)) = outcome.take()
+                    && let Some(place) = seq.checked_sub(self.first)
+                    && let Some(slot) = usize::try_from(place).ok().and_then(|place| self.slots.get_mut(place))
+                {
+                    *slot = Slot::Outcome(outcome);
+                }
+                Some(item)
+            }
+            (Slot::Outcome(payload), _) => {
                 Some(Item { position, payload: std::mem::take(payload), end, outcome: Bytes::new() })
             }
             (Slot::Missing | Slot::Merged, _) => None,
@@ -310,7 +340,7 @@ impl Source {
             let mut used = 0;
             let mut stopped = false;
             while let Some(frame) = frame::read(&chunk, &header, used) {
-                if frame.kind.is_numbered() && (frame.seq > limit || self.slots.len() >= MANY) {
+                if frame.kind.is_numbered() && (frame.seq > limit || !self.has_room_for(frame.seq)?) {
                     stopped = true;
                     break;
                 }
@@ -318,6 +348,7 @@ impl Source {
                 self.accept(&frame, &chunk, now);
             }
             self.at += used;
+            self.room = if used > self.room / 2 { (2 * self.room).min(CHUNK) } else { SHORT };
             if stopped {
                 read_all = false;
                 break Ok(());
@@ -326,12 +357,14 @@ impl Source {
                 continue;
             }
             // A damaged place of a file that is not written any more: what follows it is good all the same.
-            if complete && !frame::is_unused(&chunk, 0) {
+            if complete && !chunk.is_empty() {
                 let rest = match std::fs::read(&path) {
                     Ok(rest) => rest,
                     Err(error) => break Err(failed(error)),
                 };
-                if let Some(good) = frame::find(&rest, &header, self.at + 1) {
+                if !frame::is_unused(&rest, self.at)
+                    && let Some(good) = frame::find(&rest, &header, self.at + 1)
+                {
                     self.at = good.span.start;
                     continue;
                 }
@@ -341,20 +374,62 @@ impl Source {
         result.map(|()| read_all)
     }
 
-    /// Reads what stands there, up to [`CHUNK`].
+    /// Reads what stands there.
     fn read_at(&mut self, file: &File) -> io::Result<Bytes> {
+        if self.room < CHUNK {
+            return read_part(file, self.at, Vec::with_capacity(self.room)).map(Bytes::from);
+        }
         let mut room = self.chunks.pop_front_if(|chunk| chunk.is_unique()).map(Vec::from).unwrap_or_default();
         room.clear();
         room.reserve(CHUNK);
-        let mut read = read_part(file, self.at, room)?;
-        // The few records that come in quiet hours must not hold so much room each.
-        if read.len() < CHUNK / 2 {
-            read.shrink_to_fit();
-            return Ok(read.into());
-        }
-        let chunk = Bytes::from(read);
+        let chunk = Bytes::from(read_part(file, self.at, room)?);
         self.chunks.push_back(chunk.clone());
         Ok(chunk)
+    }
+
+    /// Whether a frame can be taken in now. False: what is held must be taken first, or, if it begins with numbers that are
+    /// missing, the boot must have ended.
+    ///
+    /// Frames come nearly in order: after a failed write those that nobody was promised stand in the next file once more,
+    /// and any of them may be missing in the failed one. They are far fewer than [`MANY`], so a number that is missing while
+    /// that many later ones are there will not come.
+    fn has_room_for(&mut self, seq: u64) -> Result<bool, AuditError> {
+        let far = 2 * MANY as u64;
+        let leaps = seq.saturating_sub(self.first) >= far;
+        if !leaps && self.slots.len() < MANY {
+            return Ok(true);
+        }
+        let held_up = self.slots.front().map_or(leaps, |slot| matches!(slot, Slot::Missing));
+        if !held_up || !self.boot_is_over()? {
+            return Ok(false);
+        }
+        let missing = self.slots.iter().take_while(|slot| matches!(slot, Slot::Missing)).count();
+        let gone = if leaps { missing } else { missing.min(self.slots.len() + 1 - MANY) };
+        self.slots.drain(..gone);
+        self.first += gone as u64;
+        self.in_gap |= gone > 0;
+        if !leaps {
+            return Ok(true);
+        }
+        if self.slots.is_empty() {
+            // What is missing of the last ones before it may stand in the next file.
+            self.in_gap = true;
+            self.first = seq - far / 2;
+        }
+        Ok(self.slots.is_empty())
+    }
+
+    /// A later boot has begun, so this one has written all that it will.
+    fn boot_is_over(&self) -> Result<bool, AuditError> {
+        for (boot, path) in crate::journal::reader::segments(&self.dir)?.into_iter().rev() {
+            if boot <= self.boot {
+                return Ok(false);
+            }
+            if begun(&path)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn accept(&mut self, frame: &Frame, chunk: &Bytes, now: Instant) {
@@ -363,11 +438,6 @@ impl Source {
         }
         let Some(place) = frame.seq.checked_sub(self.first).filter(|_| frame.kind.is_numbered()) else { return };
         let place = usize::try_from(place).unwrap_or(usize::MAX);
-        // Frames come nearly in order: after a failed write those that nobody was promised stand in the next file once
-        // more, and any of them may be missing in the failed one.
-        if place > 2 * MANY {
-            return;
-        }
         while self.slots.len() <= place {
             self.slots.push_back(Slot::Missing);
         }

@@ -13,13 +13,14 @@ use super::files::{Files, OnDisk};
 use super::leaf;
 use super::note::{Checkpoint, SigningKey};
 use super::plan::sealed_in;
+use super::retention;
 use super::sealer::SealOptions;
 use super::simulated::{Failing, Simulated};
 use super::tiles::{LogFolder, tile_path};
 use super::tree::{Hash, TILE_WIDTH};
 use super::work::{Parts, Work, journal_dir, log_dir};
 use crate::journal::sample::{NOON, change, request, stranger};
-use crate::{AuditError, End, Journal, Options, Outcome, Position};
+use crate::{AuditError, End, Journal, Options, Outcome, Position, inside, json};
 
 fn small() -> Options {
     Options { segment_bytes: 128 << 10, ..Options::default() }
@@ -228,6 +229,71 @@ fn what_still_goes_on_is_sealed_open_and_its_end_follows() {
     assert!(end.contains("\"kind\":\"outcome\"") && end.contains("\"of\":[1,1],\"end\":\"ok\""), "{end}");
 }
 
+/// A journal whose first boot holds these numbers alone, and was followed by another one.
+fn with_numbers(numbers: impl IntoIterator<Item = u64>) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let mut payload = Vec::new();
+    json::record(&mut payload, NOON, &change("device")).unwrap();
+    let mut file = inside::header(1, 1, 7);
+    for (place, seq) in numbers.into_iter().enumerate() {
+        if place == 0 {
+            file.extend(inside::write(1, 7, (128, seq, 0), &NOON.0.to_le_bytes()).unwrap());
+        }
+        file.extend(inside::write(1, 7, (1, seq, 0), &payload).unwrap());
+    }
+    std::fs::create_dir_all(journal_dir(dir.path())).unwrap();
+    std::fs::write(journal_dir(dir.path()).join(inside::name(1, 1)), file).unwrap();
+    let journal = Journal::open(&journal_dir(dir.path()), small()).unwrap().0;
+    write_some(&journal, 10);
+    journal.close().unwrap();
+    dir
+}
+
+#[test]
+fn what_stands_behind_a_long_gap_is_sealed_and_the_gap_is_told() {
+    for numbers in [
+        vec![1..=5, 300_001..=300_010],
+        vec![1..=5, 140_000..=140_010],
+        vec![1..=5, 131_000..=135_000],
+        vec![300_001..=300_010],
+        vec![1..=1, 400_000..=400_001, 900_000..=900_001],
+    ] {
+        let numbers: Vec<u64> = numbers.into_iter().flatten().collect();
+        let dir = with_numbers(numbers.iter().copied());
+        seal_all(dir.path(), &on_disk(), 1_000, |error| panic!("{error}"));
+        let leaves = leaves(&log_dir(dir.path()));
+        let of_boot: Vec<u64> = leaves
+            .iter()
+            .map(|leaf| leaf::head(leaf).unwrap().position)
+            .filter(|position| position.boot == 1)
+            .map(|position| position.seq)
+            .collect();
+        assert!(of_boot == numbers, "{} of {}", of_boot.len(), numbers.len());
+        verify(dir.path(), &[]);
+        if numbers.len() > 20 {
+            continue;
+        }
+        // Broken off anywhere, it goes on from its plan.
+        for at in 0.. {
+            let again = tempfile::tempdir().unwrap();
+            copy(&with_numbers(numbers.iter().copied()).path().join("journal"), &journal_dir(again.path()));
+            let disk = Simulated::default();
+            disk.fail_at(at, Failing::NotDone, true);
+            let mut failed = false;
+            seal_all(again.path(), &(Arc::new(disk.clone()) as Arc<dyn Files>), 3, |error| {
+                assert!(matches!(error, AuditError::Io { .. }), "{error}");
+                disk.restart(None);
+                failed = true;
+            });
+            disk.write_out();
+            assert_eq!(self::leaves(&log_dir(again.path())).len(), leaves.len(), "step {at}");
+            if !failed {
+                break;
+            }
+        }
+    }
+}
+
 #[test]
 fn nothing_that_is_not_on_the_disk_is_sealed() {
     let dir = tempfile::tempdir().unwrap();
@@ -425,31 +491,56 @@ fn months_that_are_over_are_dropped_and_the_tree_stays() {
     let dir = two_boots(900);
     seal_all(dir.path(), &on_disk(), 500, |error| panic!("{error}"));
     let log = LogFolder::new(&log_dir(dir.path()));
-    let checkpoint = log.checkpoint().unwrap().unwrap();
     let work = |keep_months| {
         let options = SealOptions { keep_months, ..options(500) };
         Work::open(Parts::new(dir.path(), on_disk(), keys(), options), ALL).unwrap()
     };
+    let due = |work: &Work, now| {
+        let log = work.folder();
+        let mut look = work.look_for_due(now).unwrap().unwrap();
+        while look.go_on(&log).unwrap() {}
+        look.found(&log, now).unwrap()
+    };
     // All is of November 2026.
     let december = NOON.plus_secs(31 * 86_400);
-    assert_eq!(work(1).due(december).unwrap(), None);
-    let mut january = work(1);
-    let due = january.due(december.plus_secs(31 * 86_400)).unwrap().unwrap();
+    assert_eq!(due(&work(1), december), None);
+    // A clock that is wrong, by months or by years, before the log has gone by it for a week.
+    let january = december.plus_secs(31 * 86_400);
+    for ahead in [0, 1, 60] {
+        assert_eq!(due(&work(1), january.plus_secs(ahead * 31 * 86_400)), None);
+    }
+    let later = |at| {
+        let journal = Journal::open(&journal_dir(dir.path()), small()).unwrap().0;
+        let _ = journal.append_blocking(at, &change("later")).unwrap();
+        journal.close().unwrap();
+        seal_all(dir.path(), &on_disk(), 500, |error| panic!("{error}"));
+    };
+    later(january.plus_secs(-6 * 86_400));
+    assert_eq!(due(&work(1), january), None);
+    later(january.plus_secs(-2 * 86_400));
+    let now = january.plus_secs(2 * 86_400);
+    let mut work = work(1);
+    let due_now = due(&work, now).unwrap();
+    let checkpoint = log.checkpoint().unwrap().unwrap();
     let full = checkpoint.size / TILE_WIDTH * TILE_WIDTH;
-    assert_eq!((due.record.dropped_to, due.record.before.to_string().as_str()), (full, "2026-12-01T00:00:00.000000Z"));
-    assert_eq!(due.record.root, log.hashes(checkpoint.size).root_at(full).unwrap().to_string());
-    january.drop_due(&due).unwrap();
+    let record = &due_now.record;
+    assert_eq!((record.dropped_to, record.before.to_string().as_str()), (full, "2026-12-01T00:00:00.000000Z"));
+    assert_eq!(record.root, log.hashes(checkpoint.size).root_at(full).unwrap().to_string());
+    work.begin_to_drop(&due_now).unwrap();
+    // Broken off after some of it, the rest goes before it is looked for anew.
+    assert_eq!(work.remove_dropped(&due_now, 0, std::time::Instant::now()).unwrap(), 0);
+    retention::remove(&*on_disk(), &log, 0).unwrap();
+    assert!(log.bundle(1, checkpoint.size).is_ok());
+    assert_eq!(due(&work, now), None, "what is left is not a whole bundle");
 
     assert_eq!(log.minimum_index().unwrap(), full);
     assert!(log.bundle(0, checkpoint.size).is_err() && log.tile(0, 0, checkpoint.size).is_err());
     assert!(!log.bundle(full / TILE_WIDTH, checkpoint.size).unwrap().is_empty());
     assert_eq!(log.hashes(checkpoint.size).root_at(checkpoint.size).unwrap(), checkpoint.root);
-    assert_eq!(january.due(december.plus_secs(62 * 86_400)).unwrap(), None, "what is left is not a whole bundle");
-
     // The running gate records it before.
     let journal = Journal::open(&journal_dir(dir.path()), small()).unwrap().0;
-    let record = crate::Record::Retention(due.record);
-    let _ = journal.append_blocking(december, &record).unwrap();
+    let record = crate::Record::Retention(due_now.record);
+    let _ = journal.append_blocking(now, &record).unwrap();
     journal.close().unwrap();
     seal_all(dir.path(), &on_disk(), 500, |error| panic!("{error}"));
     assert_eq!(verify(dir.path(), &[checkpoint.as_str().to_owned()]).dropped, full);

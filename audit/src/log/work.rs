@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use vocabulary::{Timestamp, Zone};
 
@@ -11,7 +12,7 @@ use super::files::Files;
 use super::indexing::{IndexState, Indexing};
 use super::note::{Checkpoint, SigningKey};
 use super::plan::{self, Plan, VERSION};
-use super::retention::{self, Due};
+use super::retention::{self, Due, Look};
 use super::sealer::SealOptions;
 use super::source::{Item, Source};
 use super::tiles::LogFolder;
@@ -212,7 +213,7 @@ impl Work {
 
     /// Hands what was just sealed to the index. True: the index has more to make up for.
     pub(super) fn index(&mut self, indexing: &mut Indexing) -> bool {
-        let log = LogFolder::new(&log_dir(&self.parts.audit));
+        let log = self.folder();
         let size = self.writer.size();
         let first = size - self.newest.ends.len() as u64;
         let behind = indexing.keep_up(&log, size, first, self.newest.iter());
@@ -229,19 +230,34 @@ impl Work {
         }
     }
 
-    /// What has been kept long enough.
-    pub(super) fn due(&self, now: Timestamp) -> Result<Option<Due>, AuditError> {
-        let log = LogFolder::new(&log_dir(&self.parts.audit));
+    /// Begins to look for what has been kept long enough.
+    pub(super) fn look_for_due(&self, now: Timestamp) -> Result<Option<Look>, AuditError> {
+        let log = self.folder();
         retention::finish(&*self.parts.files, &log)?;
-        retention::due(&log, &self.parts.zone, self.parts.options.keep_months, now)
+        Look::begin(&log, &self.parts.zone, self.parts.options.keep_months, now)
     }
 
-    /// Drops it.
-    pub(super) fn drop_due(&mut self, due: &Due) -> Result<(), AuditError> {
-        let log = LogFolder::new(&log_dir(&self.parts.audit));
-        retention::drop_due(&mut self.writer, &*self.parts.files, &log, due)?;
-        tracing::info!(records = due.record.dropped_to, before = %due.record.before, "records whose time is over were dropped");
+    pub(super) fn folder(&self) -> LogFolder {
+        LogFolder::new(&log_dir(&self.parts.audit))
+    }
+
+    /// Says that it is dropped. Then its bundles may be removed.
+    pub(super) fn begin_to_drop(&mut self, due: &Due) -> Result<(), AuditError> {
+        retention::begin_to_drop(&mut self.writer, due)?;
+        tracing::info!(records = due.record.dropped_to, before = %due.record.before, "records whose time is over are dropped");
         Ok(())
+    }
+
+    /// Removes the bundles of what is dropped, from one on, until the time is up; returns how far it came.
+    pub(super) fn remove_dropped(&self, due: &Due, from: u64, until: Instant) -> Result<u64, AuditError> {
+        let log = self.folder();
+        for index in from..due.to {
+            if Instant::now() >= until {
+                return Ok(index);
+            }
+            retention::remove(&*self.parts.files, &log, index)?;
+        }
+        Ok(due.to)
     }
 
     fn tell(&self) {

@@ -1,0 +1,98 @@
+//! When what has been kept long enough is dropped: it is looked for once a day, in parts so that sealing goes on; then it is
+//! recorded, then the record is sealed, then it goes.
+
+use std::time::{Duration, Instant};
+
+use vocabulary::{Clock as _, SystemClock, Timestamp};
+
+use super::indexing::Indexing;
+use super::retention::{Due, HOLE_SECS, Look, SETTLED_SECS};
+use super::work::Work;
+use crate::{AuditError, Journal, Position, Record};
+
+/// How often it is looked whether a month is over.
+const DAILY: Duration = Duration::from_secs(86_400);
+/// How long the sealing is held up at most.
+const TURN: Duration = Duration::from_millis(300);
+
+/// Where dropping stands.
+#[derive(Debug, Default)]
+enum Stage {
+    #[default]
+    Idle,
+    Looking(Look, Timestamp),
+    /// The record of it stands there, and may not be sealed yet.
+    Recorded(Due, Position),
+    /// Up to that bundle it has gone.
+    Dropping(Due, u64),
+}
+
+#[derive(Debug)]
+pub(super) struct Retaining {
+    looked: Option<Instant>,
+    /// Not before; none: at once.
+    rests_until: Option<Instant>,
+    stage: Stage,
+}
+
+impl Retaining {
+    /// `sealed`: when the last run sealed for the last time. If that is long ago, the clock may be wrong, and be set right only
+    /// after the start, again and again: what it drops meanwhile would be gone.
+    pub(super) fn new(sealed: Timestamp) -> Self {
+        let leapt = SystemClock.now().secs_since(sealed) > HOLE_SECS;
+        let rests_until = leapt.then(|| Instant::now() + Duration::from_secs(SETTLED_SECS.unsigned_abs()));
+        Self { looked: None, rests_until, stage: Stage::Idle }
+    }
+
+    /// Goes on for a moment. True: there is more to do at once.
+    pub(super) fn turn(
+        &mut self,
+        work: &mut Work,
+        journal: &Journal,
+        indexing: &mut Indexing,
+    ) -> Result<bool, AuditError> {
+        // After an error it begins anew, tomorrow.
+        self.stage = self.step(work, journal, indexing)?;
+        Ok(matches!(self.stage, Stage::Looking(..) | Stage::Dropping(..)))
+    }
+
+    fn step(&mut self, work: &mut Work, journal: &Journal, indexing: &mut Indexing) -> Result<Stage, AuditError> {
+        let until = Instant::now() + TURN;
+        match std::mem::take(&mut self.stage) {
+            Stage::Idle => {
+                let rests = self.rests_until.is_some_and(|until| Instant::now() < until);
+                if rests || self.looked.is_some_and(|looked| looked.elapsed() < DAILY) {
+                    return Ok(Stage::Idle);
+                }
+                self.looked = Some(Instant::now());
+                let now = SystemClock.now();
+                Ok(work.look_for_due(now)?.map_or(Stage::Idle, |look| Stage::Looking(look, now)))
+            }
+            Stage::Looking(mut look, now) => {
+                let log = work.folder();
+                while look.go_on(&log)? {
+                    if Instant::now() >= until {
+                        return Ok(Stage::Looking(look, now));
+                    }
+                }
+                let Some(due) = look.found(&log, now)? else { return Ok(Stage::Idle) };
+                let at = journal.append_blocking(now, &Record::Retention(due.record.clone()))?;
+                Ok(Stage::Recorded(due, at))
+            }
+            Stage::Recorded(due, at) => {
+                let after = &work.plan.after;
+                if (at.boot, at.seq) >= (after.boot, after.next_seq) {
+                    return Ok(Stage::Recorded(due, at));
+                }
+                work.begin_to_drop(&due)?;
+                indexing.drop_before(due.record.dropped_to)?;
+                let from = due.from;
+                Ok(Stage::Dropping(due, from))
+            }
+            Stage::Dropping(due, from) => match work.remove_dropped(&due, from, until)? {
+                to if to == due.to => Ok(Stage::Idle),
+                to => Ok(Stage::Dropping(due, to)),
+            },
+        }
+    }
+}
