@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use audit::{Admit, Change, Journal, Record, Recovery, Sealer, Strangers};
 use cert_authority::{CertAuthority, Inventory, Passphrase, PassphraseSource};
 use config::Settings;
@@ -316,6 +316,15 @@ fn open_journal(settings: &Settings) -> anyhow::Result<(Journal, Recovery)> {
 pub(crate) fn start_sealing(settings: &Settings, core: &Core) -> anyhow::Result<Sealer> {
     let (data, log) = (&settings.gateway.data, &settings.audit.log);
     let own = log.key_file.clone().unwrap_or_else(|| audit_path(data).join("log.key"));
+    // A log that goes on under another key would be another log.
+    if !own.exists() && log_path(data).join("checkpoint").exists() {
+        bail!(
+            "{} is missing, and the log in {} was signed with the key in it: bring it back from a backup, or move `log` and \
+             `sealing.json` away to begin a new log",
+            own.display(),
+            log_path(data).display()
+        );
+    }
     let mut keys = vec![audit::read_or_make_key(&own, &log.origin)?];
     if let Some(second) = &log.second_key_file {
         keys.push(audit::read_key(second)?);

@@ -134,6 +134,16 @@ fn promise_6_an_older_state_put_back_is_found_out() {
         let key = std::fs::read_to_string(log(&gate).join("log.vkey")).unwrap();
         holds(&["log", text(&log(&gate)), "--key", key.trim(), "--checkpoint", text(&kept)]);
 
+        // Without its key no other one is made, nor published; and what somebody puts beside the log is not handed on.
+        let own = audit.join("log.key");
+        std::fs::rename(&own, gate.data().join("away")).unwrap();
+        let refused = gate.start_with(|_| ()).await.unwrap_err();
+        assert!(refused.contains("log.key is missing") && !own.exists(), "{refused}");
+        std::fs::rename(gate.data().join("away"), &own).unwrap();
+        let strange = "x+12345678+AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAh\n";
+        std::fs::write(log(&gate).join("log.vkey"), format!("{key}{strange}")).unwrap();
+        assert_eq!(gate.json(&["audit", "checkpoint"])["keys"], serde_json::json!([key.trim()]));
+
         // The log's folder alone: the gate itself sees that it does not fit.
         std::fs::rename(log(&gate), gate.data().join("newer")).unwrap();
         assert!(

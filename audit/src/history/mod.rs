@@ -60,6 +60,7 @@ pub use timeline::{Happening, Moment};
 #[derive(Clone, Debug)]
 pub struct History {
     audit: PathBuf,
+    thorough: bool,
 }
 
 /// What to read, and in which order.
@@ -100,7 +101,13 @@ impl Bounds {
 
 impl History {
     pub fn new(audit: &Path) -> Self {
-        Self { audit: audit.to_owned() }
+        Self { audit: audit.to_owned(), thorough: false }
+    }
+
+    /// Reads all of the log, and asks no index where to look: what is left out of an index, which anybody who can write to
+    /// the folder could see to, is found all the same.
+    pub fn thorough(self, thorough: bool) -> Self {
+        Self { thorough, ..self }
     }
 
     /// Folder of the log.
@@ -201,7 +208,8 @@ impl Entries {
         if query.newest_first {
             tail.make_contiguous().reverse();
         }
-        let sealed = Sealed::new(&history.audit, log, size, &query, bounds, later, ended)?;
+        let index = (!history.thorough).then_some(&*history.audit);
+        let sealed = Sealed::new(index, log, size, &query, bounds, later, ended)?;
         let left = query.limit.unwrap_or(usize::MAX);
         Ok(Self { query, bounds, sealed, tail, left })
     }

@@ -69,8 +69,9 @@ enum Stretch {
 }
 
 impl Sealed {
+    /// `index`: the folder of the index; none: it is not used.
     pub(super) fn new(
-        audit: &Path,
+        index: Option<&Path>,
         log: LogFolder,
         size: u64,
         query: &Query,
@@ -80,7 +81,7 @@ impl Sealed {
     ) -> Result<Self, AuditError> {
         let minimum = log.minimum_index()?.min(size);
         let mut sealed = Self {
-            audit: audit.to_owned(),
+            audit: index.map(Path::to_owned).unwrap_or_default(),
             log,
             size,
             filter: query.filter.clone(),
@@ -96,7 +97,7 @@ impl Sealed {
             batch: 16,
             bundle: None,
         };
-        sealed.files = files(audit)?;
+        sealed.files = index.map(files).transpose()?.unwrap_or_default();
         if sealed.ascending {
             sealed.files.reverse();
             // Outcomes stand behind their requests: those that the index does not know are looked for beforehand.

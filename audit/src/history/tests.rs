@@ -149,12 +149,16 @@ fn a_deleted_or_damaged_index_is_made_anew_and_meanwhile_nothing_is_missing() {
     let any = Filter::default();
     let by_person = Filter { person: Some(PEOPLE[0].parse().unwrap()), failed: true, ..Filter::default() };
     type Damage = fn(&Path);
-    let damages: [(&str, Damage); 6] = [
+    let damages: [(&str, Damage); 7] = [
         ("the first is gone", |audit| fs::remove_file(&index_files(audit)[0]).unwrap()),
         ("one in the middle is gone", |audit| fs::remove_file(&index_files(audit)[1]).unwrap()),
         ("all are gone", |audit| index_files(audit).iter().for_each(|file| fs::remove_file(file).unwrap())),
         ("the newest is no database", |audit| fs::write(index_files(audit).last().unwrap(), b"hello").unwrap()),
         ("one is empty", |audit| fs::write(&index_files(audit)[1], b"").unwrap()),
+        ("a block of one is gone", |audit| {
+            let connection = rusqlite::Connection::open(&index_files(audit)[1]).unwrap();
+            connection.execute("DELETE FROM block WHERE number = (SELECT max(number) FROM block)", []).unwrap();
+        }),
         ("one is of another version", |audit| {
             let connection = rusqlite::Connection::open(&index_files(audit)[1]).unwrap();
             connection.pragma_update(None, "user_version", 99).unwrap();
@@ -341,4 +345,24 @@ fn replace_journal(happened: &Happened, audit: &Path, begin: usize) {
         fs::remove_file(audit.join("journal").join(file)).unwrap();
     }
     fs::remove_dir_all(new).unwrap();
+}
+
+#[test]
+fn what_an_index_leaves_out_is_found_where_it_is_not_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, size) = several_months(dir.path());
+    let person: vocabulary::PersonId = PEOPLE[1].parse().unwrap();
+    let leaves = |thorough| {
+        let filter = Filter { person: Some(person.clone()), ..Filter::default() };
+        let history = History::new(dir.path()).thorough(thorough);
+        history.leaves(Query { filter, ..Query::default() }, size).unwrap()
+    };
+    let all = leaves(false);
+    assert!(all.indices.len() > 100);
+    for file in index_files(dir.path()) {
+        let connection = rusqlite::Connection::open(&file).unwrap();
+        connection.execute("UPDATE value SET text = 'nobody' WHERE text = ?1", [person.as_str()]).unwrap();
+    }
+    assert!(leaves(false).indices.is_empty());
+    assert_eq!(leaves(true), all);
 }

@@ -266,7 +266,7 @@ impl Search {
 
     /// Leaves of the block within `range` that may fit, in ascending order.
     pub(crate) fn leaves(&self, number: u64, range: &Range<u64>) -> rusqlite::Result<Vec<u64>> {
-        let Some((first, rows, data)) = read(&self.connection, number)? else { return Ok(Vec::new()) };
+        let (first, rows, data) = read(&self.connection, number)?.ok_or_else(|| damaged(number))?;
         let view = View::new(&data, rows).ok_or_else(|| damaged(number))?;
         let end = first + rows as u64;
         let late = self.late(first..=end)?;
@@ -315,7 +315,7 @@ impl Search {
 
     /// What the columns say of these leaves of the block, which are in ascending order.
     pub(crate) fn columns(&self, number: u64, leaves: &BTreeSet<u64>) -> rusqlite::Result<Vec<Columns>> {
-        let Some((first, rows, data)) = read(&self.connection, number)? else { return Ok(Vec::new()) };
+        let (first, rows, data) = read(&self.connection, number)?.ok_or_else(|| damaged(number))?;
         let broken = || damaged(number);
         let view = View::new(&data, rows).ok_or_else(broken)?;
         let (positions, times) = (view.positions().ok_or_else(broken)?, view.times().ok_or_else(broken)?);
@@ -386,7 +386,7 @@ impl Search {
                 break;
             }
             let number = block_of(leaf);
-            let Some((first, rows, data)) = read(&self.connection, number)? else { break };
+            let (first, rows, data) = read(&self.connection, number)?.ok_or_else(|| damaged(number))?;
             let view = View::new(&data, rows).ok_or_else(|| damaged(number))?;
             let there = view.positions().ok_or_else(|| damaged(number))?;
             let flags = view.column(Column::Flags).ok_or_else(|| damaged(number))?;

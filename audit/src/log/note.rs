@@ -167,6 +167,15 @@ impl VerifierKey {
         id
     }
 
+    /// As it is written (C2SP signed-note); none: it is not one, or of another algorithm.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, rest) = text.split_once('+')?;
+        let bytes = from_base64(rest.split_once('+')?.1)?;
+        let (algorithm, key) = bytes.split_first()?;
+        let key = Self { name: name.to_owned(), key: key.try_into().ok()? };
+        (*algorithm == ED25519_NOTE && key.to_string() == text).then_some(key)
+    }
+
     /// # Errors
     /// The note has no signature of this key, or one that does not hold.
     pub fn verify(&self, checkpoint: &Checkpoint) -> Result<(), NoteError> {
@@ -198,6 +207,12 @@ mod tests {
 
     #[test]
     fn a_checkpoint_reads_back_and_holds_for_each_of_its_keys() {
+        let written = key("gw.example/audit", 7).verifier().to_string();
+        assert_eq!(VerifierKey::parse(&written).unwrap().to_string(), written);
+        for wrong in [&written[1..], &written[..written.len() - 4], "x+00000000+AQ==", "", &written.replace("+A", "+B")]
+        {
+            assert!(VerifierKey::parse(wrong).is_none(), "{wrong}");
+        }
         let keys = [key("gw.example/audit", 1), key("gw.example/audit", 2)];
         let signed = Checkpoint::sign(&keys, 20_852_163, Hash::leaf(b"x"));
         let read = Checkpoint::parse(signed.as_str()).unwrap();

@@ -50,10 +50,11 @@ impl Writer {
             folders: HashSet::new(),
         };
         writer.folder(dir)?;
-        writer.publish_keys()?;
         if let Some(checkpoint) = writer.read_checkpoint()? {
             writer.load(checkpoint)?;
         }
+        // Not before: a key that this log was never signed with must not stand beside it.
+        writer.publish_keys()?;
         Ok(writer)
     }
 

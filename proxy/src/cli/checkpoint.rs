@@ -36,10 +36,7 @@ fn show(settings: &Settings, as_json: bool) -> anyhow::Result<ExitCode> {
     let data = &settings.gateway.data;
     let log = LogFolder::new(&log_path(data));
     let newest = log.checkpoint()?;
-    let keys = match std::fs::read_to_string(log.path().join("log.vkey")) {
-        Ok(text) => text.lines().map(str::to_owned).collect(),
-        Err(_) => Vec::new(),
-    };
+    let keys = newest.as_ref().map_or_else(Vec::new, |newest| signers(&log, newest));
     let signed = newest.as_ref().and_then(|_| written(&log.path().join("checkpoint")));
     let now = SystemClock.now();
     let mut good = newest.is_some();
@@ -82,6 +79,14 @@ fn show(settings: &Settings, as_json: bool) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+}
+
+/// The keys that lie beside the log, as far as they have signed the newest checkpoint: whoever can write to the folder could
+/// add others, and this is what an auditor is given.
+fn signers(log: &LogFolder, newest: &audit::Checkpoint) -> Vec<String> {
+    let published = std::fs::read_to_string(log.path().join("log.vkey")).unwrap_or_default();
+    let signed = |line: &&str| audit::VerifierKey::parse(line).is_some_and(|key| key.verify(newest).is_ok());
+    published.lines().filter(signed).map(str::to_owned).collect()
 }
 
 /// As it was signed, so that it can be copied out, and then what goes with it.

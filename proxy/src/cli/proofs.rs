@@ -47,6 +47,9 @@ pub(crate) struct Export {
     /// With the proof that each record stands in the log as it is
     #[arg(long, required = true)]
     proof: bool,
+    /// Read the whole log instead of asking its index where to look, which takes minutes where there are millions of records
+    #[arg(long)]
+    thorough: bool,
     /// Where to write it, such as tanaka-2026-11.sekisho-export
     #[arg(long, short = 'o', value_name = "FILE")]
     output: PathBuf,
@@ -107,7 +110,7 @@ pub(crate) fn prove(args: &Prove) -> anyhow::Result<ExitCode> {
 pub(crate) fn export(args: &Export) -> anyhow::Result<ExitCode> {
     let settings = settings(&args.file.config)?.settings;
     let zone = &settings.gateway.time_zone;
-    let history = History::new(&audit_path(&settings.gateway.data));
+    let history = History::new(&audit_path(&settings.gateway.data)).thorough(args.thorough);
     let (from, to) = args.period.bounds(SystemClock.now(), zone)?;
     let asked = args.period.note(Asked::default()).note("person", args.person.as_ref());
     let asked = asked.note("app", args.app.as_ref());
@@ -122,8 +125,11 @@ pub(crate) fn export(args: &Export) -> anyhow::Result<ExitCode> {
     let checkpoint = newest(&log)?;
     let filter = Filter { from, to, person: args.person.clone(), app: args.app.clone(), ..Filter::default() };
     let leaves = history.leaves(Query { filter, ..Query::default() }, checkpoint.size)?;
-    if leaves.records == 0 {
-        complain("No record fits; nothing is written.");
+    if leaves.indices.is_empty() {
+        complain(match leaves.records {
+            0 => "No record fits; nothing is written.",
+            _ => "What fits is so new that it is not sealed yet; nothing is written. Ask again in half a minute.",
+        });
         return Ok(ExitCode::from(NO));
     }
     write_new(&args.output, |out| Ok(proof::export(&log, &checkpoint, &about, leaves.indices, out).map(drop)?))?;
