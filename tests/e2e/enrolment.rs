@@ -328,8 +328,8 @@ fn a_leaver_s_devices_end_with_the_last_day() {
         assert_eq!(gate.json(&["device", "invitations"])[0]["state"], "withdrawn");
         let revoked = || gate.json(&["device", "list"])[0]["status"] == "revoked";
         assert!(revoked());
-        let form = follow(&mut phone(&gate, HOME, IPHONE), &link, "suzuki").await;
-        assert!(form.status.is_client_error(), "{}", form.text());
+        let gone = phone(&gate, HOME, IPHONE).open(&link).await.unwrap();
+        assert!(gone.status.is_client_error(), "{}", gone.text());
         // The list of what is revoked follows.
         let crl = eventually("the list of revoked certificates", async || {
             let url = format!("https://enroll.gw.localhost:{}/device-ca.crl", gate.port);

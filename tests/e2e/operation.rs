@@ -93,9 +93,10 @@ fn commands_work_the_same_with_no_gate_running() {
 fn promise_7_making_the_authority_is_recorded_before_it_is_made() {
     run(async {
         let mut gate = Gate::usual().await;
-        gate.kill();
-        std::fs::remove_dir_all(gate.data().join("ca")).unwrap();
-        gate.start().await;
+        // The gate brings its lists of revoked certificates there as it begins.
+        while std::fs::remove_dir_all(gate.data().join("ca")).is_err() {
+            tokio::task::yield_now().await;
+        }
         let root = gate.path("roots.age");
         let init = ["ca", "init", "--organisation", "あおい会", "--root-out", root.to_str().unwrap()];
         let recorded = |gate: &Gate| {

@@ -501,7 +501,7 @@ fn at_or_after(connection: &Connection, span: &Span, position: Position) -> rusq
         if first <= position { low = middle + 1 } else { high = middle }
     }
     let number = low.saturating_sub(1).max(lowest);
-    let Some((first, rows, data)) = read(connection, number)? else { return Ok(span.next) };
+    let (first, rows, data) = read(connection, number)?.ok_or_else(|| damaged(number))?;
     let positions = View::new(&data, rows).and_then(|view| view.positions()).ok_or_else(|| damaged(number))?;
     Ok(first + positions.partition_point(|there| *there < position) as u64)
 }
