@@ -24,7 +24,7 @@ pub struct Head {
 pub enum Role {
     /// Nothing but that it has a number.
     Plain,
-    /// A request that was still going on.
+    /// A request that was still going on; or a record that could not be read when it was sealed, which may have been one.
     Open,
     /// The end of one that was.
     Outcome { of: Record },
@@ -104,6 +104,7 @@ impl Role {
                     Some(_) => Err("a request without `outcome_seq` has an outcome other than `outcome-unknown`"),
                 }
             }
+            b"unreadable" if !has_outcome => Ok(Self::Open),
             b"outcome" => {
                 let EndOf { of: (boot, seq) } = parse(line)?;
                 Ok(Self::Outcome { of: Record { boot, seq } })

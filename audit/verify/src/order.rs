@@ -13,6 +13,7 @@ const OWED_LIMIT: usize = 4_000_000;
 /// Gaps that may wait for a `recovery` leaf. One such leaf has room for a few thousand.
 const GAPS_LIMIT: usize = 65_536;
 /// Requests without an outcome that are remembered; beyond that the oldest are forgotten, and an outcome of them isn't judged.
+/// As many outcomes of missing requests are remembered.
 const OPEN_LIMIT: usize = 1_000_000;
 
 /// How far the rules have been followed. All of it can be written down and taken up again.
@@ -27,6 +28,10 @@ pub(crate) struct Order {
     owed: BinaryHeap<Reverse<u64>>,
     gaps: VecDeque<Gap>,
     open: BTreeSet<(u32, u64)>,
+    /// Missing numbers whose outcome has come all the same: the request's frame was lost, and the outcome's was not. They lie in
+    /// `gaps`, which a `recovery` leaf has to explain; until then no second outcome may come. States of before have none.
+    #[serde(default)]
+    claimed: BTreeSet<(u32, u64)>,
     /// Outcomes of requests up to this one are not judged: they were not seen, or have been forgotten.
     forgotten: Option<(u32, u64)>,
     pub(crate) seen: Tally,
@@ -85,24 +90,42 @@ impl Order {
                     self.forgotten = self.open.pop_first().max(self.forgotten);
                 }
             }
-            Role::Outcome { of } => {
-                if !self.open.remove(&(of.boot, of.seq)) {
-                    if self.forgotten.is_none_or(|forgotten| (of.boot, of.seq) > forgotten) {
-                        let why = format!(
-                            "It is the outcome of record {} of boot {}, and no earlier request with that number waits for one.",
-                            of.seq, of.boot
-                        );
-                        return Err(at_leaf(What::NotInForm, index, head, why));
-                    }
-                    self.seen.unjudged += 1;
-                }
-            }
+            Role::Outcome { of } => self.outcome(index, head, *of)?,
             Role::Recovery { of_boot, lost, unconfirmed } => {
                 self.seen.recoveries += 1;
                 self.account(head, *of_boot, lost, unconfirmed);
             }
         }
         Ok(())
+    }
+
+    /// The end of a request that was sealed without one, or that is missing: rule 3.
+    fn outcome(&mut self, index: u64, head: &Head, of: Record) -> Result<(), Finding> {
+        let request = (of.boot, of.seq);
+        if self.open.remove(&request) {
+            return Ok(());
+        }
+        if self.is_in_gap(request) && self.claimed.insert(request) {
+            if self.claimed.len() > OPEN_LIMIT {
+                self.claimed.pop_first();
+            }
+            return Ok(());
+        }
+        if self.forgotten.is_some_and(|forgotten| request <= forgotten) {
+            self.seen.unjudged += 1;
+            return Ok(());
+        }
+        let why = format!(
+            "It is the outcome of record {} of boot {}, and no earlier request with that number waits for one.",
+            of.seq, of.boot
+        );
+        Err(at_leaf(What::NotInForm, index, head, why))
+    }
+
+    /// Whether a number is missing, and nothing has explained that so far.
+    fn is_in_gap(&self, number: (u32, u64)) -> bool {
+        let at = self.gaps.partition_point(|gap| (gap.boot, gap.last) < number);
+        self.gaps.get(at).is_some_and(|gap| (gap.boot, gap.first) <= number)
     }
 
     /// What is left unexplained at the end. `end_of_log`: no leaf comes after, that could explain it.
@@ -200,6 +223,7 @@ impl Order {
     fn lose_track(&mut self) {
         self.seen.unjudged += self.gaps.len() as u64;
         self.gaps.clear();
+        self.claimed.clear();
         self.owed.clear();
         self.last = None;
     }
@@ -251,6 +275,10 @@ impl Order {
                 }
             }
             self.gaps = left;
+            // What is explained is no longer asked about; nor can a later leaf claim it, for it is in no gap any more.
+            let mut claimed = std::mem::take(&mut self.claimed);
+            claimed.retain(|number| self.is_in_gap(*number));
+            self.claimed = claimed;
         }
         let count = |ranges: &[(u64, u64)]| {
             ranges.iter().fold(0_u64, |sum, (first, last)| sum.saturating_add((last - first).saturating_add(1)))
@@ -263,4 +291,47 @@ impl Order {
 pub(crate) fn at_leaf(what: What, index: u64, head: &Head, why: impl Into<String>) -> Finding {
     let place = Place { leaf: Some(index), record: Some(head.record), at: Some(head.at), ..Place::default() };
     Finding::new(what, place, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(order: &mut Order, index: u64, leaf: &str) -> Result<(), Finding> {
+        let (numbers, fields) = leaf.split_once(' ').unwrap();
+        let leaf = format!("{{{numbers},\"at\":1,\"salt\":\"0011223344556677\"{fields}}}\n");
+        order.push(index, &Leaf::parse(leaf.as_bytes()).unwrap())
+    }
+
+    /// A log whose request 2 was lost, and its outcome was not.
+    fn with_a_lost_request() -> Order {
+        let mut order = Order::default();
+        push(&mut order, 0, "\"v\":1,\"boot\":1,\"seq\":1,\"kind\":\"heartbeat\" ").unwrap();
+        push(&mut order, 1, "\"v\":1,\"boot\":1,\"seq\":3,\"kind\":\"outcome\" ,\"of\":[1,2]").unwrap();
+        order
+    }
+
+    const AGAIN: &str = "\"v\":1,\"boot\":1,\"seq\":4,\"kind\":\"outcome\" ,\"of\":[1,2]";
+    const RECOVERY: &str = "\"v\":1,\"boot\":2,\"seq\":1,\"kind\":\"recovery\" ,\"of_boot\":1,\"lost\":[[2,2]]";
+
+    #[test]
+    fn what_a_state_keeps_of_a_lost_request() {
+        let json = serde_json::to_value(with_a_lost_request()).unwrap();
+        let taken_up = || serde_json::from_value::<Order>(json.clone()).unwrap();
+        assert_eq!(push(&mut taken_up(), 2, AGAIN).unwrap_err().what, What::NotInForm);
+        let mut order = taken_up();
+        assert_eq!(order.clone().finish(true).unwrap_err().what, What::SequenceGap);
+        push(&mut order, 2, RECOVERY).unwrap();
+        order.finish(true).unwrap();
+        assert!(order.claimed.is_empty());
+    }
+
+    #[test]
+    fn a_state_of_before_is_read() {
+        let mut json = serde_json::to_value(with_a_lost_request()).unwrap();
+        json.as_object_mut().unwrap().remove("claimed").unwrap();
+        let mut order = serde_json::from_value::<Order>(json).unwrap();
+        push(&mut order, 2, RECOVERY).unwrap();
+        order.finish(true).unwrap();
+    }
 }

@@ -438,6 +438,51 @@ fn sealed_wrongly() {
     of(&recovery(",\"of_boot\":1,\"lost\":[[300,304],[303,305]]")).unwrap();
 }
 
+/// A request may be lost whose outcome is not, be it that its frame was damaged or that the batch was torn.
+#[test]
+fn the_outcome_of_a_lost_request() {
+    let of = |claims: &'static [u64], ranges: &'static str, after: &'static [u64]| {
+        let mut gate = Gate::new(5);
+        (0..300).for_each(|_| gate.heartbeat());
+        gate.seq += 4;
+        let outcome = |gate: &mut Gate, of: u64| {
+            let seq = gate.take();
+            gate.leaf(seq, None, "outcome", &format!(",\"of\":[1,{of}],\"end\":\"ok\""));
+        };
+        claims.iter().for_each(|of| outcome(&mut gate, *of));
+        gate.boot = 2;
+        gate.seq = 2;
+        gate.leaf(1, None, "recovery", &format!(",\"of_boot\":1{ranges}"));
+        after.iter().for_each(|of| outcome(&mut gate, *of));
+        (0..300).for_each(|_| gate.heartbeat());
+        Log::of(&gate.leaves).verify()
+    };
+    let lost = ",\"lost\":[[301,303]],\"unconfirmed\":[[304,304]]";
+    for claims in [&[301][..], &[304], &[303, 301, 304, 302]] {
+        assert_eq!(of(claims, lost, &[]).unwrap().tally.unjudged, 0);
+    }
+    // Once, and before the leaf that accounts for it; nor is it the outcome of what was there.
+    assert_found(of(&[302, 302], lost, &[]), What::NotInForm, Some(301));
+    assert_found(of(&[], lost, &[302]), What::NotInForm, Some(301));
+    assert_found(of(&[300], lost, &[]), What::NotInForm, Some(300));
+    assert_found(of(&[306], lost, &[]), What::NotInForm, Some(300));
+    // Nothing accounts for its number: then that is what is wrong.
+    let gap = assert_found(of(&[303], ",\"lost\":[[301,302],[304,304]]", &[]), What::SequenceGap, Some(300));
+    assert_eq!(gap.place.record.map(|record| record.seq), Some(303));
+}
+
+/// It may have been a request.
+#[test]
+fn the_outcome_of_an_unreadable_record() {
+    let mut gate = Gate::new(5);
+    (0..300).for_each(|_| gate.heartbeat());
+    gate.leaf(301, None, "unreadable", ",\"sha256\":\"00\"");
+    gate.leaf(302, None, "outcome", ",\"of\":[1,301],\"end\":\"ok\"");
+    Log::of(&gate.leaves).verify().unwrap();
+    gate.leaf(303, None, "outcome", ",\"of\":[1,301],\"end\":\"ok\"");
+    assert_found(Log::of(&gate.leaves).verify(), What::NotInForm, Some(302));
+}
+
 #[test]
 fn a_leaf_not_in_form() {
     for bad in [

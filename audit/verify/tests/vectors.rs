@@ -50,6 +50,7 @@ fn logs() {
         ("256", 0, 256),
         ("257", 0, 257),
         ("700", 0, 700),
+        ("lost", 0, 40),
         ("pruned", 512, 1024),
     ] {
         let report = verify(&log(name)).unwrap();
@@ -59,6 +60,8 @@ fn logs() {
     let tally = verify(&log("700")).unwrap().tally;
     assert_eq!((tally.recoveries, tally.declared_lost, tally.declared_unconfirmed, tally.unjudged), (1, 2, 5, 0));
     assert!(tally.first_at < tally.last_at);
+    let tally = verify(&log("lost")).unwrap().tally;
+    assert_eq!((tally.recoveries, tally.declared_lost, tally.declared_unconfirmed, tally.unjudged), (1, 1, 1, 0));
     let pruned = verify(&log("pruned")).unwrap();
     assert_eq!((pruned.heads, pruned.heads_unjudged), (2, 1));
 }

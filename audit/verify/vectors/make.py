@@ -289,6 +289,23 @@ def long_history():
     return w.leaves
 
 
+def lost_requests():
+    """Two requests were lost whose outcomes were not; the next boot tells of them, one as lost, one as never confirmed."""
+    w = Writer("lost requests")
+    w.fill(20)
+    damaged = w.next()
+    w.request()
+    w.outcome([w.boot, damaged])
+    w.leaf("unreadable", {"sha256": sha256(b"no record").hex()})
+    w.outcome([w.boot, w.seq - 1])
+    torn = w.next()
+    w.outcome([w.boot, torn])
+    w.restart(2)
+    w.leaf("recovery", {"of_boot": 1, "truncated_bytes": 0, "lost": [[damaged, damaged]], "unconfirmed": [[torn, torn]]})
+    w.fill(40)
+    return w.leaves
+
+
 def pruned_history():
     w = Writer("pruned history", boot=7, seq=4001)
     w.fill(900)
@@ -362,6 +379,8 @@ def main():
     of_one_person = [index for index, leaf in enumerate(long) if b'"person":"p001"' in leaf]
     write_export(HERE / "taken/p001.sekisho-export", long, of_one_person, everybody)
     write_export(HERE / "taken/nothing.sekisho-export", long, [], everybody)
+
+    write_log("lost", lost_requests())
 
     pruned = pruned_history()
     assert len(pruned) == 1024
