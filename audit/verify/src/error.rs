@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 /// Not the answer "no", but no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -25,8 +27,27 @@ pub enum Error {
     Range { from: u64, to: u64, size: u64, minimum: u64 },
     #[error("the state in {} can't be used: {why}. Delete it to begin anew", path.display())]
     State { path: PathBuf, why: String },
+    /// All else was shown.
+    #[error("{}. {advice}", list(checkpoints))]
+    NotCompared { checkpoints: Vec<NotCompared>, advice: &'static str },
     #[error("cannot write the state to {}: {source}", path.display())]
     WriteState { path: PathBuf, source: io::Error },
     #[error("cannot start a thread: {0}. Use fewer by --jobs")]
     Thread(io::Error),
+}
+
+/// A checkpoint that was given and could not be compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotCompared {
+    /// The checkpoint's file.
+    pub source: String,
+    pub size: u64,
+    pub why: String,
+}
+
+fn list(checkpoints: &[NotCompared]) -> String {
+    let one = |NotCompared { source, size, why }: &NotCompared| {
+        format!("the kept checkpoint {source} ({size} records) could not be compared: {why}")
+    };
+    checkpoints.iter().map(one).collect::<Vec<_>>().join("; ")
 }

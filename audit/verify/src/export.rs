@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::finding::{Failure, Finding, Place, What};
 use crate::hash::{Hash, leaf_hash};
-use crate::kept::{Continues, Earlier, against_head, read_kept};
+use crate::kept::{Compared, Continues, Earlier, against_head_of_part, all_proven, read_kept};
 use crate::key::Keys;
 use crate::leaf::{LEAF_LIMIT, Leaf};
 use crate::note::{Checkpoint, NOTE_LIMIT, Seen, Signed, decimal};
@@ -64,8 +64,7 @@ pub fn verify_export(file: &Path, keys: &Keys, kept: &[PathBuf]) -> Result<Expor
     })?;
     let signatures = signed.verify(keys).map_err(|why| Finding::in_file(What::BadSignature, &name, why))?;
     let head = signed.checkpoint;
-    let contradictions =
-        against_head(&kept.iter().filter(|kept| kept.checkpoint.size == head.size).cloned().collect::<Vec<_>>(), &head);
+    let contradictions = against_head_of_part(&kept, &head);
     if !contradictions.is_empty() {
         return Err(Failure::Tampered(contradictions));
     }
@@ -73,6 +72,7 @@ pub fn verify_export(file: &Path, keys: &Keys, kept: &[PathBuf]) -> Result<Expor
     if let Some(wrong) = parts.wrong {
         return Err(wrong.into());
     }
+    let kept = all_proven(kept, crate::kept::ADVICE_OF_PART)?;
     Ok(ExportReport {
         checkpoint: head,
         signatures,
@@ -174,13 +174,13 @@ impl Parts {
     }
 
     /// Puts leaves and hashes together to the tree of the checkpoint.
-    fn verify(&self, head: &Checkpoint, kept: &[Earlier], name: &str) -> Result<Vec<Continues>, Failure> {
+    fn verify(&self, head: &Checkpoint, kept: &[Earlier], name: &str) -> Result<Vec<Compared>, Failure> {
         let mut tree = Frontier::default();
-        let mut continues = Vec::new();
+        let mut compared = Vec::new();
         let (mut leaves, mut hashes) = (self.leaves.iter().peekable(), self.hashes.iter().peekable());
         let mut before = None;
         while tree.size() < head.size {
-            proven(&tree, kept, &mut continues)?;
+            proven(&tree, kept, &mut compared)?;
             let at = tree.size();
             let leaf_at = leaves.peek().map(|(index, _)| *index);
             let hash_at = hashes.peek().map(|(_, first, _)| *first);
@@ -220,25 +220,25 @@ impl Parts {
                        lines was altered. Which one can only be told from the log itself.";
             return Err(Finding::new(What::Changed, place, why).into());
         }
-        proven(&tree, kept, &mut continues)?;
+        proven(&tree, kept, &mut compared)?;
         for kept in kept {
-            if !continues.iter().any(|done| done.source == kept.source) {
+            if !compared.iter().any(|done: &Compared| done.is_of(&kept.source)) {
                 let why = if kept.checkpoint.size > head.size {
                     "it is newer than this bundle"
                 } else {
-                    "this bundle does not hold the hashes for it; the log does, or a consistency proof"
+                    "this bundle does not hold the hashes for it"
                 };
-                let (source, size) = (kept.source.clone(), kept.checkpoint.size);
-                continues.push(Continues { source, size, proven: false, why_not: Some(why.to_owned()) });
+                compared.push(Compared::new(kept, Some(why.to_owned())));
             }
         }
-        Ok(continues)
+        Ok(compared)
     }
 }
 
 /// Looks whether the tree so far is the one that a kept checkpoint vouches for.
-fn proven(tree: &Frontier, kept: &[Earlier], continues: &mut Vec<Continues>) -> Result<(), Finding> {
-    for Earlier { source, checkpoint, .. } in kept {
+fn proven(tree: &Frontier, kept: &[Earlier], compared: &mut Vec<Compared>) -> Result<(), Finding> {
+    for earlier in kept {
+        let Earlier { source, checkpoint, .. } = earlier;
         if checkpoint.size != tree.size() {
             continue;
         }
@@ -250,7 +250,7 @@ fn proven(tree: &Frontier, kept: &[Earlier], continues: &mut Vec<Continues>) -> 
                 why,
             ));
         }
-        continues.push(Continues { source: source.clone(), size: checkpoint.size, proven: true, why_not: None });
+        compared.push(Compared::new(earlier, None));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::error::{Error, NotCompared};
 use crate::finding::{Finding, Place, What};
 use crate::folder::{Folder, Read, read_given};
 use crate::key::Keys;
@@ -13,6 +13,11 @@ use crate::tiles::{Cache, Tree};
 
 /// Heads that are looked at: the newest. Three hundred years of days.
 const HEADS_LIMIT: usize = 100_000;
+
+/// What to do about a kept checkpoint that what was taken from a log can't be compared with.
+pub(crate) const ADVICE_OF_PART: &str = "Nothing else is wrong; but whoever holds the log's key could have written the log anew. \
+     Ask for a consistency proof between the two checkpoints, or for the log's folder (`audit-verify consistency`). Or verify without \
+     this checkpoint, knowing that nothing vouches then for these records but the log's key";
 
 /// An earlier tree head that somebody vouches for.
 #[derive(Debug, Clone)]
@@ -24,16 +29,56 @@ pub(crate) struct Earlier {
     pub(crate) kept: bool,
 }
 
-/// What a kept checkpoint proves.
+/// A checkpoint kept elsewhere of which the log was shown to be a continuation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Continues {
     /// The checkpoint's file.
     pub source: String,
     pub size: u64,
-    /// Whether the log was shown to be a continuation of it; if not, `why_not`.
-    pub proven: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub why_not: Option<String>,
+}
+
+/// An earlier tree head that nothing contradicts.
+#[derive(Debug, Clone)]
+pub(crate) struct Compared {
+    earlier: Earlier,
+    /// Why it could not be compared, if that is so.
+    why_not: Option<String>,
+}
+
+impl Compared {
+    pub(crate) fn new(earlier: &Earlier, why_not: Option<String>) -> Self {
+        Self { earlier: earlier.clone(), why_not }
+    }
+
+    pub(crate) fn is_kept(&self) -> bool {
+        self.earlier.kept
+    }
+
+    pub(crate) fn is_proven(&self) -> bool {
+        self.why_not.is_none()
+    }
+
+    /// Whether it is the one that was given so.
+    pub(crate) fn is_of(&self, source: &str) -> bool {
+        self.earlier.source == source
+    }
+}
+
+/// Who gives a checkpoint wants to know whether it holds: one that can't be compared is no answer, whatever else was shown.
+/// Otherwise a thief of the key could write the log anew and have just those hashes dropped that would show it.
+pub(crate) fn all_proven(kept: Vec<Compared>, advice: &'static str) -> Result<Vec<Continues>, Error> {
+    let (proven, not) = kept.into_iter().partition::<Vec<_>, _>(Compared::is_proven);
+    if not.is_empty() {
+        let continues =
+            |Compared { earlier, .. }: Compared| Continues { source: earlier.source, size: earlier.checkpoint.size };
+        return Ok(proven.into_iter().map(continues).collect());
+    }
+    let not_compared = |Compared { earlier, why_not }: Compared| NotCompared {
+        source: earlier.source,
+        size: earlier.checkpoint.size,
+        why: why_not.unwrap_or_default(),
+    };
+    Err(Error::NotCompared { checkpoints: not.into_iter().map(not_compared).collect(), advice })
 }
 
 /// Reads checkpoints that were given.
@@ -106,37 +151,40 @@ pub(crate) fn against_head(earlier: &[Earlier], head: &Checkpoint) -> Vec<Findin
     findings
 }
 
+/// The same for the tree head of what was taken from a log, which may well be older than what was kept.
+pub(crate) fn against_head_of_part(kept: &[Earlier], head: &Checkpoint) -> Vec<Finding> {
+    let not_newer =
+        kept.iter().filter(|kept| kept.checkpoint.size <= head.size || kept.checkpoint.origin != head.origin);
+    against_head(&not_newer.cloned().collect::<Vec<_>>(), head)
+}
+
 /// Compares earlier tree heads with the tree.
-pub(crate) fn against_tree(earlier: &[Earlier], tree: &Tree<'_>) -> Result<(Vec<Continues>, Vec<Finding>), Error> {
+pub(crate) fn against_tree(earlier: &[Earlier], tree: &Tree<'_>) -> Result<(Vec<Compared>, Vec<Finding>), Error> {
     let mut sorted = earlier.iter().filter(|earlier| earlier.checkpoint.size <= tree.size).collect::<Vec<_>>();
     // By size; among equals what was kept elsewhere comes first.
     sorted.sort_by_key(|earlier| (earlier.checkpoint.size, !earlier.kept));
-    let (mut cache, mut continues, mut findings) = (Cache::default(), Vec::new(), Vec::new());
+    let (mut cache, mut compared, mut findings) = (Cache::default(), Vec::new(), Vec::new());
     // Up to where a checkpoint of the same provenance shows that nothing was changed.
     let mut common = [0, 0];
-    for Earlier { source, checkpoint, kept } in sorted {
-        let (size, source) = (checkpoint.size, source.clone());
-        let common = &mut common[usize::from(*kept)];
-        let mut continued = Continues { source, size, proven: false, why_not: None };
+    for earlier in sorted {
+        let size = earlier.checkpoint.size;
+        let common = &mut common[usize::from(earlier.kept)];
         match tree.root_of(size, &mut cache)? {
-            Ok(root) if root == checkpoint.root => {
+            Ok(root) if root == earlier.checkpoint.root => {
                 *common = size;
-                continued.proven = true;
+                compared.push(Compared::new(earlier, None));
             }
-            Ok(_) => {
-                findings.push(contradiction(&continued.source, size, *common));
-                continue;
-            }
+            Ok(_) => findings.push(contradiction(&earlier.source, size, *common)),
             Err(broken) => {
-                continued.why_not = Some(format!(
-                    "a tile of hashes that is needed for it can't be used (level {}, number {})",
-                    broken.level, broken.index
-                ));
+                let (level, index) = (broken.level, broken.index);
+                let why = format!(
+                    "hashes that are needed for it were dropped from the folder, or are damaged (tile {index} of level {level})"
+                );
+                compared.push(Compared::new(earlier, Some(why)));
             }
         }
-        continues.push(continued);
     }
-    Ok((continues, findings))
+    Ok((compared, findings))
 }
 
 fn contradiction(source: &str, size: u64, common: u64) -> Finding {

@@ -37,7 +37,7 @@ pub mod time;
 pub mod tree;
 mod walk;
 
-pub use error::Error;
+pub use error::{Error, NotCompared};
 pub use export::{ExportReport, verify_export};
 pub use finding::{Failure, Finding, Place, Record, What, printable};
 pub use folder::{Folder, TILE_WIDTH};

@@ -10,7 +10,7 @@ use crate::edge::{self, Edge};
 use crate::error::Error;
 use crate::finding::{Failure, Finding, Place, What};
 use crate::folder::{Folder, Read, TILE_WIDTH};
-use crate::kept::{Continues, Earlier, against_head, against_tree, read_heads, read_kept};
+use crate::kept::{Compared, Continues, Earlier, against_head, against_tree, all_proven, read_heads, read_kept};
 use crate::key::Keys;
 use crate::note::{Checkpoint, NOTE_LIMIT, Seen, Signed};
 use crate::order::Tally;
@@ -57,6 +57,12 @@ pub struct Report {
     pub tally: Tally,
 }
 
+/// What to do about a kept checkpoint that the folder can't be compared with.
+const ADVICE: &str = "Nothing else is wrong; but whoever holds the log's key could have written the log anew, and this checkpoint can't \
+     show it. Ask for an older copy of the folder, which still holds these hashes, or for a consistency proof made from one \
+     (`audit-verify consistency`). Or verify without this checkpoint, knowing that nothing vouches then for what came before it but \
+     the log's key and the other checkpoints";
+
 /// Told now and then how many leaves are done, and of how many.
 pub type Progress<'a> = &'a dyn Fn(u64, u64);
 
@@ -99,7 +105,7 @@ pub fn verify_log(options: &LogOptions, progress: Progress<'_>) -> Result<Report
             State::load(path, &head.origin)?.map(|state| bound(state, path, &tree, minimum)).transpose()?.transpose()?
         }
     };
-    let (continues, mut forks) = against_tree(&earlier, &tree)?;
+    let (compared, mut forks) = against_tree(&earlier, &tree)?;
     contradictions.append(&mut forks);
     contradictions.extend(edge.damaged);
 
@@ -118,9 +124,9 @@ pub fn verify_log(options: &LogOptions, progress: Progress<'_>) -> Result<Report
         return Err(Failure::Tampered(sorted(contradictions)));
     }
     walk.save_state()?;
-    let (kept, heads) =
-        continues.into_iter().partition::<Vec<_>, _>(|one| kept.iter().any(|kept| kept.source == one.source));
-    let proven = heads.iter().filter(|head| head.proven).count() as u64;
+    let (kept, heads) = compared.into_iter().partition::<Vec<_>, _>(Compared::is_kept);
+    let kept = all_proven(kept, ADVICE)?;
+    let proven = heads.iter().filter(|head| head.is_proven()).count() as u64;
     Ok(Report {
         checkpoint: head,
         signatures,
@@ -156,19 +162,17 @@ pub fn verify_consistency_by_log(
             "The hashes in the folder do not lead to the log's own signed tree head. Verify the log first.",
         ));
     }
+    let mut compared = Vec::new();
     if edge.vouched {
         let tree = Tree { folder: &folder, size: head.size, edge: edge.tiles };
-        let (continues, mut forks) = against_tree(&both, &tree)?;
+        let mut forks;
+        (compared, forks) = against_tree(&both, &tree)?;
         findings.append(&mut forks);
-        if let Some(unproven) = continues.iter().find(|one| !one.proven) {
-            let why =
-                format!("The log can't show it: {}.", unproven.why_not.as_deref().unwrap_or("it is not part of it"));
-            findings.push(Finding::in_file(What::TileDamaged, &unproven.source, why));
-        }
     }
     if !findings.is_empty() {
         return Err(Failure::Tampered(sorted(findings)));
     }
+    all_proven(compared, ADVICE)?;
     match <[Earlier; 2]>::try_from(both) {
         Ok([older, newer]) if older.checkpoint.size <= newer.checkpoint.size => {
             Ok((older.checkpoint, newer.checkpoint))

@@ -51,7 +51,7 @@ enum Verify {
         file: PathBuf,
         #[command(flatten)]
         by: By,
-        /// A checkpoint that was kept elsewhere
+        /// A checkpoint that was kept elsewhere. It can be compared if the bundle holds the hashes for it
         #[arg(long = "checkpoint", value_name = "FILE")]
         checkpoints: Vec<PathBuf>,
     },
@@ -60,6 +60,9 @@ enum Verify {
         file: PathBuf,
         #[command(flatten)]
         by: By,
+        /// A checkpoint that was kept elsewhere. It can be compared if it is for as many records as the proof's
+        #[arg(long = "checkpoint", value_name = "FILE")]
+        checkpoints: Vec<PathBuf>,
     },
     /// That a newer checkpoint continues an older one: by a proof (.tlog-consistency), or by the log
     Consistency {
@@ -113,8 +116,8 @@ fn main() -> ExitCode {
             let answer = report.map(|report| by.say(&report, || words::of_export(&report)));
             (by, answer)
         }
-        Verify::Proof { file, by } => {
-            let report = by.keys().and_then(|keys| verify_proof(&file, &keys));
+        Verify::Proof { file, by, checkpoints } => {
+            let report = by.keys().and_then(|keys| verify_proof(&file, &keys, &checkpoints));
             let answer = report.map(|report| by.say(&report, || words::of_proof(&report)));
             (by, answer)
         }
@@ -141,7 +144,13 @@ fn main() -> ExitCode {
         }
         Err(Failure::CouldNotRun(error)) => {
             let error = if by.json {
-                serde_json::json!({ "verified": null, "error": error.to_string() }).to_string()
+                let not_compared = match &error {
+                    Error::NotCompared { checkpoints, .. } => checkpoints.as_slice(),
+                    _ => &[],
+                };
+                let json =
+                    serde_json::json!({ "verified": null, "error": error.to_string(), "not_compared": not_compared });
+                json.to_string()
             } else {
                 format!("Could not verify: {error}.")
             };

@@ -1,6 +1,7 @@
 //! One record with its proof (C2SP tlog-proof), and consistency proofs between two checkpoints.
 
-use std::path::Path;
+use std::cmp::Ordering;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +11,9 @@ use crate::error::Error;
 use crate::finding::{Failure, Finding, Place, What};
 use crate::folder::read_given;
 use crate::hash::{Hash, leaf_hash};
-use crate::kept::read_signed;
+use crate::kept::{
+    ADVICE_OF_PART, Compared, Continues, Earlier, against_head_of_part, all_proven, read_kept, read_signed,
+};
 use crate::key::Keys;
 use crate::leaf::{LEAF_LIMIT, Leaf};
 use crate::note::{Checkpoint, NOTE_LIMIT, Seen, Signed, decimal};
@@ -29,6 +32,8 @@ pub struct ProofReport {
     pub index: u64,
     /// The record, without its newline.
     pub leaf: String,
+    /// Checkpoints kept elsewhere.
+    pub kept: Vec<Continues>,
 }
 
 /// A `.tlog-proof`, read.
@@ -50,16 +55,21 @@ pub struct ConsistencyProof {
 }
 
 /// Verifies one record's proof.
-pub fn verify_proof(file: &Path, keys: &Keys) -> Result<ProofReport, Failure> {
+pub fn verify_proof(file: &Path, keys: &Keys, kept: &[PathBuf]) -> Result<ProofReport, Failure> {
     if keys.log.is_empty() {
         return Err(Error::NoKey.into());
     }
+    let kept = read_kept(kept, keys)??;
     let name = file.display().to_string();
     let bytes = read_given(file, FILE_LIMIT)?;
     let proof = parse_proof(&bytes)
         .map_err(|why| Finding::in_file(What::Unreadable, &name, format!("It is not a proof of a record: {why}.")))?;
     let signatures = proof.signed.verify(keys).map_err(|why| Finding::in_file(What::BadSignature, &name, why))?;
     let head = proof.signed.checkpoint;
+    let contradictions = against_head_of_part(&kept, &head);
+    if !contradictions.is_empty() {
+        return Err(Failure::Tampered(contradictions));
+    }
     let place = Place { file: Some(name), leaf: Some(proof.index), ..Place::default() };
     if !verify_inclusion(leaf_hash(&proof.leaf), proof.index, head.size, &proof.hashes, head.root) {
         let why = "The record and the hashes of this file do not lead to the root hash of its checkpoint.";
@@ -70,7 +80,19 @@ pub fn verify_proof(file: &Path, keys: &Keys) -> Result<ProofReport, Failure> {
     let leaf = in_form.map_err(|why| {
         Finding::new(What::NotInForm, place, format!("The record was sealed as it stands there, but {why}."))
     })?;
-    Ok(ProofReport { checkpoint: head, signatures, index: proof.index, leaf: leaf.trim_end_matches('\n').to_owned() })
+    let leaf = leaf.trim_end_matches('\n').to_owned();
+    let kept = all_proven(kept.iter().map(|kept| compared(kept, &head)).collect(), ADVICE_OF_PART)?;
+    Ok(ProofReport { checkpoint: head, signatures, index: proof.index, leaf, kept })
+}
+
+/// A kept checkpoint that does not contradict the one of a proof: only of the same tree does the proof say anything.
+fn compared(kept: &Earlier, head: &Checkpoint) -> Compared {
+    let why_not = match kept.checkpoint.size.cmp(&head.size) {
+        Ordering::Equal => None,
+        Ordering::Greater => Some("it is newer than this proof"),
+        Ordering::Less => Some("the proof of one record does not hold the hashes for it"),
+    };
+    Compared::new(kept, why_not.map(str::to_owned))
 }
 
 /// Shows by a consistency proof that the log of the newer checkpoint is a continuation of the older one's.

@@ -26,14 +26,7 @@ pub(crate) fn of_log(report: &Report, keys: &Keys) -> String {
             ));
         }
     }
-    lines.extend(report.kept.iter().map(kept));
-    if report.kept.is_empty() {
-        lines.push(
-            "Note: no checkpoint kept elsewhere was given. Without one it can't be told whether whoever holds the log's key has \
-             written the log anew, or whether this is an older copy of it."
-                .to_owned(),
-        );
-    }
+    lines.extend(kept(&report.kept));
     lines.push(format!("Daily tree heads in the folder that it continues: {}.", report.heads));
     if report.heads_unjudged > 0 {
         lines.push(format!(
@@ -85,7 +78,7 @@ pub(crate) fn of_export(report: &ExportReport) -> String {
     lines.push("Note: that no record was left out of this bundle is not proven; the whole log proves that.".to_owned());
     lines.push(format!("What was asked for (nothing vouches for it): {}", report.about));
     lines.extend(checkpoint(&report.checkpoint, &report.signatures));
-    lines.extend(report.kept.iter().map(kept));
+    lines.extend(kept(&report.kept));
     if report.unknown_version > 0 {
         lines.push(format!("Note: {} records are of a later version of the format.", report.unknown_version));
     }
@@ -97,6 +90,7 @@ pub(crate) fn of_proof(report: &ProofReport) -> String {
     let mut lines = vec![report.leaf.clone(), "VERIFIED.".to_owned()];
     lines.push(format!("Verified: this is record {} of the log, as it was sealed.", report.index));
     lines.extend(checkpoint(&report.checkpoint, &report.signatures));
+    lines.extend(kept(&report.kept));
     text(&lines)
 }
 
@@ -130,13 +124,14 @@ fn checkpoint(head: &Checkpoint, signatures: &[Seen]) -> Vec<String> {
     lines
 }
 
-fn kept(kept: &Continues) -> String {
-    match &kept.why_not {
-        None => format!("Continues the kept checkpoint {} ({} records).", kept.source, kept.size),
-        Some(why) => {
-            format!("Note: not shown to continue the kept checkpoint {} ({} records): {why}.", kept.source, kept.size)
-        }
+fn kept(kept: &[Continues]) -> Vec<String> {
+    if kept.is_empty() {
+        let note = "Note: no checkpoint kept elsewhere was given. Without one it can't be told whether whoever holds the log's key has \
+                    written the log anew, or whether this is an older copy of it.";
+        return vec![note.to_owned()];
     }
+    let line = |one: &Continues| format!("Continues the kept checkpoint {} ({} records).", one.source, one.size);
+    kept.iter().map(line).collect()
 }
 
 fn period(first: Option<i64>, last: Option<i64>) -> String {

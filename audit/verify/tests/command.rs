@@ -72,6 +72,32 @@ fn no_answer() {
     }
 }
 
+/// A checkpoint that was named and can't be compared: no answer, be it quiet or not.
+#[test]
+fn not_compared() {
+    let pruned = ["log", "logs/pruned", "--key", "keys/log.vkey", "--checkpoint", "logs/pruned/heads/2026-10-31"];
+    let proof = ["proof", "taken/14.tlog-proof", "--key", "keys/log.vkey", "--checkpoint", "kept/700-at-256"];
+    let bundle = ["bundle", "taken/p001.sekisho-export", "--key", "keys/log.vkey", "--checkpoint", "kept/700-at-699"];
+    let what = ["the kept checkpoint logs/pruned/heads/2026-10-31 (300 records)", "kept/700-at-256", "kept/700-at-699"];
+    for (arguments, what) in [&pruned[..], &proof, &bundle].into_iter().zip(what) {
+        for quiet in [&[][..], &["--quiet"]] {
+            let output = run(&[arguments, quiet].concat());
+            let said = text(&output.stderr);
+            assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{said}");
+            assert!(said.starts_with("Could not verify: ") && said.contains(what), "{said}");
+            assert!(said.contains("could not be compared") && said.contains("consistency proof"), "{said}");
+        }
+        let output = run(&[arguments, &["--json"]].concat());
+        let json = serde_json::from_slice::<serde_json::Value>(&output.stderr).unwrap();
+        assert_eq!((output.status.code(), &json["verified"]), (Some(2), &serde_json::Value::Null));
+        assert!(json["not_compared"][0]["size"].is_u64(), "{json}");
+        // Without it there is an answer, and it says what is missing.
+        let output = run(&arguments[..4]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(text(&output.stdout).contains("Note: no checkpoint kept elsewhere was given."));
+    }
+}
+
 #[test]
 fn what_is_taken_from_a_log() {
     let output = run(&["proof", "taken/699.tlog-proof", "--key", "keys/log.vkey"]);

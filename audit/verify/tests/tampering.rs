@@ -7,7 +7,9 @@ mod support;
 use std::fs;
 
 use audit_verify::{Failure, Finding, LogOptions, What, verify_log};
-use support::{Gate, Key, Leaf, Log, assert_found, finding, gzip, heartbeats, history, packed, verify};
+use support::{
+    Gate, Key, Leaf, Log, assert_found, assert_not_compared, finding, gzip, heartbeats, history, packed, verify,
+};
 
 /// Six full bundles and a part of one.
 const SIZE: usize = 1700;
@@ -542,11 +544,12 @@ fn dropped_with_and_without_a_record() {
     let (log, leaves) = dropped(true);
     let report = log.verify().unwrap();
     assert_eq!((report.from, report.dropped, report.whole), (512, 512, true));
-    // Tree heads from before stay good where the hashes are there, and are told of where not.
+    // Tree heads from before stay good where the hashes are there.
     let kept = [log.keep("512", &leaves[..512]), log.keep("700", &leaves[..700]), log.keep("300", &leaves[..300])];
-    let report = log.verify_against(&kept).unwrap();
-    let proven = report.kept.iter().map(|kept| (kept.size, kept.proven)).collect::<Vec<_>>();
-    assert_eq!(proven, [(300, false), (512, true), (700, true)]);
+    let report = log.verify_against(&kept[..2]).unwrap();
+    assert_eq!(report.kept.iter().map(|kept| kept.size).collect::<Vec<_>>(), [512, 700]);
+    // Where not, there is no answer: whoever has the key may have made it so.
+    assert_not_compared(log.verify_against(&kept), &[300]);
     // Without the file, what is missing is missing.
     log.remove("minimum-index");
     assert_found(log.verify(), What::Missing, Some(0));
@@ -571,6 +574,20 @@ fn dropped_with_and_without_a_record() {
         &format!(",\"before\":1,\"dropped_to\":256,\"root\":\"{}\"", "A".repeat(43) + "="),
     );
     assert_found(Log::of(&gate.leaves).verify(), What::NotInForm, Some(600));
+}
+
+/// Who has the key writes the log anew, and a record that says that just those hashes were dropped by which it would show.
+#[test]
+fn rewritten_so_that_nothing_can_be_compared() {
+    let (log, _) = dropped(true);
+    let kept = [log.keep("300", &history(3, 300))];
+    log.verify().unwrap();
+    assert_not_compared(log.verify_against(&kept), &[300]);
+    // A checkpoint that contradicts the log is the answer all the same, and so is a changed record.
+    let contradicted = [kept[0].clone(), log.keep("700", &history(3, 700))];
+    assert_found(log.verify_against(&contradicted), What::Rewritten, Some(0));
+    log.flip("tile/entries/003", 50);
+    assert_eq!(finding(log.verify_against(&kept)).place.leaf.map(|leaf| leaf / 256), Some(3));
 }
 
 #[test]

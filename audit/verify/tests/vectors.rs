@@ -11,7 +11,7 @@ use audit_verify::leaf::{Leaf, Role};
 use audit_verify::{
     By, Keys, LogOptions, What, verify_consistency_by_log, verify_consistency_proof, verify_export, verify_proof,
 };
-use support::{assert_found, vectors, verify};
+use support::{assert_found, assert_not_compared, vectors, verify};
 
 fn file(name: &str) -> PathBuf {
     vectors().join(name)
@@ -38,6 +38,14 @@ fn altered(name: &str, from: &str, to: &str) -> (tempfile::TempDir, PathBuf) {
     assert!(text.contains(from), "{name} has no {from}");
     let path = folder.path().join("altered");
     std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+    (folder, path)
+}
+
+/// A checkpoint of the same key for another history of so many records.
+fn of_another_log(size: usize) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other");
+    std::fs::write(&path, support::Key::of_log().checkpoint(&support::heartbeats(1, size))).unwrap();
     (folder, path)
 }
 
@@ -85,7 +93,7 @@ fn signatures() {
 fn kept_checkpoints() {
     let kept = [1, 256, 257, 512, 699, 700].map(|size| file(&format!("kept/700-at-{size}")));
     let report = verify(&LogOptions { kept: kept.to_vec(), ..log("700") }).unwrap();
-    assert!(report.kept.iter().all(|kept| kept.proven) && report.kept.len() == 6);
+    assert_eq!(report.kept.len(), 6);
     assert_found(verify(&LogOptions { kept: vec![kept[3].clone()], ..log("257") }), What::CutOff, Some(257));
     assert_found(verify(&LogOptions { kept: vec![kept[2].clone()], ..log("257") }), What::Forked, None);
     assert_found(verify(&LogOptions { kept: vec![kept[0].clone()], ..log("257") }), What::Rewritten, Some(0));
@@ -113,14 +121,14 @@ fn leaves() {
 fn proofs() {
     let keys = keys(&["log", "witness"]);
     for index in [14, 699] {
-        let report = verify_proof(&file(&format!("taken/{index}.tlog-proof")), &keys).unwrap();
+        let report = verify_proof(&file(&format!("taken/{index}.tlog-proof")), &keys, &[]).unwrap();
         assert_eq!(report.index, index);
         assert!(report.leaf.starts_with("{\"v\":1,") && report.leaf.ends_with('}'));
     }
     let name = "taken/14.tlog-proof";
     let of = |from: &str, to: &str| {
         let (_folder, path) = altered(name, from, to);
-        verify_proof(&path, &keys)
+        verify_proof(&path, &keys, &[])
     };
     assert_found(of("index 14\n", "index 15\n"), What::Changed, Some(15));
     assert_found(of("index 14\n", "index 700\n"), What::Changed, Some(700));
@@ -129,6 +137,13 @@ fn proofs() {
     assert_found(of("index 14\n", "index 014\n"), What::Unreadable, None);
     assert_found(of("extra ", "extra"), What::Unreadable, None);
     assert_found(of("c2sp.org/tlog-proof@v1", "c2sp.org/tlog-proof@v2"), What::Unreadable, None);
+
+    let against = |kept: PathBuf| verify_proof(&file(name), &keys, &[kept]);
+    assert_eq!(against(file("kept/700-at-700")).unwrap().kept[0].size, 700);
+    assert_not_compared(against(file("kept/700-at-256")), &[256]);
+    assert_not_compared(against(file("logs/pruned/checkpoint")), &[1024]);
+    let (_folder, other) = of_another_log(700);
+    assert_found(against(other), What::Forked, None);
 }
 
 #[test]
@@ -155,6 +170,10 @@ fn consistency() {
     let (older, newer) = by_log(&kept(257), &kept(699)).unwrap();
     assert_eq!((older.size, newer.size), (257, 699));
     by_log(&kept(700), &kept(1)).unwrap();
+    let heads = file("logs/pruned/heads");
+    let of_pruned =
+        verify_consistency_by_log(&file("logs/pruned"), &keys, &heads.join("2026-10-31"), &heads.join("2026-11-01"));
+    assert_not_compared(of_pruned, &[300]);
     assert_found(by_log(&other, &kept(699)), What::Rewritten, Some(0));
     assert_found(by_log(&kept(257), &file("logs/pruned/checkpoint")), What::CutOff, Some(700));
 }
@@ -165,18 +184,16 @@ fn exports() {
     let name = "taken/p001.sekisho-export";
     let report = verify_export(&file(name), &keys, &[file("kept/700-at-700")]).unwrap();
     assert_eq!((report.leaves, report.first, report.last), (24, Some(1), Some(684)));
-    assert!(report.kept[0].proven);
+    assert_eq!(report.kept[0].size, 700);
     assert_eq!(report.about["person"], "p001");
     assert_eq!(verify_export(&file("taken/nothing.sekisho-export"), &keys, &[]).unwrap().leaves, 0);
-    assert_found(
-        verify_export(&file(name), &keys, &[file("logs/pruned/checkpoint")])
-            .map(|report| {
-                assert!(!report.kept[0].proven);
-            })
-            .and_then(|()| verify_export(&file(name), &self::keys(&["other"]), &[])),
-        What::BadSignature,
-        None,
-    );
+    assert_found(verify_export(&file(name), &self::keys(&["other"]), &[]), What::BadSignature, None);
+    // What it has no hashes for, and what is newer than it, is not compared; another history is found out.
+    let of_kept = |kept: &str| verify_export(&file(name), &keys, &[file("kept/700-at-700"), file(kept)]);
+    assert_not_compared(of_kept("kept/700-at-699"), &[699]);
+    assert_not_compared(of_kept("logs/pruned/checkpoint"), &[1024]);
+    let (_folder, other) = of_another_log(700);
+    assert_found(verify_export(&file(name), &keys, &[other]), What::Forked, None);
 
     let of = |from: &str, to: &str| {
         let (_folder, path) = altered(name, from, to);

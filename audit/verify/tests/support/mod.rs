@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use audit_verify::{Failure, Finding, Keys, LogOptions, Report, What, verify_log};
+use audit_verify::{Error, Failure, Finding, Keys, LogOptions, Report, What, verify_log};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -217,6 +217,17 @@ pub fn assert_found<T: std::fmt::Debug>(answer: Result<T, Failure>, what: What, 
     let found = finding(answer);
     assert_eq!((found.what, found.place.leaf), (what, leaf), "{found}");
     found
+}
+
+/// No answer, because these kept checkpoints could not be compared.
+#[track_caller]
+pub fn assert_not_compared<T: std::fmt::Debug>(answer: Result<T, Failure>, sizes: &[u64]) {
+    match answer {
+        Err(Failure::CouldNotRun(Error::NotCompared { checkpoints, .. })) => {
+            assert_eq!(checkpoints.iter().map(|one| one.size).collect::<Vec<_>>(), sizes);
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 pub fn packed(bundle: &[Leaf]) -> Vec<u8> {
