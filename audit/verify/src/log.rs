@@ -45,7 +45,8 @@ pub struct Report {
     pub to: u64,
     /// Whether that is all that the log holds.
     pub whole: bool,
-    /// Leaves below this one were dropped, and a `retention` leaf says so (judged if the whole was verified).
+    /// Leaves below this one are not in the folder. If the whole was verified, a `retention` leaf says so; of a range, nobody
+    /// looked for one.
     pub dropped: u64,
     /// Leaves below this one were verified by the earlier run whose state was given.
     pub resumed_at: Option<u64>,
@@ -248,11 +249,17 @@ fn chosen(options: &LogOptions, size: u64, minimum: u64) -> Result<Range<u64>, E
 
 /// Whether what an earlier run verified is a beginning of this log.
 fn bound(state: State, path: &std::path::Path, tree: &Tree<'_>, minimum: u64) -> Result<Result<State, Failure>, Error> {
+    let unfit = |why: String| Error::State { path: path.to_owned(), why };
     if state.verified < minimum {
-        return Err(Error::State {
-            path: path.to_owned(),
-            why: "leaves it had not come to were dropped since".to_owned(),
-        });
+        return Err(unfit("leaves it had not come to were dropped since".to_owned()));
+    }
+    // What is dropped stays dropped. If less is said to be, nobody has ever seen the leaves between.
+    if minimum < state.began {
+        return Err(unfit(format!(
+            "the earlier run began at leaf {}, as those before had been dropped; now `minimum-index` says that the folder holds \
+             leaves from {minimum} on, and nobody has verified those",
+            state.began
+        )));
     }
     let source = path.display().to_string();
     let checkpoint = Checkpoint { origin: state.origin.clone(), size: state.size, root: state.root };
@@ -266,9 +273,7 @@ fn bound(state: State, path: &std::path::Path, tree: &Tree<'_>, minimum: u64) ->
     }
     match tree.root_of(state.verified, &mut Cache::default())? {
         Ok(root) if root == state.verified_root || state.verified == state.began => Ok(Ok(state)),
-        _ => {
-            Err(Error::State { path: path.to_owned(), why: "what it says was verified is not in this log".to_owned() })
-        }
+        _ => Err(unfit("what it says was verified is not in this log".to_owned())),
     }
 }
 

@@ -34,13 +34,7 @@ pub(crate) fn of_log(report: &Report, keys: &Keys) -> String {
             report.heads_unjudged
         ));
     }
-    if report.dropped > 0 {
-        let recorded = if report.whole { "; a record of the log says so" } else { "" };
-        lines.push(format!(
-            "Note: the {} oldest records were dropped because their time was over{recorded}.",
-            report.dropped
-        ));
-    }
+    lines.extend(dropped(report));
     if tally.recoveries > 0 {
         lines.push(format!(
             "Note: the log tells of {} ends that were not clean. Records that it declares lost: {}; never confirmed to anybody: {}.",
@@ -132,6 +126,20 @@ fn kept(kept: &[Continues]) -> Vec<String> {
     }
     let line = |one: &Continues| format!("Continues the kept checkpoint {} ({} records).", one.source, one.size);
     kept.iter().map(line).collect()
+}
+
+fn dropped(report: &Report) -> Option<String> {
+    let dropped = report.dropped;
+    match (dropped, report.whole) {
+        (0, _) => None,
+        (_, true) => Some(format!(
+            "Note: the {dropped} oldest records were dropped because their time was over; a record of the log says so."
+        )),
+        (_, false) => Some(format!(
+            "Note: the records before {dropped} are not in this folder. Whether a record of the log says that they were dropped, only \
+             the verification of the whole log can tell."
+        )),
+    }
 }
 
 fn period(first: Option<i64>, last: Option<i64>) -> String {

@@ -45,6 +45,20 @@ fn verified() {
     assert_eq!((output.status.code(), output.stdout.len(), output.stderr.len()), (Some(0), 0, 0));
 }
 
+/// Nobody has looked for the record that says so if only a range was looked at.
+#[test]
+fn dropped_records_are_told_of() {
+    let whole = run(&["log", "logs/pruned", "--key", "keys/log.vkey"]);
+    let said = text(&whole.stdout);
+    assert!(said.contains("the 512 oldest records were dropped because their time was over; a record"), "{said}");
+    let range = run(&["log", "logs/pruned", "--key", "keys/log.vkey", "--from", "600", "--to", "700"]);
+    let said = text(&range.stdout);
+    assert!(
+        said.contains("the records before 512 are not in this folder.") && !said.contains("time was over"),
+        "{said}"
+    );
+}
+
 #[test]
 fn the_answer_is_no() {
     let output = run(&["log", "logs/700", "--key", "keys/other.vkey"]);

@@ -1,12 +1,12 @@
 //! Each kind of tampering, and the word for it.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic: that is how it fails")]
 
 mod support;
 
 use std::fs;
 
-use audit_verify::{Failure, Finding, LogOptions, What, verify_log};
+use audit_verify::{Error, Failure, Finding, LogOptions, What, verify_log};
 use support::{
     Gate, Key, Leaf, Log, assert_found, assert_not_compared, finding, gzip, heartbeats, history, packed, verify,
 };
@@ -737,6 +737,27 @@ fn resumed_within_a_gap() {
     log.write_tiles(&gate.leaves);
     log.write("checkpoint", Key::of_log().checkpoint(&gate.leaves));
     assert_found(verify(&options), What::SequenceGap, Some(300));
+}
+
+/// What an earlier run did not see, nobody has seen, whatever `minimum-index` says now.
+#[test]
+fn resumed_with_less_dropped_than_before() {
+    let (log, _) = dropped(true);
+    let options = LogOptions { resume: Some(log.path("state")), ..log.options() };
+    verify(&options).unwrap();
+    let refused = || match verify(&options) {
+        Err(Failure::CouldNotRun(error @ Error::State { .. })) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    log.write("minimum-index", "256\n");
+    assert!(refused().contains("leaves from 256 on"), "{}", refused());
+    log.remove("minimum-index");
+    assert!(refused().contains("began at leaf 512"), "{}", refused());
+    // More dropped than before is well, if a record says so: here none does.
+    log.write("minimum-index", "768\n");
+    assert_found(verify(&options), What::DroppedWithoutRecord, None);
+    log.write("minimum-index", "512\n");
+    assert_eq!(verify(&options).unwrap().resumed_at, Some(verify(&log.options()).unwrap().to));
 }
 
 #[test]
