@@ -62,7 +62,7 @@ pub fn verify_export(file: &Path, keys: &Keys, kept: &[PathBuf]) -> Result<Expor
     let signed = Signed::parse(&note).map_err(|why| {
         Finding::in_file(What::Unreadable, &name, format!("It does not end with a checkpoint: {why}."))
     })?;
-    let signatures = signed.verify(keys).map_err(|why| Finding::in_file(What::BadSignature, &name, why))?;
+    let signatures = signed.verify_newest(keys).map_err(|why| Finding::in_file(What::BadSignature, &name, why))?;
     let head = signed.checkpoint;
     let contradictions = against_head_of_part(&kept, &head);
     if !contradictions.is_empty() {

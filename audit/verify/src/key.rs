@@ -33,6 +33,8 @@ pub struct VerifierKey {
 pub struct Keys {
     pub log: Vec<VerifierKey>,
     pub witnesses: Vec<VerifierKey>,
+    /// Whether each of the log's keys has to have signed the newest checkpoint; otherwise one is enough.
+    pub require_all: bool,
 }
 
 /// No more is read of a file of keys: a post-quantum key takes 2 kB, a log has a handful.

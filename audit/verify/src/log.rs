@@ -220,7 +220,8 @@ fn read_head(folder: &Folder, options: &LogOptions) -> Result<(Checkpoint, Vec<S
     };
     let signed = Signed::parse(&note)
         .map_err(|why| Finding::in_file(What::Unreadable, "checkpoint", format!("It is not a checkpoint: {why}.")))?;
-    let seen = signed.verify(&options.keys).map_err(|why| Finding::in_file(What::BadSignature, "checkpoint", why))?;
+    let seen =
+        signed.verify_newest(&options.keys).map_err(|why| Finding::in_file(What::BadSignature, "checkpoint", why))?;
     Ok((signed.checkpoint, seen))
 }
 

@@ -83,6 +83,9 @@ struct By {
     /// The log's key, or a file of such lines, got from elsewhere than the log. May be given several times
     #[arg(long = "key", value_name = "KEY|FILE", required = true)]
     keys: Vec<String>,
+    /// Each of the log's keys that are given has to have signed the newest checkpoint; otherwise one is enough
+    #[arg(long)]
+    require_all_keys: bool,
     /// A witness's key, or a file of such lines. May be given several times
     #[arg(long = "witness-key", value_name = "KEY|FILE")]
     witness_keys: Vec<String>,
@@ -112,13 +115,17 @@ fn main() -> ExitCode {
             (by, answer)
         }
         Verify::Bundle { file, by, checkpoints } => {
-            let report = by.keys().and_then(|keys| verify_export(&file, &keys, &checkpoints));
-            let answer = report.map(|report| by.say(&report, || words::of_export(&report)));
+            let answer = by.keys().and_then(|keys| {
+                let report = verify_export(&file, &keys, &checkpoints)?;
+                Ok(by.say(&report, || words::of_export(&report, &keys)))
+            });
             (by, answer)
         }
         Verify::Proof { file, by, checkpoints } => {
-            let report = by.keys().and_then(|keys| verify_proof(&file, &keys, &checkpoints));
-            let answer = report.map(|report| by.say(&report, || words::of_proof(&report)));
+            let answer = by.keys().and_then(|keys| {
+                let report = verify_proof(&file, &keys, &checkpoints)?;
+                Ok(by.say(&report, || words::of_proof(&report, &keys)))
+            });
             (by, answer)
         }
         Verify::Consistency { older, newer, log, by } => {
@@ -162,7 +169,7 @@ fn main() -> ExitCode {
 
 impl By {
     fn keys(&self) -> Result<Keys, Failure> {
-        let mut keys = Keys::default();
+        let mut keys = Keys { require_all: self.require_all_keys, ..Keys::default() };
         self.keys.iter().try_for_each(|key| keys.add_log(key)).map_err(Failure::CouldNotRun)?;
         self.witness_keys.iter().try_for_each(|key| keys.add_witness(key)).map_err(Failure::CouldNotRun)?;
         Ok(keys)

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use crate::hash::{Hash, empty_root};
-use crate::key::{Keys, is_key_name};
+use crate::key::{Keys, VerifierKey, is_key_name};
 
 /// No longer note is read. 16 post-quantum signatures take 110 kB.
 pub const NOTE_LIMIT: usize = 512 * 1024;
@@ -120,12 +120,42 @@ impl Signed {
 }
 
 impl Signed {
+    /// The same for a newest checkpoint, which all of the log's given keys have to have signed if that was asked for.
+    pub(crate) fn verify_newest(&self, keys: &Keys) -> Result<Vec<Seen>, String> {
+        let seen = self.verify(keys)?;
+        let missing = not_signed_by(&keys.log, &seen);
+        if missing.is_empty() || !keys.require_all {
+            return Ok(seen);
+        }
+        let missing = missing.iter().map(|key| format!("{} ({:08x})", key.name, key.id)).collect::<Vec<_>>();
+        Err(format!(
+            "All of the log's keys that were given have to have signed it (--require-all-keys), and {} has not. Either the facility \
+             no longer signs with that key, or whoever signed this does not hold it.",
+            missing.join(", ")
+        ))
+    }
+
     /// Whether a signature claims to be by one of the log's given keys.
     pub(crate) fn is_by_any(&self, keys: &Keys) -> bool {
-        let is_by =
-            |key: &crate::key::VerifierKey| self.signatures.iter().any(|by| by.name == key.name && by.id == key.id);
+        let is_by = |key: &VerifierKey| self.signatures.iter().any(|by| by.name == key.name && by.id == key.id);
         keys.log.iter().any(is_by)
     }
+}
+
+/// Those of the keys, each once, of which there is no signature that verifies.
+#[must_use]
+pub fn not_signed_by<'k>(keys: &'k [VerifierKey], seen: &[Seen]) -> Vec<&'k VerifierKey> {
+    let is_by = |key: &VerifierKey, seen: &Seen| {
+        seen.by != By::Unknown && seen.name == key.name && seen.key_id == format!("{:08x}", key.id)
+    };
+    let mut missing = Vec::<&VerifierKey>::new();
+    for key in keys {
+        let known = missing.iter().any(|before| before.name == key.name && before.id == key.id);
+        if !known && !seen.iter().any(|seen| is_by(key, seen)) {
+            missing.push(key);
+        }
+    }
+    missing
 }
 
 impl Checkpoint {

@@ -64,7 +64,8 @@ pub fn verify_proof(file: &Path, keys: &Keys, kept: &[PathBuf]) -> Result<ProofR
     let bytes = read_given(file, FILE_LIMIT)?;
     let proof = parse_proof(&bytes)
         .map_err(|why| Finding::in_file(What::Unreadable, &name, format!("It is not a proof of a record: {why}.")))?;
-    let signatures = proof.signed.verify(keys).map_err(|why| Finding::in_file(What::BadSignature, &name, why))?;
+    let signatures =
+        proof.signed.verify_newest(keys).map_err(|why| Finding::in_file(What::BadSignature, &name, why))?;
     let head = proof.signed.checkpoint;
     let contradictions = against_head_of_part(&kept, &head);
     if !contradictions.is_empty() {
@@ -105,7 +106,7 @@ pub fn verify_consistency_proof(older: &Path, proof: &Path, keys: &Keys) -> Resu
     let bytes = read_given(proof, FILE_LIMIT)?;
     let proof = parse_consistency_proof(&bytes)
         .map_err(|why| Finding::in_file(What::Unreadable, &name, format!("It is not a consistency proof: {why}.")))?;
-    proof.newer.verify(keys).map_err(|why| Finding::in_file(What::BadSignature, &name, why))?;
+    proof.newer.verify_newest(keys).map_err(|why| Finding::in_file(What::BadSignature, &name, why))?;
     let new = proof.newer.checkpoint;
     let place = Place { file: Some(name.clone()), ..Place::default() };
     let finding = if old.origin != new.origin {

@@ -1,5 +1,6 @@
 //! What is said when all is well: what was verified, and what was not.
 
+use audit_verify::note::not_signed_by;
 use audit_verify::time::utc;
 use audit_verify::{By, Checkpoint, Continues, ExportReport, Keys, ProofReport, Report, Seen, printable};
 
@@ -16,7 +17,7 @@ pub(crate) fn of_log(report: &Report, keys: &Keys) -> String {
     if let Some(resumed) = report.resumed_at {
         lines.push(format!("Of these, an earlier run had verified those before {resumed}; they were not read again."));
     }
-    lines.extend(checkpoint(&report.checkpoint, &report.signatures));
+    lines.extend(checkpoint(&report.checkpoint, &report.signatures, keys));
     for key in &keys.witnesses {
         let signed = |seen: &Seen| seen.name == key.name && matches!(seen.by, By::Witness { .. });
         if !report.signatures.iter().any(signed) {
@@ -58,7 +59,7 @@ pub(crate) fn of_log(report: &Report, keys: &Keys) -> String {
     text(&lines)
 }
 
-pub(crate) fn of_export(report: &ExportReport) -> String {
+pub(crate) fn of_export(report: &ExportReport, keys: &Keys) -> String {
     let mut lines = vec!["VERIFIED.".to_owned()];
     let range = report
         .first
@@ -71,7 +72,7 @@ pub(crate) fn of_export(report: &ExportReport) -> String {
     ));
     lines.push("Note: that no record was left out of this bundle is not proven; the whole log proves that.".to_owned());
     lines.push(format!("What was asked for (nothing vouches for it): {}", report.about));
-    lines.extend(checkpoint(&report.checkpoint, &report.signatures));
+    lines.extend(checkpoint(&report.checkpoint, &report.signatures, keys));
     lines.extend(kept(&report.kept));
     if report.unknown_version > 0 {
         lines.push(format!("Note: {} records are of a later version of the format.", report.unknown_version));
@@ -80,10 +81,10 @@ pub(crate) fn of_export(report: &ExportReport) -> String {
 }
 
 /// The record alone goes first, so that `head -1` has it.
-pub(crate) fn of_proof(report: &ProofReport) -> String {
+pub(crate) fn of_proof(report: &ProofReport, keys: &Keys) -> String {
     let mut lines = vec![report.leaf.clone(), "VERIFIED.".to_owned()];
     lines.push(format!("Verified: this is record {} of the log, as it was sealed.", report.index));
-    lines.extend(checkpoint(&report.checkpoint, &report.signatures));
+    lines.extend(checkpoint(&report.checkpoint, &report.signatures, keys));
     lines.extend(kept(&report.kept));
     text(&lines)
 }
@@ -100,7 +101,7 @@ pub(crate) fn of_consistency(older: &Checkpoint, newer: &Checkpoint) -> String {
     text(&lines)
 }
 
-fn checkpoint(head: &Checkpoint, signatures: &[Seen]) -> Vec<String> {
+fn checkpoint(head: &Checkpoint, signatures: &[Seen], keys: &Keys) -> Vec<String> {
     let mut lines = vec![format!("Checkpoint: {}, {} records, root {}", head.origin, head.size, head.root)];
     for Seen { name, key_id, by } in signatures {
         lines.push(match by {
@@ -114,6 +115,13 @@ fn checkpoint(head: &Checkpoint, signatures: &[Seen]) -> Vec<String> {
                 format!("Note: also signed by {name}, key {key_id}, which was not given and counts for nothing.")
             }
         });
+    }
+    for key in not_signed_by(&keys.log, signatures) {
+        lines.push(format!(
+            "Note: the log's key {}, key {:08x}, was given, too, and has not signed this checkpoint. Who has stolen one of two keys signs \
+             with that one alone; if the facility signs with both, use --require-all-keys.",
+            key.name, key.id
+        ));
     }
     lines
 }

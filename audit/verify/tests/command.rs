@@ -70,6 +70,40 @@ fn the_answer_is_no() {
     assert_eq!((&json["verified"], &json["findings"][0]["what"]), (&false.into(), &"cut-off".into()));
 }
 
+/// The second key is there so that a stolen first one is not enough.
+#[test]
+fn a_key_that_has_not_signed() {
+    let keys = ["--key", "keys/log.vkey", "--key", "keys/second.vkey"];
+    let of = |what: &[&str], options: &[&str]| {
+        let output = run(&[what, &keys, options].concat());
+        (output.status.code(), text(&output.stdout))
+    };
+    let one_signed = ["log", "logs/257"];
+    let (code, said) = of(&one_signed, &[]);
+    let second = std::fs::read_to_string(vectors().join("keys/second.vkey")).unwrap();
+    let id = second.split('+').nth(1).unwrap();
+    assert_eq!(code, Some(0));
+    assert!(said.contains(&format!("key {id}, was given, too, and has not signed this checkpoint.")), "{said}");
+    let (code, said) = of(&one_signed, &["--require-all-keys"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("BAD SIGNATURE: in checkpoint. ") && said.contains(id), "{said}");
+    for both_signed in [
+        &["log", "logs/700"][..],
+        &["bundle", "taken/p001.sekisho-export"],
+        &["proof", "taken/14.tlog-proof"],
+        &["consistency", "kept/700-at-257", "taken/257.tlog-consistency"],
+        &["consistency", "kept/700-at-257", "kept/700-at-512", "--log", "logs/700"],
+    ] {
+        let (code, said) = of(both_signed, &["--require-all-keys"]);
+        assert!(code == Some(0) && !said.contains("has not signed"), "{said}");
+        let (code, said) = of(both_signed, &["--require-all-keys", "--key", "keys/other.vkey"]);
+        assert!(code == Some(1) && said.contains("BAD SIGNATURE"), "{said}");
+        let (code, said) = of(both_signed, &["--key", "keys/other.vkey", "--key", "keys/other.vkey"]);
+        let notes = if both_signed[0] == "consistency" { 0 } else { 1 };
+        assert_eq!((code, said.matches("has not signed").count()), (Some(0), notes), "{said}");
+    }
+}
+
 #[test]
 fn no_answer() {
     for arguments in [
