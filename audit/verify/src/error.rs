@@ -30,6 +30,15 @@ pub enum Error {
     /// All else was shown.
     #[error("{}. {advice}", list(checkpoints))]
     NotCompared { checkpoints: Vec<NotCompared>, advice: &'static str },
+    /// Witnesses whose keys were given. All else was shown.
+    #[error(
+        "the witness {} has signed none of the checkpoints that were looked at: neither the newest one nor one that was given by \
+         --checkpoint. Nothing else is wrong; but nobody vouches then for this log but the holder of its key. Give the checkpoint \
+         that the witness has signed by --checkpoint, or ask the witness what it has seen; or verify without that witness's key, \
+         knowing this",
+        .0.join(", ")
+    )]
+    NotWitnessed(Vec<String>),
     #[error("cannot write the state to {}: {source}", path.display())]
     WriteState { path: PathBuf, source: io::Error },
     #[error("cannot start a thread: {0}. Use fewer by --jobs")]

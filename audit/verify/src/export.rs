@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -9,7 +10,9 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::finding::{Failure, Finding, Place, What};
 use crate::hash::{Hash, leaf_hash};
-use crate::kept::{Compared, Continues, Earlier, against_head_of_part, all_proven, read_kept};
+use crate::kept::{
+    ADVICE_OF_PART, Compared, Continues, Earlier, against_head_of_part, all_proven, read_kept, signatures_of, witnessed,
+};
 use crate::key::Keys;
 use crate::leaf::{LEAF_LIMIT, Leaf};
 use crate::note::{Checkpoint, NOTE_LIMIT, Seen, Signed, decimal};
@@ -72,7 +75,8 @@ pub fn verify_export(file: &Path, keys: &Keys, kept: &[PathBuf]) -> Result<Expor
     if let Some(wrong) = parts.wrong {
         return Err(wrong.into());
     }
-    let kept = all_proven(kept, crate::kept::ADVICE_OF_PART)?;
+    let kept = all_proven(kept, ADVICE_OF_PART)?;
+    witnessed(keys, iter::once(signatures.as_slice()).chain(signatures_of(&kept)))?;
     Ok(ExportReport {
         checkpoint: head,
         signatures,

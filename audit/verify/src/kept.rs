@@ -8,7 +8,7 @@ use crate::error::{Error, NotCompared};
 use crate::finding::{Finding, Place, What};
 use crate::folder::{Folder, Read, read_given};
 use crate::key::Keys;
-use crate::note::{Checkpoint, NOTE_LIMIT, Signed};
+use crate::note::{Checkpoint, NOTE_LIMIT, Seen, Signed, not_signed_by};
 use crate::tiles::{Cache, Tree};
 
 /// Heads that are looked at: the newest. Three hundred years of days.
@@ -25,6 +25,7 @@ pub(crate) struct Earlier {
     /// As it was given, or `heads/<date>`.
     pub(crate) source: String,
     pub(crate) checkpoint: Checkpoint,
+    pub(crate) signatures: Vec<Seen>,
     /// It came from outside of the folder.
     pub(crate) kept: bool,
 }
@@ -35,6 +36,8 @@ pub struct Continues {
     /// The checkpoint's file.
     pub source: String,
     pub size: u64,
+    /// The signatures below it: witnesses may have signed it, and not the newest one.
+    pub signatures: Vec<Seen>,
 }
 
 /// An earlier tree head that nothing contradicts.
@@ -69,8 +72,11 @@ impl Compared {
 pub(crate) fn all_proven(kept: Vec<Compared>, advice: &'static str) -> Result<Vec<Continues>, Error> {
     let (proven, not) = kept.into_iter().partition::<Vec<_>, _>(Compared::is_proven);
     if not.is_empty() {
-        let continues =
-            |Compared { earlier, .. }: Compared| Continues { source: earlier.source, size: earlier.checkpoint.size };
+        let continues = |Compared { earlier, .. }: Compared| Continues {
+            source: earlier.source,
+            size: earlier.checkpoint.size,
+            signatures: earlier.signatures,
+        };
         return Ok(proven.into_iter().map(continues).collect());
     }
     let not_compared = |Compared { earlier, why_not }: Compared| NotCompared {
@@ -81,12 +87,29 @@ pub(crate) fn all_proven(kept: Vec<Compared>, advice: &'static str) -> Result<Ve
     Err(Error::NotCompared { checkpoints: not.into_iter().map(not_compared).collect(), advice })
 }
 
+/// Who gives a witness's key wants its word: each of the witnesses has to have signed one of the checkpoints that were looked at.
+pub(crate) fn witnessed<'s>(keys: &Keys, seen: impl IntoIterator<Item = &'s [Seen]>) -> Result<(), Error> {
+    let seen = seen.into_iter().flatten().cloned().collect::<Vec<_>>();
+    let missing = not_signed_by(&keys.witnesses, &seen);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::NotWitnessed(missing.iter().map(|key| format!("{} ({:08x})", key.name, key.id)).collect()))
+}
+
+/// The signatures below kept checkpoints, for [`witnessed`].
+pub(crate) fn signatures_of(kept: &[Continues]) -> impl Iterator<Item = &[Seen]> {
+    kept.iter().map(|kept| kept.signatures.as_slice())
+}
+
 /// Reads checkpoints that were given.
 pub(crate) fn read_kept(paths: &[PathBuf], keys: &Keys) -> Result<Result<Vec<Earlier>, Finding>, Error> {
     let mut kept = Vec::new();
     for path in paths {
         match read_signed(path, keys)? {
-            Ok(checkpoint) => kept.push(Earlier { source: path.display().to_string(), checkpoint, kept: true }),
+            Ok((checkpoint, signatures)) => {
+                kept.push(Earlier { source: path.display().to_string(), checkpoint, signatures, kept: true });
+            }
             Err(finding) => return Ok(Err(finding)),
         }
     }
@@ -94,14 +117,14 @@ pub(crate) fn read_kept(paths: &[PathBuf], keys: &Keys) -> Result<Result<Vec<Ear
 }
 
 /// Reads a checkpoint that was given, and checks its signatures.
-pub(crate) fn read_signed(path: &Path, keys: &Keys) -> Result<Result<Checkpoint, Finding>, Error> {
+pub(crate) fn read_signed(path: &Path, keys: &Keys) -> Result<Result<(Checkpoint, Vec<Seen>), Finding>, Error> {
     let name = path.display().to_string();
     let note = read_given(path, NOTE_LIMIT)?;
     Ok(match Signed::parse(&note) {
         Err(why) => Err(Finding::in_file(What::Unreadable, name, format!("It is not a checkpoint: {why}."))),
         Ok(signed) => match signed.verify(keys) {
             Err(why) => Err(Finding::in_file(What::BadSignature, name, why)),
-            Ok(_) => Ok(signed.checkpoint),
+            Ok(signatures) => Ok((signed.checkpoint, signatures)),
         },
     })
 }
@@ -122,7 +145,9 @@ pub(crate) fn read_heads(folder: &Folder, keys: &Keys) -> Result<(Vec<Earlier>, 
                 findings.push(Finding::in_file(What::Unreadable, source, format!("It is not a checkpoint: {why}.")));
             }
             Ok(signed) => match signed.verify(keys) {
-                Ok(_) => heads.push(Earlier { source, checkpoint: signed.checkpoint, kept: false }),
+                Ok(signatures) => {
+                    heads.push(Earlier { source, checkpoint: signed.checkpoint, signatures, kept: false });
+                }
                 Err(why) if signed.is_by_any(keys) => findings.push(Finding::in_file(What::BadSignature, source, why)),
                 Err(_) => unknown += 1,
             },

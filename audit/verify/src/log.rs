@@ -1,5 +1,6 @@
 //! Verifies a log's folder: the whole of it, or a range.
 
+use std::iter;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -10,7 +11,10 @@ use crate::edge::{self, Edge};
 use crate::error::Error;
 use crate::finding::{Failure, Finding, Place, What};
 use crate::folder::{Folder, Read, TILE_WIDTH};
-use crate::kept::{Compared, Continues, Earlier, against_head, against_tree, all_proven, read_heads, read_kept};
+use crate::kept::{
+    Compared, Continues, Earlier, against_head, against_tree, all_proven, read_heads, read_kept, signatures_of,
+    witnessed,
+};
 use crate::key::Keys;
 use crate::note::{Checkpoint, NOTE_LIMIT, Seen, Signed};
 use crate::order::Tally;
@@ -127,6 +131,7 @@ pub fn verify_log(options: &LogOptions, progress: Progress<'_>) -> Result<Report
     walk.save_state()?;
     let (kept, heads) = compared.into_iter().partition::<Vec<_>, _>(Compared::is_kept);
     let kept = all_proven(kept, ADVICE)?;
+    witnessed(&options.keys, iter::once(signatures.as_slice()).chain(signatures_of(&kept)))?;
     let proven = heads.iter().filter(|head| head.is_proven()).count() as u64;
     Ok(Report {
         checkpoint: head,
@@ -152,7 +157,7 @@ pub fn verify_consistency_by_log(
 ) -> Result<(Checkpoint, Checkpoint), Failure> {
     let options = LogOptions { folder: folder.to_owned(), keys: keys.clone(), ..LogOptions::default() };
     let folder = Folder::new(folder);
-    let (head, _) = read_head(&folder, &options)?;
+    let (head, signatures) = read_head(&folder, &options)?;
     let both = read_kept(&[older.to_owned(), newer.to_owned()], keys)??;
     let mut findings = against_head(&both, &head);
     let edge = edge::read(&folder, &mut Reader::default(), head.size, head.root)?;
@@ -173,7 +178,8 @@ pub fn verify_consistency_by_log(
     if !findings.is_empty() {
         return Err(Failure::Tampered(sorted(findings)));
     }
-    all_proven(compared, ADVICE)?;
+    let compared = all_proven(compared, ADVICE)?;
+    witnessed(keys, iter::once(signatures.as_slice()).chain(signatures_of(&compared)))?;
     match <[Earlier; 2]>::try_from(both) {
         Ok([older, newer]) if older.checkpoint.size <= newer.checkpoint.size => {
             Ok((older.checkpoint, newer.checkpoint))
@@ -264,7 +270,7 @@ fn bound(state: State, path: &std::path::Path, tree: &Tree<'_>, minimum: u64) ->
     }
     let source = path.display().to_string();
     let checkpoint = Checkpoint { origin: state.origin.clone(), size: state.size, root: state.root };
-    let earlier = [Earlier { source: source.clone(), checkpoint: checkpoint.clone(), kept: true }];
+    let earlier = [Earlier { source, checkpoint, signatures: Vec::new(), kept: true }];
     let head =
         Checkpoint { origin: state.origin.clone(), size: tree.size, root: crate::tiles::root_of_edge(&tree.edge) };
     let mut findings = against_head(&earlier, &head);

@@ -1,6 +1,7 @@
 //! One record with its proof (C2SP tlog-proof), and consistency proofs between two checkpoints.
 
 use std::cmp::Ordering;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -13,6 +14,7 @@ use crate::folder::read_given;
 use crate::hash::{Hash, leaf_hash};
 use crate::kept::{
     ADVICE_OF_PART, Compared, Continues, Earlier, against_head_of_part, all_proven, read_kept, read_signed,
+    signatures_of, witnessed,
 };
 use crate::key::Keys;
 use crate::leaf::{LEAF_LIMIT, Leaf};
@@ -83,6 +85,7 @@ pub fn verify_proof(file: &Path, keys: &Keys, kept: &[PathBuf]) -> Result<ProofR
     })?;
     let leaf = leaf.trim_end_matches('\n').to_owned();
     let kept = all_proven(kept.iter().map(|kept| compared(kept, &head)).collect(), ADVICE_OF_PART)?;
+    witnessed(keys, iter::once(signatures.as_slice()).chain(signatures_of(&kept)))?;
     Ok(ProofReport { checkpoint: head, signatures, index: proof.index, leaf, kept })
 }
 
@@ -101,12 +104,12 @@ pub fn verify_consistency_proof(older: &Path, proof: &Path, keys: &Keys) -> Resu
     if keys.log.is_empty() {
         return Err(Error::NoKey.into());
     }
-    let old = read_signed(older, keys)??;
+    let (old, seen_old) = read_signed(older, keys)??;
     let name = proof.display().to_string();
     let bytes = read_given(proof, FILE_LIMIT)?;
     let proof = parse_consistency_proof(&bytes)
         .map_err(|why| Finding::in_file(What::Unreadable, &name, format!("It is not a consistency proof: {why}.")))?;
-    proof.newer.verify_newest(keys).map_err(|why| Finding::in_file(What::BadSignature, &name, why))?;
+    let seen_new = proof.newer.verify_newest(keys).map_err(|why| Finding::in_file(What::BadSignature, &name, why))?;
     let new = proof.newer.checkpoint;
     let place = Place { file: Some(name.clone()), ..Place::default() };
     let finding = if old.origin != new.origin {
@@ -120,6 +123,7 @@ pub fn verify_consistency_proof(older: &Path, proof: &Path, keys: &Keys) -> Resu
         let why = format!("It begins at {} records, the older checkpoint is for {}.", proof.old, old.size);
         Finding::new(What::NotInForm, place, why)
     } else if verify_consistency(old.size, old.root, new.size, new.root, &proof.hashes) {
+        witnessed(keys, [seen_old.as_slice(), &seen_new])?;
         return Ok((old, new));
     } else {
         let why = "It does not show that the newer checkpoint continues the older one: the histories part, or the proof itself was \

@@ -18,15 +18,6 @@ pub(crate) fn of_log(report: &Report, keys: &Keys) -> String {
         lines.push(format!("Of these, an earlier run had verified those before {resumed}; they were not read again."));
     }
     lines.extend(checkpoint(&report.checkpoint, &report.signatures, keys));
-    for key in &keys.witnesses {
-        let signed = |seen: &Seen| seen.name == key.name && matches!(seen.by, By::Witness { .. });
-        if !report.signatures.iter().any(signed) {
-            lines.push(format!(
-                "Note: the witness {} has not signed this checkpoint (it may have signed an earlier one).",
-                key.name
-            ));
-        }
-    }
     lines.extend(kept(&report.kept));
     lines.push(format!("Daily tree heads in the folder that it continues: {}.", report.heads));
     if report.heads_unjudged > 0 {
@@ -103,19 +94,14 @@ pub(crate) fn of_consistency(older: &Checkpoint, newer: &Checkpoint) -> String {
 
 fn checkpoint(head: &Checkpoint, signatures: &[Seen], keys: &Keys) -> Vec<String> {
     let mut lines = vec![format!("Checkpoint: {}, {} records, root {}", head.origin, head.size, head.root)];
-    for Seen { name, key_id, by } in signatures {
-        lines.push(match by {
-            By::Log => format!("Signed by the log: {name}, key {key_id}."),
-            By::Witness { time } => {
-                let time =
-                    i64::try_from(*time).ok().and_then(|time| time.checked_mul(1_000_000)).map_or(String::new(), utc);
-                format!("Seen by a witness: {name}, key {key_id}, {time}.")
-            }
-            By::Unknown => {
-                format!("Note: also signed by {name}, key {key_id}, which was not given and counts for nothing.")
-            }
-        });
-    }
+    lines.extend(signatures.iter().map(|seen| match seen.by {
+        By::Log => format!("Signed by the log: {}, key {}.", seen.name, seen.key_id),
+        By::Witness { time } => witness(seen, time),
+        By::Unknown => {
+            let Seen { name, key_id, .. } = seen;
+            format!("Note: also signed by {name}, key {key_id}, which was not given and counts for nothing.")
+        }
+    }));
     for key in not_signed_by(&keys.log, signatures) {
         lines.push(format!(
             "Note: the log's key {}, key {:08x}, was given, too, and has not signed this checkpoint. Who has stolen one of two keys signs \
@@ -123,7 +109,19 @@ fn checkpoint(head: &Checkpoint, signatures: &[Seen], keys: &Keys) -> Vec<String
             key.name, key.id
         ));
     }
+    // It has signed a kept one, or there were no answer.
+    for key in not_signed_by(&keys.witnesses, signatures) {
+        lines.push(format!(
+            "Note: the witness {} has not signed this checkpoint, but a kept one (below): it has not seen what came after that.",
+            key.name
+        ));
+    }
     lines
+}
+
+fn witness(Seen { name, key_id, .. }: &Seen, time: u64) -> String {
+    let time = i64::try_from(time).ok().and_then(|time| time.checked_mul(1_000_000)).map_or(String::new(), utc);
+    format!("Seen by a witness: {name}, key {key_id}, {time}.")
 }
 
 fn kept(kept: &[Continues]) -> Vec<String> {
@@ -132,8 +130,15 @@ fn kept(kept: &[Continues]) -> Vec<String> {
                     written the log anew, or whether this is an older copy of it.";
         return vec![note.to_owned()];
     }
-    let line = |one: &Continues| format!("Continues the kept checkpoint {} ({} records).", one.source, one.size);
-    kept.iter().map(line).collect()
+    let mut lines = Vec::new();
+    for Continues { source, size, signatures } in kept {
+        lines.push(format!("Continues the kept checkpoint {source} ({size} records)."));
+        lines.extend(signatures.iter().filter_map(|seen| match seen.by {
+            By::Witness { time } => Some(format!("  {}", witness(seen, time))),
+            By::Log | By::Unknown => None,
+        }));
+    }
+    lines
 }
 
 fn dropped(report: &Report) -> Option<String> {

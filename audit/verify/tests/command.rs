@@ -104,6 +104,62 @@ fn a_key_that_has_not_signed() {
     }
 }
 
+/// A witness's word is asked for by its key; it may stand below a kept checkpoint.
+#[test]
+fn a_witness() {
+    let keys = ["--key", "keys/log.vkey", "--witness-key", "keys/witness.vkey"];
+    let of = |what: &[&str]| {
+        let output = run(&[what, &keys].concat());
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let head = ["log", "logs/700"];
+    let (code, said, _) = of(&[&head[..], &["--checkpoint", "kept/700-at-257-witnessed"]].concat());
+    assert_eq!((code, said.matches("Seen by a witness: witness.example/w1").count()), (Some(0), 2), "{said}");
+    assert!(
+        said.contains("kept/700-at-257-witnessed (257 records).\n  Seen by a witness: witness.example/w1, key "),
+        "{said}"
+    );
+    assert!(!said.contains("Note: the witness"), "{said}");
+
+    // The same log under a checkpoint that the witness has not signed.
+    let folder = tempfile::tempdir().unwrap();
+    assert!(
+        Command::new("cp")
+            .args(["-r", "logs/700/.", folder.path().to_str().unwrap()])
+            .current_dir(vectors())
+            .status()
+            .unwrap()
+            .success()
+    );
+    std::fs::copy(vectors().join("kept/700-at-700"), folder.path().join("checkpoint")).unwrap();
+    let log = ["log", folder.path().to_str().unwrap()];
+    let (code, said, _) = of(&[&log[..], &["--checkpoint", "kept/700-at-257-witnessed"]].concat());
+    assert!(code == Some(0) && said.contains("Note: the witness witness.example/w1 has not signed this"), "{said}");
+
+    let unseen = folder.path().join("unseen");
+    let bundle = std::fs::read_to_string(vectors().join("taken/p001.sekisho-export")).unwrap();
+    let (records, _) = bundle.split_once("\n\n").unwrap();
+    let head = std::fs::read_to_string(vectors().join("kept/700-at-700")).unwrap();
+    std::fs::write(&unseen, format!("{records}\n\n{head}")).unwrap();
+    let unseen = unseen.to_str().unwrap();
+    for (what, quiet) in [
+        (&log[..], &[][..]),
+        (&log, &["--quiet"]),
+        (&log, &["--checkpoint", "kept/700-at-257"]),
+        (&["bundle", unseen], &[]),
+        (&["consistency", "kept/700-at-1", "kept/700-at-257", "--log", log[1]], &[]),
+    ] {
+        let (code, said, error) = of(&[what, quiet].concat());
+        assert!(
+            code == Some(2) && said.is_empty() && error.contains("the witness witness.example/w1 ("),
+            "{said}{error}"
+        );
+    }
+    // What is wrong with the log is the answer all the same.
+    let (code, said, _) = of(&[&log[..], &["--checkpoint", "logs/257/checkpoint"]].concat());
+    assert!(code == Some(1) && said.contains("REWRITTEN"), "{said}");
+}
+
 #[test]
 fn no_answer() {
     for arguments in [

@@ -372,6 +372,8 @@ def main():
     write_log("700", long, everybody, heads=[("2026-11-01", 257), ("2026-11-02", 512)], vkeys=(LOG_KEY, SECOND_KEY), sizes=[257])
     for size in (1, 256, 257, 512, 699, 700):
         write(HERE / "kept" / f"700-at-{size}", checkpoint(long, size, [LOG_KEY]))
+    # A receipt: the log's checkpoint with a witness's word for it.
+    write(HERE / "kept/700-at-257-witnessed", checkpoint(long, 257, [LOG_KEY, WITNESS]))
     write_proof(HERE / "taken/14.tlog-proof", long, 14, everybody)
     write_proof(HERE / "taken/699.tlog-proof", long, 699, everybody)
     for old in (1, 256, 257, 699, 700):
