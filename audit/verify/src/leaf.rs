@@ -9,6 +9,10 @@ use crate::hash::Hash;
 /// A leaf has no more bytes, its newline included.
 pub const LEAF_LIMIT: usize = 65_535;
 
+/// A record's outcome has a number that is higher by no more. So in a boot of which not all was seen, what is missing beyond that
+/// is not the outcome of something unseen.
+pub const OUTCOME_REACH: u64 = 262_144;
+
 /// What every leaf begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
@@ -78,6 +82,9 @@ impl Leaf {
             let outcome = scan.number()?;
             if outcome <= seq {
                 return Err("`outcome_seq` is not greater than `seq`");
+            }
+            if outcome - seq > OUTCOME_REACH {
+                return Err("`outcome_seq` is greater than `seq` by more than 262,144");
             }
             outcome_seq = Some(outcome);
         }

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Finding, Place, Record, What};
-use crate::leaf::{Head, Leaf, Role};
+use crate::leaf::{Head, Leaf, OUTCOME_REACH, Role};
 
 /// Outcomes that may be owed at once. A gateway owes those of about ten seconds.
 const OWED_LIMIT: usize = 4_000_000;
@@ -24,6 +24,10 @@ pub(crate) struct Order {
     next: u64,
     /// Whether all of this boot's leaves were seen, so that a gap is one.
     judged: bool,
+    /// If not: from which number on it is one all the same, because no outcome of an unseen request reaches so far. Not known
+    /// behind a leaf of a later version, nor in states of before.
+    #[serde(default)]
+    judged_from: Option<u64>,
     /// Numbers of outcomes that come later in this boot.
     owed: BinaryHeap<Reverse<u64>>,
     gaps: VecDeque<Gap>,
@@ -53,7 +57,7 @@ pub struct Tally {
     pub declared_lost: u64,
     /// Numbers that it declares never confirmed.
     pub declared_unconfirmed: u64,
-    /// Gaps and outcomes that can't be judged without leaves which were not looked at.
+    /// Missing numbers, and outcomes, that can't be judged without leaves which were not looked at.
     pub unjudged: u64,
 }
 
@@ -131,8 +135,7 @@ impl Order {
     /// What is left unexplained at the end. `end_of_log`: no leaf comes after, that could explain it.
     pub(crate) fn finish(&mut self, end_of_log: bool) -> Result<(), Finding> {
         if !end_of_log {
-            self.seen.unjudged += self.gaps.len() as u64;
-            self.gaps.clear();
+            self.leave_gaps();
         }
         self.first_gap().map_or(Ok(()), Err)
     }
@@ -217,25 +220,38 @@ impl Order {
             self.forgotten = Some((boot, seq - 1));
         } else {
             self.forgotten = Some((boot, seq));
+            let all_versions_known = self.seen.unknown_version == 0;
+            self.judged_from = all_versions_known.then(|| seq.saturating_add(OUTCOME_REACH));
         }
     }
 
+    /// Nothing that was seen explains the gaps, and what was not seen might.
+    fn leave_gaps(&mut self) {
+        let numbers = self.gaps.drain(..).fold(0, |sum: u64, gap| sum.saturating_add(gap.last - gap.first + 1));
+        self.seen.unjudged = self.seen.unjudged.saturating_add(numbers);
+    }
+
     fn lose_track(&mut self) {
-        self.seen.unjudged += self.gaps.len() as u64;
-        self.gaps.clear();
+        self.leave_gaps();
         self.claimed.clear();
         self.owed.clear();
         self.last = None;
     }
 
+    /// The numbers from `next` on up to, but without, this one are missing.
     fn skip_to(&mut self, number: u64, boot: u32, before: u64) {
         if self.next >= number {
             return;
         }
-        if self.judged {
-            self.gaps.push_back(Gap { boot, first: self.next, last: number - 1, before });
-        } else {
-            self.seen.unjudged += 1;
+        let gap_from =
+            if self.judged { self.next } else { self.judged_from.unwrap_or(number).clamp(self.next, number) };
+        if gap_from < number {
+            self.gaps.push_back(Gap { boot, first: gap_from, last: number - 1, before });
+        }
+        if gap_from > self.next {
+            self.seen.unjudged = self.seen.unjudged.saturating_add(gap_from - self.next);
+            // What is missing without being a gap may be a lost request, whose outcome then comes.
+            self.forgotten = self.forgotten.max(Some((boot, gap_from - 1)));
         }
     }
 

@@ -381,6 +381,14 @@ fn sealed_wrongly() {
     of(&|_| {}).unwrap();
     let gap = assert_found(of(&|gate| gate.seq += 2), What::SequenceGap, Some(300));
     assert_eq!(gap.place.record.map(|record| (record.boot, record.seq)), Some((1, 301)));
+    // The farthest number that an outcome may have.
+    of(&|gate| {
+        gate.leaf(301, Some(301 + audit_verify::leaf::OUTCOME_REACH), "request", ",\"outcome\":{}");
+        gate.boot = 2;
+        gate.leaf(1, None, "recovery", ",\"of_boot\":1,\"lost\":[[302,262444]]");
+        gate.seq = 2;
+    })
+    .unwrap();
     // A record with the number of an outcome; an outcome's number twice; one that leaves a gap.
     let owes = |outcome: u64, next: u64| {
         move |gate: &mut Gate| {
@@ -485,6 +493,79 @@ fn the_outcome_of_an_unreadable_record() {
     assert_found(Log::of(&gate.leaves).verify(), What::NotInForm, Some(302));
 }
 
+/// Of a boot that is seen in part, numbers may be missing that are those of outcomes of unseen requests: so far, and no farther.
+#[test]
+fn a_gap_in_a_boot_that_is_seen_in_part() {
+    let reach = audit_verify::leaf::OUTCOME_REACH;
+    // The folder or the range begins at leaf 256, which is record 257.
+    let first = 257;
+    let write = |skips: &[(u64, u64)], recovery: &str, folder: bool| {
+        let mut gate = Gate::new(5);
+        (0..300).for_each(|_| gate.heartbeat());
+        for (at, count) in skips {
+            gate.seq = *at;
+            gate.heartbeat();
+            gate.seq += count;
+            gate.heartbeat();
+        }
+        if !recovery.is_empty() {
+            gate.boot = 2;
+            gate.leaf(1, None, "recovery", &format!(",\"of_boot\":1,{recovery}"));
+            gate.seq = 2;
+        }
+        if folder {
+            retention(&mut gate, 256);
+        }
+        (0..300).for_each(|_| gate.heartbeat());
+        gate.leaves
+    };
+    let of = |skips: &[(u64, u64)], recovery: &str| {
+        let leaves = write(skips, recovery, true);
+        let log = Log::of(&leaves);
+        log.remove("tile/entries/000");
+        log.remove("tile/0/000");
+        log.write("minimum-index", "256");
+        let pruned = log.verify();
+        let leaves = write(skips, recovery, false);
+        let range = Some(256..leaves.len() as u64);
+        let range = verify(&LogOptions { range, ..Log::of(&leaves).options() });
+        [pruned, range]
+    };
+    // Not one, but as many as there are.
+    for report in of(&[(301, 7), (400, 3)], "") {
+        assert_eq!(report.unwrap().tally.unjudged, 7 + 90 + 3);
+    }
+    // The last that may be an outcome, and the first that can't be.
+    let near = first + reach - 1;
+    for report in of(&[(near - 1, 1)], "") {
+        assert_eq!(report.unwrap().tally.unjudged, near - 1 - 301 + 1);
+    }
+    for report in of(&[(near, 1)], "") {
+        let found = assert_found(report, What::SequenceGap, Some(301));
+        assert_eq!(found.place.record.map(|record| record.seq), Some(near + 1));
+    }
+    // A later leaf may account for it.
+    let lost = format!("\"lost\":[[{0},{0}]]", near + 1);
+    for report in of(&[(near, 1)], &lost) {
+        report.unwrap();
+    }
+}
+
+/// Of a request that is missing from what was seen, the outcome may come: it is not judged.
+#[test]
+fn the_outcome_of_a_lost_request_in_a_range() {
+    let mut gate = Gate::new(5);
+    (0..300).for_each(|_| gate.heartbeat());
+    gate.leaf(302, None, "outcome", ",\"of\":[1,301],\"end\":\"ok\"");
+    gate.boot = 2;
+    gate.leaf(1, None, "recovery", ",\"of_boot\":1,\"lost\":[[301,301]]");
+    let log = Log::of(&gate.leaves);
+    log.verify().unwrap();
+    let range = LogOptions { range: Some(100..302), ..log.options() };
+    // The number, and the outcome.
+    assert_eq!(verify(&range).unwrap().tally.unjudged, 2);
+}
+
 #[test]
 fn a_leaf_not_in_form() {
     for bad in [
@@ -494,6 +575,7 @@ fn a_leaf_not_in_form() {
         "{\"v\":1, \"boot\":1,\"seq\":301,\"kind\":\"heartbeat\",\"at\":1,\"salt\":\"0011223344556677\"}\n",
         "{\"v\":1,\"boot\":01,\"seq\":301,\"kind\":\"heartbeat\",\"at\":1,\"salt\":\"0011223344556677\"}\n",
         "{\"v\":1,\"boot\":1,\"seq\":301,\"outcome_seq\":301,\"kind\":\"request\",\"at\":1,\"salt\":\"0011223344556677\"}\n",
+        "{\"v\":1,\"boot\":1,\"seq\":301,\"outcome_seq\":262446,\"kind\":\"request\",\"at\":1,\"salt\":\"0011223344556677\"}\n",
         "{\"v\":1,\"boot\":1,\"seq\":301,\"kind\":\"heartbeat\",\"at\":1,\"salt\":\"0011223344556677\"}",
         "{\"v\":1,\"boot\":1,\"seq\":301,\"kind\":\"heartbeat\",\"at\":1,\n\"salt\":\"0011223344556677\"}\n",
         "{\"v\":1,\"boot\":1,\"seq\":301,\"kind\":\"recovery\",\"at\":1,\"salt\":\"0011223344556677\"}\n",
