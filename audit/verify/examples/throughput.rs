@@ -1,6 +1,6 @@
 //! How many records a second are verified: writes a log of realistic leaves and verifies it.
 //!
-//!     cargo run --release -p sekisho-audit-verify --example throughput -- [LEAVES] [JOBS]
+//!     cargo run --release -p sekisho-audit-verify --example throughput -- [LEAVES] [JOBS] [strict]
 //!
 //! The figure is by the CPU time of the verification, user and system, so that other programs don't count.
 
@@ -18,12 +18,13 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let leaves = arguments.next().map_or(1_000_000, |leaves| leaves.parse::<usize>().unwrap());
     let jobs = arguments.next().map_or(1, |jobs| jobs.parse::<usize>().unwrap());
+    let strict = arguments.next().is_some_and(|word| word == "strict");
     let mut gate = Gate::new(1);
     (0..leaves).for_each(|_| request(&mut gate));
     let bytes = gate.leaves.iter().map(Vec::len).sum::<usize>() / leaves;
     let log = Log::of(&gate.leaves);
     drop(gate);
-    let options = LogOptions { jobs, ..log.options() };
+    let options = LogOptions { jobs, strict, ..log.options() };
     for _ in 0..3 {
         let (began, cpu) = (Instant::now(), cpu_seconds());
         verify(&options).unwrap();

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::finding::{Finding, Place, What};
 use crate::folder::{Folder, Read, TILE_WIDTH};
 use crate::hash::{Hash, leaf_hash, root_over};
-use crate::leaf::Leaf;
+use crate::leaf::{Leaf, Names};
 use crate::tiles::{Cache, Tree};
 
 /// Reads bundles, one after the other, in memory that is used again. Each thread has one.
@@ -13,6 +13,9 @@ use crate::tiles::{Cache, Tree};
 pub(crate) struct Reader {
     file: Vec<u8>,
     unpacker: Unpacker,
+    /// Whether all of each leaf is checked to be in form.
+    pub(crate) strict: bool,
+    names: Names,
     pub(crate) cache: Cache,
 }
 
@@ -70,7 +73,9 @@ impl Reader {
                 for leaf in unpacked.leaves().take(asked) {
                     bundle.hashes.push(leaf_hash(leaf));
                     if bundle.form.is_none() {
-                        match Leaf::parse(leaf) {
+                        let parsed =
+                            if self.strict { Leaf::parse_strictly(leaf, &mut self.names) } else { Leaf::parse(leaf) };
+                        match parsed {
                             Ok(leaf) => bundle.leaves.push(leaf),
                             Err(why) => bundle.form = Some(why),
                         }

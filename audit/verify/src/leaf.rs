@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::finding::Record;
+pub use crate::form::Names;
 use crate::hash::Hash;
 
 /// A leaf has no more bytes, its newline included.
@@ -47,7 +48,8 @@ pub enum Leaf {
 }
 
 impl Leaf {
-    /// Reads a leaf, newline included. The error says what is not in form.
+    /// Reads a leaf, newline included: its head, and the whole of those kinds of which the rules need more. The error says what is
+    /// not in form.
     pub fn parse(leaf: &[u8]) -> Result<Self, &'static str> {
         let Some(line) = leaf.strip_suffix(b"\n") else { return Err("it does not end with a newline") };
         if leaf.len() > LEAF_LIMIT {
@@ -96,6 +98,18 @@ impl Leaf {
         scan.salt()?;
         let head = Head { record: Record { boot, seq }, outcome_seq, at };
         Ok(Self::Known(head, Role::parse(kind, outcome_seq.is_some(), line)?))
+    }
+}
+
+impl Leaf {
+    /// The same, and all of the leaf has to be what the format says of every kind: what is shown to people, or handed on, is the
+    /// same for every program then. Nothing is known of the form of a later version.
+    pub fn parse_strictly(leaf: &[u8], names: &mut Names) -> Result<Self, &'static str> {
+        let parsed = Self::parse(leaf)?;
+        if let Self::Known(..) = parsed {
+            crate::form::check(leaf.strip_suffix(b"\n").unwrap_or(leaf), names)?;
+        }
+        Ok(parsed)
     }
 }
 

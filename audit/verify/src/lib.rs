@@ -23,6 +23,7 @@ mod error;
 mod export;
 mod finding;
 mod folder;
+mod form;
 pub mod hash;
 mod kept;
 pub mod key;

@@ -36,6 +36,8 @@ pub struct LogOptions {
     pub jobs: usize,
     /// File to keep the state in. If there is one, it is gone on from there. Not together with a range.
     pub resume: Option<PathBuf>,
+    /// Whether all of each record is checked to be in form, and not only what the rules of the log need. It takes a little longer.
+    pub strict: bool,
 }
 
 /// What was verified. There is one only if nothing is wrong.
@@ -54,6 +56,8 @@ pub struct Report {
     pub dropped: u64,
     /// Leaves below this one were verified by the earlier run whose state was given.
     pub resumed_at: Option<u64>,
+    /// Whether all of each record was checked to be in form.
+    pub strict: bool,
     /// Checkpoints kept elsewhere.
     pub kept: Vec<Continues>,
     /// How many checkpoints of `heads/` were shown to be beginnings of the log, and how many could not be judged.
@@ -107,7 +111,12 @@ pub fn verify_log(options: &LogOptions, progress: Progress<'_>) -> Result<Report
     let state = match &options.resume {
         None => None,
         Some(path) => {
-            State::load(path, &head.origin)?.map(|state| bound(state, path, &tree, minimum)).transpose()?.transpose()?
+            let state = State::load(path, &head.origin)?;
+            if options.strict && state.as_ref().is_some_and(|state| !state.strict) {
+                let why = "the earlier run did not check the form of the records, which --strict asks for".to_owned();
+                return Err(Error::State { path: path.clone(), why }.into());
+            }
+            state.map(|state| bound(state, path, &tree, minimum)).transpose()?.transpose()?
         }
     };
     let (compared, mut forks) = against_tree(&earlier, &tree)?;
@@ -117,6 +126,7 @@ pub fn verify_log(options: &LogOptions, progress: Progress<'_>) -> Result<Report
     let resumed_at = state.as_ref().map(|state| state.verified);
     let state = state.unwrap_or_else(|| State::new(&head.origin, range.start, head.size, head.root));
     let mut walk = Walk::new(&tree, options.jobs, state);
+    walk.check_form(options.strict);
     walk.keep_state_in(options.resume.as_deref(), &head);
     let end = walk.run(range.clone(), progress)?;
     let whole = range.start == minimum && range.end == head.size;
@@ -141,6 +151,7 @@ pub fn verify_log(options: &LogOptions, progress: Progress<'_>) -> Result<Report
         whole,
         dropped: minimum,
         resumed_at,
+        strict: options.strict,
         kept,
         heads: proven,
         heads_unjudged: heads.len() as u64 - proven + unknown,

@@ -45,6 +45,9 @@ enum Verify {
         /// Keeps in this file how far it has come, and goes on from there the next time, also when the log has grown
         #[arg(long, value_name = "FILE", conflicts_with = "from")]
         resume: Option<PathBuf>,
+        /// Checks of each record that all of it is in form, as is always done for bundles and proofs. It takes a little longer
+        #[arg(long)]
+        strict: bool,
     },
     /// An export bundle (.sekisho-export)
     Bundle {
@@ -99,12 +102,12 @@ struct By {
 
 fn main() -> ExitCode {
     let (by, answer) = match Cli::parse().what {
-        Verify::Log { folder, by, checkpoints, from, to, jobs, resume } => {
+        Verify::Log { folder, by, checkpoints, from, to, jobs, resume, strict } => {
             let range = from.zip(to).map(|(from, to)| from..to.saturating_add(1));
             let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
             let answer = by.keys().and_then(|keys| {
                 let bar = by.progress_bar();
-                let options = LogOptions { folder, keys, kept: checkpoints, range, jobs, resume };
+                let options = LogOptions { folder, keys, kept: checkpoints, range, jobs, resume, strict };
                 let report = verify_log(&options, &|done, of| {
                     bar.set_length(of);
                     bar.set_position(done);

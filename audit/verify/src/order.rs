@@ -215,8 +215,9 @@ impl Order {
     fn begin(&mut self, index: u64, boot: u32, seq: u64) {
         self.next = seq;
         // Rule 5: a log may begin anywhere. What is not the log's beginning may stand on what came before.
-        self.judged = index == 0;
-        if self.judged {
+        // Before the first record of a boot there is nothing of it.
+        self.judged = index == 0 || seq == 1;
+        if index == 0 {
             self.forgotten = Some((boot, seq - 1));
         } else {
             self.forgotten = Some((boot, seq));

@@ -34,6 +34,9 @@ pub(crate) struct State {
     pub(crate) began: u64,
     /// The highest `dropped_to` of a `retention` leaf.
     pub(crate) dropped_to: u64,
+    /// Whether all of each leaf was checked to be in form. States of before were written when nothing did that.
+    #[serde(default)]
+    pub(crate) strict: bool,
     pub(crate) order: Order,
 }
 
@@ -48,6 +51,7 @@ impl State {
             verified_root: crate::hash::empty_root(),
             began,
             dropped_to: 0,
+            strict: false,
             order: Order::default(),
         }
     }

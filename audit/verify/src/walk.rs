@@ -40,6 +40,12 @@ impl<'a> Walk<'a> {
         Self { tree, readers, cache: Cache::default(), state, state_file: None }
     }
 
+    /// Checks all of each leaf, and not only what the rules need.
+    pub(crate) fn check_form(&mut self, strict: bool) {
+        self.readers.iter_mut().for_each(|reader| reader.strict = strict);
+        self.state.strict = strict;
+    }
+
     pub(crate) fn keep_state_in(&mut self, file: Option<&Path>, head: &Checkpoint) {
         self.state_file = file.map(Path::to_owned);
         self.state.size = head.size;

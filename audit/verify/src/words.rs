@@ -27,6 +27,10 @@ pub(crate) fn of_log(report: &Report, keys: &Keys) -> String {
         ));
     }
     lines.extend(dropped(report));
+    if !report.strict {
+        let note = "Note: of each record only the numbers and what the log's rules need were checked to be in form; --strict checks all of it.";
+        lines.push(note.to_owned());
+    }
     if tally.recoveries > 0 {
         lines.push(format!(
             "Note: the log tells of {} ends that were not clean. Records that it declares lost: {}; never confirmed to anybody: {}.",
@@ -77,6 +81,12 @@ pub(crate) fn of_proof(report: &ProofReport, keys: &Keys) -> String {
     lines.push(format!("Verified: this is record {} of the log, as it was sealed.", report.index));
     lines.extend(checkpoint(&report.checkpoint, &report.signatures, keys));
     lines.extend(kept(&report.kept));
+    if report.unknown_version {
+        lines.push(
+            "Note: it is of a later version of the format. A newer audit-verify is needed to check its form."
+                .to_owned(),
+        );
+    }
     text(&lines)
 }
 

@@ -39,6 +39,9 @@ fn verified() {
     ] {
         assert!(said.contains(line), "{said}");
     }
+    assert!(said.contains("--strict checks all of it."), "{said}");
+    let output = run(&["log", "logs/700", "--key", "keys/log.vkey", "--strict"]);
+    assert!(output.status.success() && !text(&output.stdout).contains("--strict"));
     // A key as text; quietly.
     let key = std::fs::read_to_string(vectors().join("keys/log.vkey")).unwrap();
     let output = run(&["log", "logs/700", "--key", key.trim(), "--from", "3", "--to", "300", "--quiet"]);

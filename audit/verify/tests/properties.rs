@@ -5,10 +5,12 @@
 mod support;
 
 use audit_verify::hash::{Hash, leaf_hash, root_over};
-use audit_verify::leaf::Leaf;
+use audit_verify::leaf::{Leaf, Names};
 use audit_verify::tree::{Frontier, verify_consistency, verify_inclusion};
 use audit_verify::{Keys, Signed, VerifierKey, What, entries, parse_consistency_proof, parse_proof, verify_export};
 use proptest::prelude::*;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 use support::{Key, Log, Random, finding, gzip, history, leaf_hashes, mth, path, proof};
 
 fn hashes(of: &[[u8; 32]]) -> Vec<Hash> {
@@ -161,6 +163,187 @@ proptest! {
             prop_assert!(!verify_consistency(old as u64, old_root, n, root, &consistency[1..]));
         }
     }
+}
+
+/// What serde_json writes is what the format says.
+fn json() -> impl Strategy<Value = Value> {
+    let text = || prop_oneof![any::<String>(), "[\\x00-\\x7f\"\\\\]{0,12}"];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 80, 40, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
+            // More names than are compared with each other one by one, now and then.
+            proptest::collection::vec((text(), inner), 0..40).prop_map(|fields| fields.into_iter().collect()),
+        ]
+    })
+}
+
+const HEAD: &str = "{\"v\":1,\"boot\":1,\"seq\":1,\"kind\":\"k\",\"at\":1,\"salt\":\"0011223344556677\"";
+
+fn strictly(text: &str) -> Result<Leaf, &'static str> {
+    Leaf::parse_strictly(text.as_bytes(), &mut Names::default())
+}
+
+/// Whether it is in form by another way: as serde_json reads and writes it. It keeps the last of two fields of one name, and
+/// writes numbers in its own way, so there are none but integers.
+fn by_serde(fields: &str) -> bool {
+    serde_json::from_str::<Map<String, Value>>(fields).is_ok_and(|map| {
+        let written = serde_json::to_string(&map).unwrap();
+        let mut of = [written.into_bytes(), fields.as_bytes().to_vec()];
+        // It writes fields in another order.
+        of.iter_mut().for_each(|bytes| bytes.sort_unstable());
+        of[0] == of[1]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_serde_json_writes_is_in_form(value in json(), other in json()) {
+        let leaf = format!("{HEAD},\"one\":{value},\"other\":{other}}}\n");
+        prop_assume!(leaf.len() <= audit_verify::leaf::LEAF_LIMIT);
+        prop_assert!(strictly(&leaf).is_ok(), "{}: {:?}", leaf, strictly(&leaf));
+    }
+
+    /// A space anywhere outside of a string, and a control character within one.
+    #[test]
+    fn white_space_is_not_in_form(value in json(), place: usize, space in proptest::sample::select(vec![' ', '\t', '\r'])) {
+        let leaf = format!("{HEAD},\"one\":{value}}}\n");
+        prop_assume!(leaf.len() < audit_verify::leaf::LEAF_LIMIT);
+        let mut place = HEAD.len() + place % (leaf.len() - HEAD.len());
+        while !leaf.is_char_boundary(place) {
+            place -= 1;
+        }
+        let in_string = in_string(&leaf[..place]);
+        let mut with = leaf.clone();
+        with.insert(place, space);
+        // In a string a space is a space, but behind a backslash.
+        let allowed = in_string && space == ' ' && !ends_within_escape(&leaf[..place]);
+        prop_assert_eq!(strictly(&with).is_ok(), allowed, "{}", with);
+    }
+
+    /// Any of a few tokens one after the other: what one parser takes, the other does.
+    #[test]
+    fn tokens(tokens in proptest::collection::vec(proptest::sample::select(TOKENS), 0..14)) {
+        let fields = format!("{{\"f\":{}}}", tokens.concat());
+        // That is JSON, and serde_json writes it with a fraction.
+        prop_assume!(!fields.contains("-0"));
+        let leaf = format!("{HEAD},{}\n", &fields[1..]);
+        prop_assert_eq!(strictly(&leaf).is_ok(), by_serde(&fields), "{}", leaf);
+    }
+
+    #[test]
+    fn no_leaf_makes_the_strict_one_panic(bytes in like(LEAF)) {
+        let _ = Leaf::parse_strictly(&[HEAD.as_bytes(), &bytes].concat(), &mut Names::default());
+    }
+
+    #[test]
+    fn a_byte_more_or_less_or_another(value in json(), place: usize, byte: u8, how in 0..3) {
+        let leaf = format!("{HEAD},\"one\":{value}}}\n");
+        let mut bytes = leaf.clone().into_bytes();
+        let place = place % bytes.len();
+        match how {
+            0 => bytes[place] = byte,
+            1 => bytes.insert(place, byte),
+            _ => { bytes.remove(place); }
+        }
+        // What is taken is JSON; that a number may be too large for a program is another matter.
+        if Leaf::parse_strictly(&bytes, &mut Names::default()).is_ok() {
+            prop_assert!(serde_json::from_slice::<IgnoredAny>(&bytes).is_ok());
+        }
+    }
+}
+
+const TOKENS: &[&str] = &[
+    "{", "}", "[", "]", ",", ",", "\"a\"", "\"b\":", "\"c\":", "\"c\":", "1", "0", "-", "true", "false", "null", "\"",
+    "\\", "u001f", "u001F", "u0009", "n", "/", " ", "{}", "[]", "[1,", "tru", "\u{7f}",
+];
+
+/// Whether a leaf that is cut off here ends within a string.
+fn in_string(cut: &str) -> bool {
+    let mut within = false;
+    let mut escaped = false;
+    for c in cut.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => within = !within,
+            _ => {}
+        }
+    }
+    within
+}
+
+fn ends_within_escape(cut: &str) -> bool {
+    let backslashes = |text: &str| text.chars().rev().take_while(|c| *c == '\\').count() % 2 == 1;
+    backslashes(cut)
+        || (1..=4).any(|digits| {
+            let Some((before, after)) = cut.len().checked_sub(digits).and_then(|at| cut.split_at_checked(at)) else {
+                return false;
+            };
+            after.starts_with('u') && backslashes(before)
+        })
+}
+
+/// Each deviation alone, and the same without it.
+#[test]
+fn deviations_of_a_leaf() {
+    let many = (0..300).map(|n| format!(",\"n{n}\":{n}")).collect::<String>();
+    let deep = |depth: usize| format!(",\"d\":{}{}", "[".repeat(depth), "]".repeat(depth));
+    let deep_objects = |depth: usize| format!(",\"d\":{}1{}", "{\"d\":".repeat(depth), "}".repeat(depth));
+    for (good, bad) in [
+        (",\"a\":1", ",\"a\": 1"),
+        (",\"a\":1", ",\"a\":1 "),
+        (",\"a\":1", ", \"a\":1"),
+        (",\"a\":1", ",\"a\":1,"),
+        (",\"a\":1", ",\"a\":01"),
+        (",\"a\":1", ",\"a\":+1"),
+        (",\"a\":1.5e+3", ",\"a\":1.e+3"),
+        (",\"a\":1", ",\"a\":-"),
+        (",\"a\":true", ",\"a\":True"),
+        (",\"a\":null", ",\"a\":nul"),
+        (",\"a\":\"x\"", ",\"a\":x"),
+        (",\"a\":\"x\"", ",\"a\":\"x"),
+        (",\"a\":[]", ",\"a\":[}"),
+        (",\"a\":[1,2]", ",\"a\":[1 2]"),
+        (",\"a\":{\"b\":1}", ",\"a\":{\"b\"}"),
+        ("", "}{\"a\":1"),
+        ("", "},{"),
+        ("", "garbage"),
+        // Raw control characters, and escapes that are none, or not the shortest.
+        (",\"a\":\"\\t\"", ",\"a\":\"\t\""),
+        (",\"a\":\"\\u0001\"", ",\"a\":\"\u{1}\""),
+        (",\"a\":\"\\u001f\"", ",\"a\":\"\\u001F\""),
+        (",\"a\":\"\\n\"", ",\"a\":\"\\u000a\""),
+        (",\"a\":\"/\"", ",\"a\":\"\\/\""),
+        (",\"a\":\"A\"", ",\"a\":\"\\u0041\""),
+        (",\"a\":\"\\\\\"", ",\"a\":\"\\\""),
+        (",\"a\":\"\u{1f600}\"", ",\"a\":\"\\ud83d\\ude00\""),
+        // A name twice: at the top, in the outcome, in anything; also of the head; also among many.
+        (",\"a\":1,\"b\":2", ",\"a\":1,\"a\":2"),
+        (",\"person\":\"p1\"", ",\"person\":\"p1\",\"person\":\"p2\""),
+        (",\"a\":1", ",\"kind\":\"request\""),
+        (",\"outcome\":{\"end\":\"ok\",\"at\":1}", ",\"outcome\":{\"end\":\"ok\",\"end\":\"cut\"}"),
+        (",\"a\":{\"a\":{\"a\":1}},\"b\":{\"a\":1}", ",\"a\":{\"b\":[{\"c\":1,\"c\":1}]}"),
+        (&many, &format!("{many},\"n150\":1")),
+        (&deep(63), &deep(64)),
+        (&deep_objects(63), &deep_objects(64)),
+        (&deep(63), &deep(30_000)),
+    ] {
+        let leaf = |fields: &str| format!("{HEAD}{fields}}}\n");
+        strictly(&leaf(good)).unwrap_or_else(|why| panic!("{good}: {why}"));
+        assert!(strictly(&leaf(bad)).is_err(), "{bad}");
+    }
+    // Of a later version nothing is known.
+    strictly("{\"v\":2, \"a\":1}\n").unwrap();
 }
 
 /// Bytes that begin like something, and go on anyhow.

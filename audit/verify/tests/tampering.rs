@@ -551,6 +551,21 @@ fn a_gap_in_a_boot_that_is_seen_in_part() {
     }
 }
 
+/// What begins with the first record of a boot holds all of that boot.
+#[test]
+fn a_gap_in_the_boot_with_which_a_range_begins() {
+    let mut gate = Gate::new(5);
+    (0..256).for_each(|_| gate.heartbeat());
+    (gate.boot, gate.seq) = (2, 1);
+    (0..10).for_each(|_| gate.heartbeat());
+    gate.seq += 1;
+    (0..10).for_each(|_| gate.heartbeat());
+    let log = Log::of(&gate.leaves);
+    let of = |from: u64| verify(&LogOptions { range: Some(from..276), ..log.options() });
+    assert_found(of(256), What::SequenceGap, Some(266));
+    assert_eq!(of(257).unwrap().tally.unjudged, 1);
+}
+
 /// Of a request that is missing from what was seen, the outcome may come: it is not judged.
 #[test]
 fn the_outcome_of_a_lost_request_in_a_range() {
@@ -586,6 +601,32 @@ fn a_leaf_not_in_form() {
         leaves[300] = bad.as_bytes().to_vec();
         assert_found(Log::of(&leaves).verify(), What::NotInForm, Some(300));
     }
+}
+
+/// Sealed so that two programs show two records: found when all of each leaf is checked.
+#[test]
+fn a_leaf_with_two_meanings() {
+    let mut leaves = heartbeats(5, 600);
+    let end = leaves[300].len() - 2;
+    leaves[300].splice(end.., *b",\"person\":\"p1\",\"person\":\"p2\"}\n");
+    let log = Log::of(&leaves);
+    let state = log.path("state");
+    let of = |strict: bool, range: Option<std::ops::Range<u64>>, resume: Option<std::path::PathBuf>| {
+        verify(&LogOptions { strict, range, resume, jobs: 2, ..log.options() })
+    };
+    assert!(!of(false, None, None).unwrap().strict);
+    assert_found(of(true, None, None), What::NotInForm, Some(300));
+    assert!(of(true, Some(512..600), None).unwrap().strict);
+    // A run that did not look is no beginning for one that has to.
+    of(false, None, Some(state.clone())).unwrap();
+    assert!(matches!(of(true, None, Some(state.clone())), Err(Failure::CouldNotRun(Error::State { .. }))));
+
+    let log = Log::of(&heartbeats(5, 600));
+    let of = |strict: bool| verify(&LogOptions { strict, resume: Some(log.path("state")), ..log.options() });
+    of(true).unwrap();
+    of(true).unwrap();
+    of(false).unwrap();
+    assert!(matches!(of(true), Err(Failure::CouldNotRun(Error::State { .. }))));
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use audit_verify::hash::leaf_hash;
-use audit_verify::leaf::{Leaf, Role};
+use audit_verify::leaf::{Leaf, Names, Role};
 use audit_verify::{
     By, Keys, LogOptions, What, verify_consistency_by_log, verify_consistency_proof, verify_export, verify_proof,
 };
@@ -61,7 +61,7 @@ fn logs() {
         ("lost", 0, 40),
         ("pruned", 512, 1024),
     ] {
-        let report = verify(&log(name)).unwrap();
+        let report = verify(&LogOptions { strict: true, ..log(name) }).unwrap();
         assert_eq!((report.from, report.to, report.whole, report.dropped), (from, to, true, from), "{name}");
         assert_eq!(report.tally.unknown_version, 0);
     }
@@ -108,6 +108,7 @@ fn leaves() {
         let bytes = [leaf["leaf"].as_str().unwrap(), "\n"].concat();
         let hash = leaf_hash(bytes.as_bytes()).0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         assert_eq!(leaf["hash"], hash);
+        assert_eq!(Leaf::parse_strictly(bytes.as_bytes(), &mut Names::default()), Leaf::parse(bytes.as_bytes()));
         let Leaf::Known(head, role) = Leaf::parse(bytes.as_bytes()).unwrap() else { panic!("{bytes}") };
         let json = serde_json::from_str::<serde_json::Value>(&bytes).unwrap();
         assert_eq!(json["seq"], head.record.seq);
