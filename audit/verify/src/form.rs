@@ -16,7 +16,16 @@ const TWICE: &str = "one of its objects has two fields of the same name";
 
 /// Where names stand in a leaf. To be used again, so that memory is not taken anew for each leaf.
 #[derive(Debug, Default, Clone)]
-pub struct Names(Vec<(u32, u32)>);
+pub struct Names(Vec<Name>);
+
+#[derive(Debug, Clone, Copy)]
+struct Name {
+    /// Its last bytes: of names that are the same it is the same, and of others rarely.
+    key: u64,
+    begin: u32,
+    /// Behind the closing quote.
+    end: u32,
+}
 
 /// Checks a leaf without its newline, which has to be UTF-8. The error says what is not in form.
 pub(crate) fn check(line: &[u8], names: &mut Names) -> Result<(), &'static str> {
@@ -33,7 +42,7 @@ struct Form<'a> {
     line: &'a [u8],
     at: usize,
     /// Of the objects that are open, the names of the innermost one last.
-    names: &'a mut Vec<(u32, u32)>,
+    names: &'a mut Vec<Name>,
 }
 
 impl Form<'_> {
@@ -97,7 +106,8 @@ impl Form<'_> {
         self.string()?;
         // As strings are escaped in one way only, names are the same if their bytes are.
         let place = |at: usize| u32::try_from(at).map_err(|_| NO_JSON);
-        self.names.push((place(begin)?, place(self.at)?));
+        let key = key(self.line, begin, self.at);
+        self.names.push(Name { key, begin: place(begin)?, end: place(self.at)? });
         if self.next() == Some(b':') { Ok(()) } else { Err(NO_JSON) }
     }
 
@@ -206,13 +216,29 @@ fn first_special(eight: u64) -> usize {
     (special.trailing_zeros() / 8) as usize
 }
 
-fn is_any_twice(line: &[u8], names: &mut [(u32, u32)]) -> bool {
-    let name = |(begin, end): (u32, u32)| line.get(begin as usize..end as usize).unwrap_or_default();
-    if names.len() > FEW_NAMES {
-        names.sort_unstable_by(|one, other| name(*one).cmp(name(*other)));
-        return names.windows(2).any(|pair| matches!(pair, [one, other] if name(*one) == name(*other)));
+/// The last eight bytes of a name, its closing quote included, or as many as it has.
+fn key(line: &[u8], begin: usize, end: usize) -> u64 {
+    let eight = |from: usize| {
+        line.get(from..).and_then(|line| line.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    };
+    let last = match end {
+        0..8 => eight(0) << (8 * (8 - end)),
+        _ => eight(end - 8),
+    };
+    match end - begin {
+        length @ 1..8 => last & u64::MAX << (8 * (8 - length)),
+        _ => last,
     }
-    names.iter().enumerate().any(|(at, one)| names.iter().take(at).any(|other| name(*one) == name(*other)))
+}
+
+fn is_any_twice(line: &[u8], names: &mut [Name]) -> bool {
+    let text = |name: &Name| line.get(name.begin as usize..name.end as usize).unwrap_or_default();
+    let same = |one: &Name, other: &Name| one.key == other.key && text(one) == text(other);
+    if names.len() > FEW_NAMES {
+        names.sort_unstable_by(|one, other| (one.key, text(one)).cmp(&(other.key, text(other))));
+        return names.windows(2).any(|pair| matches!(pair, [one, other] if same(one, other)));
+    }
+    names.iter().enumerate().any(|(at, one)| names.iter().take(at).any(|other| same(one, other)))
 }
 
 #[cfg(test)]

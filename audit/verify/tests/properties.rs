@@ -331,6 +331,10 @@ fn deviations_of_a_leaf() {
         (",\"a\":1,\"b\":2", ",\"a\":1,\"a\":2"),
         (",\"person\":\"p1\"", ",\"person\":\"p1\",\"person\":\"p2\""),
         (",\"a\":1", ",\"kind\":\"request\""),
+        (",\"w\":1", ",\"v\":1"),
+        (",\"\":1,\"a\":1", ",\"\":1,\"\":1"),
+        // The same end is not the same name.
+        (",\"first_user_agent\":1,\"other_user_agent\":1", ",\"first_user_agent\":1,\"first_user_agent\":1"),
         (",\"outcome\":{\"end\":\"ok\",\"at\":1}", ",\"outcome\":{\"end\":\"ok\",\"end\":\"cut\"}"),
         (",\"a\":{\"a\":{\"a\":1}},\"b\":{\"a\":1}", ",\"a\":{\"b\":[{\"c\":1,\"c\":1}]}"),
         (&many, &format!("{many},\"n150\":1")),
