@@ -42,6 +42,13 @@ fn verified() {
     assert!(said.contains("--strict checks all of it."), "{said}");
     let output = run(&["log", "logs/700", "--key", "keys/log.vkey", "--strict"]);
     assert!(output.status.success() && !text(&output.stdout).contains("--strict"));
+    // A kept checkpoint that is called like one of the folder's own is counted as what it was given as.
+    let folder = vectors().join("logs/700");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_audit-verify"));
+    command.current_dir(folder).args(["log", ".", "--key", "log.vkey", "--checkpoint", "heads/2026-11-01"]);
+    let said = text(&command.output().unwrap().stdout);
+    assert_eq!(said.matches("Continues the kept checkpoint").count(), 1, "{said}");
+    assert!(said.contains("Daily tree heads in the folder that it continues: 2."), "{said}");
     // A key as text; quietly.
     let key = std::fs::read_to_string(vectors().join("keys/log.vkey")).unwrap();
     let output = run(&["log", "logs/700", "--key", key.trim(), "--from", "3", "--to", "300", "--quiet"]);

@@ -119,6 +119,17 @@ fn leaves() {
 }
 
 #[test]
+fn bad_leaves() {
+    let text = std::fs::read_to_string(file("bad-leaves.json")).unwrap();
+    let leaves = serde_json::from_str::<Vec<serde_json::Value>>(&text).unwrap();
+    assert!(leaves.len() > 10);
+    for leaf in &leaves {
+        let bytes = [leaf["leaf"].as_str().unwrap(), "\n"].concat();
+        assert!(Leaf::parse_strictly(bytes.as_bytes(), &mut Names::default()).is_err(), "{leaf}");
+    }
+}
+
+#[test]
 fn proofs() {
     let keys = keys(&["log", "witness"]);
     for index in [14, 699] {

@@ -395,5 +395,26 @@ def main():
     leaves = [{"leaf": leaf.decode().rstrip("\n"), "hash": sha256(b"\x00" + leaf).hex()} for leaf in w.leaves]
     write(HERE / "leaves.json", json.dumps(leaves, ensure_ascii=False, indent=1) + "\n")
 
+    # Leaves that a reader must refuse: of each, two programs might show different things.
+    head = '{"v":1,"boot":1,"seq":1,"kind":"request","at":1,"salt":"00112233aabbccdd","outcome":{"end":"outcome-unknown"'
+    reach = '{"v":1,"boot":1,"seq":1,"outcome_seq":262146,"kind":"request","at":1,"salt":"00112233aabbccdd","outcome":{}}'
+    bad = [
+        ("a name twice", head + '},"person":"p001","person":"p002"}'),
+        ("a name of the head twice", head + '},"kind":"heartbeat"}'),
+        ("a name twice in the outcome", head + ',"end":"ok"}}'),
+        ("white space", head + '},"person": "p001"}'),
+        ("a raw control character", head + '},"path":"/\x1b[2K"}'),
+        ("escaped though it need not be", head + '},"person":"p\\u0030\\u0030\\u0031"}'),
+        ("escaped longer than it need be", head + '},"path":"\\u000a"}'),
+        ("an escape that is none", head + '},"path":"\\x"}'),
+        ("no value", head + '},"person":}'),
+        ("two objects", head + '}}{"person":"p001"}'),
+        ("an array that does not end", head + '},"networks":["office"}'),
+        ("a number with a leading zero", head + '},"factors":02}'),
+        ("too deep", head + '},"deep":' + "[" * 64 + "]" * 64 + "}"),
+        ("an outcome's number out of reach", reach),
+    ]
+    write(HERE / "bad-leaves.json", json.dumps([{"why": why, "leaf": leaf} for why, leaf in bad], indent=1) + "\n")
+
 
 main()
