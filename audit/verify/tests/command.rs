@@ -146,17 +146,20 @@ fn a_witness() {
     let (code, said, _) = of(&[&log[..], &["--checkpoint", "kept/700-at-257-witnessed"]].concat());
     assert!(code == Some(0) && said.contains("Note: the witness witness.example/w1 has not signed this"), "{said}");
 
-    let unseen = folder.path().join("unseen");
-    let bundle = std::fs::read_to_string(vectors().join("taken/p001.sekisho-export")).unwrap();
-    let (records, _) = bundle.split_once("\n\n").unwrap();
-    let head = std::fs::read_to_string(vectors().join("kept/700-at-700")).unwrap();
-    std::fs::write(&unseen, format!("{records}\n\n{head}")).unwrap();
-    let unseen = unseen.to_str().unwrap();
+    let unseen = |taken: &str| {
+        let text = std::fs::read_to_string(vectors().join("taken").join(taken)).unwrap();
+        let head = std::fs::read_to_string(vectors().join("kept/700-at-700")).unwrap();
+        let path = folder.path().join(taken);
+        std::fs::write(&path, format!("{}\n\n{head}", text.split_once("\n\n").unwrap().0)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
     for (what, quiet) in [
         (&log[..], &[][..]),
         (&log, &["--quiet"]),
         (&log, &["--checkpoint", "kept/700-at-257"]),
-        (&["bundle", unseen], &[]),
+        (&["bundle", &unseen("p001.sekisho-export")], &[]),
+        (&["proof", &unseen("14.tlog-proof")], &[]),
+        (&["consistency", "kept/700-at-257", &unseen("257.tlog-consistency")], &[]),
         (&["consistency", "kept/700-at-1", "kept/700-at-257", "--log", log[1]], &[]),
     ] {
         let (code, said, error) = of(&[what, quiet].concat());

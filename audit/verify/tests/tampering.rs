@@ -6,7 +6,9 @@ mod support;
 
 use std::fs;
 
-use audit_verify::{Error, Failure, Finding, LogOptions, What, verify_log};
+use audit_verify::{Error, Failure, Finding, LogOptions, What, verify_export, verify_log, verify_proof};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use support::{
     Gate, Key, Leaf, Log, assert_found, assert_not_compared, finding, gzip, heartbeats, history, packed, verify,
 };
@@ -627,6 +629,34 @@ fn a_leaf_with_two_meanings() {
     of(true).unwrap();
     of(false).unwrap();
     assert!(matches!(of(true), Err(Failure::CouldNotRun(Error::State { .. }))));
+}
+
+/// What is taken from a log is made to be shown: there all of each leaf is always checked.
+#[test]
+fn a_leaf_with_two_meanings_in_what_is_taken() {
+    let mut leaves = heartbeats(5, 1);
+    let of = |leaves: &[Leaf]| {
+        let folder = tempfile::tempdir().unwrap();
+        let (bundle, proof) = (folder.path().join("bundle"), folder.path().join("proof"));
+        let (leaf, head) = (&leaves[0], Key::of_log().checkpoint(leaves));
+        let text = String::from_utf8(leaf.clone()).unwrap();
+        fs::write(&bundle, format!("sekisho-export/v1\nabout {{}}\nleaf 0 {text}\n{head}")).unwrap();
+        let extra = STANDARD.encode(leaf);
+        fs::write(&proof, format!("c2sp.org/tlog-proof@v1\nextra {extra}\nindex 0\n\n{head}")).unwrap();
+        let keys = Key::of_log().keys();
+        (verify_export(&bundle, &keys, &[]), verify_proof(&proof, &keys, &[]))
+    };
+    let (bundle, proof) = of(&leaves);
+    assert_eq!((bundle.unwrap().leaves, proof.unwrap().index), (1, 0));
+    let end = leaves[0].len() - 2;
+    leaves[0].splice(end.., *b",\"person\":\"p1\",\"person\":\"p2\"}\n");
+    let (bundle, proof) = of(&leaves);
+    assert_found(bundle, What::NotInForm, Some(0));
+    assert_found(proof, What::NotInForm, Some(0));
+    // Of a later version, nothing is known of the form: that is told.
+    leaves[0] = b"{\"v\":2,\"a\":1,\"a\":2}\n".to_vec();
+    let (bundle, proof) = of(&leaves);
+    assert!(bundle.unwrap().unknown_version == 1 && proof.unwrap().unknown_version);
 }
 
 #[test]
