@@ -149,7 +149,7 @@ fn verify(audit: &Path) {
     let folder = audit.join("log");
     let mut keys = audit_verify::Keys::default();
     keys.add_log(folder.join("log.vkey").to_str().unwrap()).unwrap();
-    let options = audit_verify::LogOptions { folder, keys, kept: Vec::new(), range: None, jobs: 1, resume: None };
+    let options = audit_verify::LogOptions { folder, keys, jobs: 1, strict: true, ..Default::default() };
     if let Err(failure) = audit_verify::verify_log(&options, &|_, _| ()) {
         panic!("{failure:?}");
     }

@@ -393,6 +393,9 @@ impl Source {
     /// Frames come nearly in order: after a failed write those that nobody was promised stand in the next file once more,
     /// and any of them may be missing in the failed one. They are far fewer than [`MANY`], so a number that is missing while
     /// that many later ones are there will not come.
+    ///
+    /// An outcome is therefore never given to a record that is 2·[`MANY`] numbers before it, which verifiers rely on (FORMAT.md,
+    /// rule 2).
     fn has_room_for(&mut self, seq: u64) -> Result<bool, AuditError> {
         let far = 2 * MANY as u64;
         let leaps = seq.saturating_sub(self.first) >= far;

@@ -143,7 +143,8 @@ fn verify(audit: &Path, kept: &[String]) -> audit_verify::Report {
         path
     };
     let kept = kept.iter().enumerate().map(write).collect();
-    let options = audit_verify::LogOptions { folder: log, keys: verifier, kept, range: None, jobs: 1, resume: None };
+    let options =
+        audit_verify::LogOptions { folder: log, keys: verifier, kept, jobs: 1, strict: true, ..Default::default() };
     audit_verify::verify_log(&options, &|_, _| ()).unwrap_or_else(|failure| panic!("{failure:?}"))
 }
 
