@@ -102,7 +102,7 @@ fn promise_6_a_month_taken_home_is_proven_there() {
         holds(&["consistency", text(&at_home("kept")), text(&since), "--key", key]);
         gate.signal("TERM");
         gate.wait();
-        holds(&["log", text(&log(&gate)), "--key", key, "--checkpoint", text(&at_home("kept"))]);
+        holds(&["log", text(&log(&gate)), "--strict", "--key", key, "--checkpoint", text(&at_home("kept"))]);
         let last = zcat(&log(&gate));
         assert!(last.lines().last().unwrap().contains("\"kind\":\"stop\""), "{last}");
 

@@ -124,6 +124,36 @@ fn what_a_start_found_and_did_not_come_to_tell_the_next_one_tells() {
 }
 
 #[test]
+fn what_a_boot_without_a_record_left_damaged_is_told_however_well_the_one_before_had_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    let _ = journal.append_blocking(NOON, &change("one")).unwrap();
+    journal.close().unwrap();
+    let mut damaged = inside::header(2, 1, 5);
+    damaged[3] ^= 1;
+    fs::write(dir.path().join(inside::name(2, 1)), &damaged).unwrap();
+    // Told by the start that finds it, or by the next one if that is broken off.
+    for broken_off in [true, false] {
+        let found = match broken_off {
+            true => recover(&FileSystem, dir.path(), Position { boot: 0, seq: 0 }).unwrap(),
+            false => open(dir.path()).1,
+        };
+        assert_eq!((found.boot, found.last_boot, found.clean, found.quarantined.len()), (3, 1, false, 1));
+    }
+    assert_eq!(subjects(dir.path()), ["one", "recovery"]);
+}
+
+#[test]
+fn records_that_are_sealed_are_not_told_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    killed(dir.path());
+    fs::write(dir.path().join(inside::name(2, 1)), [1; 100]).unwrap();
+    let found = recover(&FileSystem, dir.path(), Position { boot: 2, seq: 500 }).unwrap();
+    assert_eq!((found.boot, found.last_boot, found.clean), (3, 2, false));
+    assert!(found.lost.is_empty() && found.unconfirmed.is_empty());
+}
+
+#[test]
 fn a_file_without_its_head_is_kept_for_inspection() {
     let dir = tempfile::tempdir().unwrap();
     killed(dir.path());

@@ -4,6 +4,7 @@
 //! is missing of them was recorded, when the boot after them began. Every step can be broken off at any moment, up to and
 //! including that record, and is done again by the next start.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use serde_json::Map;
@@ -69,28 +70,39 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path, sealed: Position) -> Result<R
     let boot = highest.unwrap_or(0).max(sealed.boot).saturating_add(1);
 
     let found = Recovery { boot, ..Recovery::default() };
-    let mut order = Order { disk, dir, found, runs: Runs::default(), begins: 1, proven: 0 };
-    let highest = segments.last().map_or(0, |(boot, _)| *boot);
-    let mut ended_well = None;
+    let mut order = Order { disk, dir, found, runs: Runs::default(), begins: 1, proven: 0, without_record: Vec::new() };
     // A start that was broken off before it had told what it found left files without a record; what it had to tell is told now.
+    // But a boot of which something is sealed did write something.
     for of_boot in segments.chunk_by(|(boot, _), (next, _)| boot == next).rev() {
         let last_boot = of_boot.first().map_or(0, |(boot, _)| *boot);
-        order.begins = if sealed.boot == last_boot { sealed.seq } else { 1 };
+        if last_boot < sealed.boot && order.found.last_boot > 0 {
+            break;
+        }
+        order.begins = match last_boot.cmp(&sealed.boot) {
+            // All of it is sealed.
+            Ordering::Less => u64::MAX,
+            Ordering::Equal => sealed.seq,
+            Ordering::Greater => 1,
+        };
         (order.found.last_boot, order.found.clean) = (last_boot, false);
         of_boot.iter().try_for_each(|(boot, number)| order.segment(*boot, *number))?;
-        ended_well.get_or_insert(order.found.clean);
         if order.runs.first().is_some() {
             break;
         }
+        order.without_record.push((last_boot, order.found.clean));
     }
-    if order.runs.first().is_none() {
-        (order.found.last_boot, order.found.clean) = (highest, ended_well.unwrap_or_default());
+    if order.runs.first().is_none()
+        && let Some((boot, clean)) = order.without_record.first()
+    {
+        (order.found.last_boot, order.found.clean) = (*boot, *clean);
     }
-    order.add_earlier_copies(&files);
+    order.add_earlier_copies(&files, sealed);
+    // What a boot without a record left damaged is told, however well the one before it had ended.
+    order.found.clean &= order.found.quarantined.is_empty() && order.found.truncated_bytes == 0;
     let last_boot = order.found.last_boot;
     let (lost, unconfirmed, mut found) = (order.lost(), order.unconfirmed(), order.found);
     (found.lost, found.unconfirmed) = (lost, unconfirmed);
-    found.clean |= last_boot == 0;
+    found.clean |= last_boot == 0 && found.quarantined.is_empty();
     if !found.clean {
         let Recovery { last_boot, truncated_bytes, ref quarantined, ref lost, .. } = found;
         tracing::warn!(last_boot, truncated_bytes, ?quarantined, ?lost, "the journal was not closed; it was recovered");
@@ -117,6 +129,8 @@ struct Order<'d> {
     begins: u64,
     /// A batch began with this number, so all before it had been synchronised.
     proven: u64,
+    /// Boots that were looked at and hold no record, from the last one on, and whether they were closed.
+    without_record: Vec<(u32, bool)>,
 }
 
 impl Order<'_> {
@@ -186,7 +200,7 @@ impl Order<'_> {
     /// First and last numbers of what is missing before and between what is there.
     fn gaps(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         let before = self.runs.first().map(|first| (self.begins, first - 1)).filter(|(from, to)| from <= to);
-        before.into_iter().chain(self.runs.gaps())
+        before.into_iter().chain(self.runs.gaps()).filter(|(_, to)| *to >= self.begins)
     }
 
     /// The other missing numbers: of a batch that the crash broke off.
@@ -194,12 +208,16 @@ impl Order<'_> {
         self.gaps().map(|(from, to)| (from.max(self.proven), to)).filter(|(from, to)| from <= to).collect()
     }
 
-    /// Copies that a start which was broken off has made of files of the last boot.
-    fn add_earlier_copies(&mut self, files: &[String]) {
-        let of_last = |file: &&String| {
-            file.contains(".quarantined") && segment_of(file).is_some_and(|(boot, _)| boot == self.found.last_boot)
+    /// Copies that a start which was broken off has made: those of the last boot with a record and of later ones, which nobody
+    /// has told yet.
+    fn add_earlier_copies(&mut self, files: &[String], sealed: Position) {
+        let from = if self.runs.first().is_some() { self.found.last_boot } else { sealed.boot.max(1) };
+        let untold = |file: &&String| {
+            file.contains(".quarantined")
+                && !is_temporary(file)
+                && segment_of(file).is_some_and(|(boot, _)| boot >= from)
         };
-        let copies = files.iter().filter(of_last).map(|file| self.dir.join(file));
+        let copies = files.iter().filter(untold).map(|file| self.dir.join(file));
         let copies: Vec<_> = copies.filter(|copy| !self.found.quarantined.contains(copy)).collect();
         self.found.quarantined.splice(0..0, copies);
     }

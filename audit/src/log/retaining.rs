@@ -1,6 +1,7 @@
 //! When what has been kept long enough is dropped: it is looked for once a day, in parts so that sealing goes on; then it is
 //! recorded, then the record is sealed, then it goes.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use vocabulary::{Clock as _, SystemClock, Timestamp};
@@ -23,8 +24,8 @@ enum Stage {
     Looking(Look, Timestamp),
     /// The record of it stands there, and may not be sealed yet.
     Recorded(Due, Position),
-    /// Up to that bundle it has gone.
-    Dropping(Due, u64),
+    /// These bundles have yet to go.
+    Dropping(Range<u64>),
 }
 
 #[derive(Debug)]
@@ -51,8 +52,10 @@ impl Retaining {
         journal: &Journal,
         indexing: &mut Indexing,
     ) -> Result<bool, AuditError> {
-        // After an error it begins anew, tomorrow.
-        self.stage = self.step(work, journal, indexing)?;
+        self.stage = self.step(work, journal, indexing).inspect_err(|_| {
+            // It begins anew, tomorrow.
+            self.looked = Some(Instant::now());
+        })?;
         Ok(matches!(self.stage, Stage::Looking(..) | Stage::Dropping(..)))
     }
 
@@ -63,6 +66,9 @@ impl Retaining {
                 let rests = self.rests_until.is_some_and(|until| Instant::now() < until);
                 if rests || self.looked.is_some_and(|looked| looked.elapsed() < DAILY) {
                     return Ok(Stage::Idle);
+                }
+                if let Some(bundles) = work.left_over()? {
+                    return Ok(Stage::Dropping(bundles));
                 }
                 self.looked = Some(Instant::now());
                 let now = SystemClock.now();
@@ -86,13 +92,12 @@ impl Retaining {
                 }
                 work.begin_to_drop(&due)?;
                 indexing.drop_before(due.record.dropped_to)?;
-                let from = due.from;
-                Ok(Stage::Dropping(due, from))
+                Ok(Stage::Dropping(due.from..due.to))
             }
-            Stage::Dropping(due, from) => match work.remove_dropped(&due, from, until)? {
-                to if to == due.to => Ok(Stage::Idle),
-                to => Ok(Stage::Dropping(due, to)),
-            },
+            Stage::Dropping(bundles) => {
+                let left = work.remove_dropped(bundles, until)?;
+                Ok(if left.is_empty() { Stage::Idle } else { Stage::Dropping(left) })
+            }
         }
     }
 }

@@ -95,9 +95,16 @@ fn has_settled(log: &LogFolder, size: u64, now: Timestamp) -> Result<bool, Audit
         if first_at(middle)?.is_some_and(|at| at <= then) { low = middle + 1 } else { high = middle }
     }
     let Some(index) = low.checked_sub(1) else { return Ok(false) };
-    let bundle = log.bundle(index, size)?;
-    let newest = bundle.iter().filter_map(|(_, leaf)| leaf::at(leaf)).filter(|at| *at <= then).max();
-    Ok(newest.is_some_and(|newest| then.secs_since(newest) <= HOLE_SECS))
+    let mut times: Vec<Timestamp> = Vec::new();
+    // With the one behind it: what a clock that was wrong for a moment has left is followed by times of long before.
+    for index in index..(index + 2).min(size.div_ceil(TILE_WIDTH)) {
+        times.extend(log.bundle(index, size)?.iter().filter_map(|(_, leaf)| leaf::at(leaf)));
+    }
+    let newest = (0..times.len()).filter(|place| times[*place] <= then).max_by_key(|place| times[*place]);
+    Ok(newest.is_some_and(|newest| {
+        let near = |at: &Timestamp| times[newest].secs_since(*at) <= HOLE_SECS;
+        then.secs_since(times[newest]) <= HOLE_SECS && times[newest..].iter().all(near)
+    }))
 }
 
 /// Says that it is dropped, once the record of it is sealed. Then [`remove`] goes over it.
@@ -105,21 +112,26 @@ pub(crate) fn begin_to_drop(writer: &mut Writer, due: &Due) -> Result<(), AuditE
     writer.replace("minimum-index", format!("{}\n", due.to * TILE_WIDTH).as_bytes())
 }
 
-/// Drops what an earlier run had begun to.
-pub(crate) fn finish(files: &dyn Files, log: &LogFolder) -> Result<(), AuditError> {
-    let mut end = log.minimum_index()? / TILE_WIDTH;
-    while let Some(index) = end.checked_sub(1) {
-        let last = log.path().join(tile_path(0, index, TILE_WIDTH));
-        if files.read(&last).map_err(AuditError::io("could not read", &last))?.is_none() {
+/// The first bundle of what an earlier run had begun to drop and did not come to; none: all of it has gone. Bundles go from the
+/// first one on, so what is left lies just before the end.
+pub(crate) fn left_over(files: &dyn Files, log: &LogFolder) -> Result<Option<u64>, AuditError> {
+    let end = log.minimum_index()? / TILE_WIDTH;
+    let mut first = end;
+    while let Some(index) = first.checked_sub(1) {
+        let names = [bundle_path(index, TILE_WIDTH), tile_path(0, index, TILE_WIDTH)];
+        let there = |name: &String| {
+            let path = log.path().join(name);
+            files.read(&path).map(|found| found.is_some()).map_err(AuditError::io("could not read", &path))
+        };
+        if !there(&names[0])? && !there(&names[1])? {
             break;
         }
-        remove(files, log, index)?;
-        end = index;
+        first = index;
     }
-    Ok(())
+    Ok((first < end).then_some(first))
 }
 
-/// Drops a bundle. From the first one on, so that what is left if this breaks off lies just before the end.
+/// Drops a bundle.
 pub(crate) fn remove(files: &dyn Files, log: &LogFolder, index: u64) -> Result<(), AuditError> {
     for name in [bundle_path(index, TILE_WIDTH), tile_path(0, index, TILE_WIDTH)] {
         let path = log.path().join(name);

@@ -90,6 +90,8 @@ pub(crate) struct Source {
     files: VecDeque<Begun>,
     /// Where in it.
     at: usize,
+    /// The newest boot that is known to have begun.
+    newest: u32,
     /// A later boot has begun: what is missing of the one being read will not come.
     ended: bool,
     /// The journal was closed: outcomes that are missing will not come.
@@ -114,6 +116,7 @@ impl Source {
             slots: VecDeque::new(),
             files: VecDeque::new(),
             at: SEGMENT_HEADER,
+            newest: 0,
             ended: false,
             closed: false,
             in_gap: false,
@@ -186,7 +189,7 @@ impl Source {
                     Some(Item { position, payload: std::mem::take(payload), end: End::Open, outcome: Bytes::new() })
                 }
                 Slot::Record { waits: Some(since), .. }
-                    if !self.ended && !self.closed && !crowded && since.elapsed() < self.patience =>
+                    if !self.ended && !self.closed && !crowded && !self.in_gap && since.elapsed() < self.patience =>
                 {
                     break;
                 }
@@ -423,16 +426,15 @@ impl Source {
     }
 
     /// A later boot has begun, so this one has written all that it will.
-    fn boot_is_over(&self) -> Result<bool, AuditError> {
-        for (boot, path) in crate::journal::reader::segments(&self.dir)?.into_iter().rev() {
-            if boot <= self.boot {
-                return Ok(false);
-            }
-            if begun(&path)? {
-                return Ok(true);
+    fn boot_is_over(&mut self) -> Result<bool, AuditError> {
+        if self.newest <= self.boot {
+            for (boot, path) in crate::journal::reader::segments(&self.dir)? {
+                if boot > self.newest && begun(&path)? {
+                    self.newest = boot;
+                }
             }
         }
-        Ok(false)
+        Ok(self.newest > self.boot)
     }
 
     fn accept(&mut self, frame: &Frame, chunk: &Bytes, now: Instant) {

@@ -234,7 +234,7 @@ fn what_still_goes_on_is_sealed_open_and_its_end_follows() {
 fn with_numbers(numbers: impl IntoIterator<Item = u64>) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mut payload = Vec::new();
-    json::record(&mut payload, NOON, &change("device")).unwrap();
+    json::request(&mut payload, &request("/records")).unwrap();
     let mut file = inside::header(1, 1, 7);
     for (place, seq) in numbers.into_iter().enumerate() {
         if place == 0 {
@@ -293,6 +293,17 @@ fn what_stands_behind_a_long_gap_is_sealed_and_the_gap_is_told() {
             }
         }
     }
+}
+
+#[test]
+fn behind_a_gap_no_request_is_waited_for() {
+    let dir = with_numbers([2, 400_000, 400_001, 900_000, 900_001]);
+    let options = SealOptions { patience: Duration::from_secs(3_600), ..options(1_000) };
+    let mut work = Work::open(Parts::new(dir.path(), on_disk(), keys(), options), ALL).unwrap();
+    while work.seal(ALL, false, NOON).unwrap() > 0 {}
+    let of_boot = |leaf: &Vec<u8>| leaf::head(leaf).unwrap().position.boot == 1;
+    assert_eq!(leaves(&log_dir(dir.path())).iter().filter(|leaf| of_boot(leaf)).count(), 5);
+    verify(dir.path(), &[]);
 }
 
 #[test]
@@ -529,9 +540,13 @@ fn months_that_are_over_are_dropped_and_the_tree_stays() {
     assert_eq!(record.root, log.hashes(checkpoint.size).root_at(full).unwrap().to_string());
     work.begin_to_drop(&due_now).unwrap();
     // Broken off after some of it, the rest goes before it is looked for anew.
-    assert_eq!(work.remove_dropped(&due_now, 0, std::time::Instant::now()).unwrap(), 0);
+    let (all, now_is) = (0..full / TILE_WIDTH, std::time::Instant::now());
+    assert_eq!(work.remove_dropped(all.clone(), now_is).unwrap(), all);
     retention::remove(&*on_disk(), &log, 0).unwrap();
     assert!(log.bundle(1, checkpoint.size).is_ok());
+    assert_eq!(work.left_over().unwrap(), Some(1..all.end));
+    assert!(work.remove_dropped(1..all.end, now_is + Duration::from_secs(600)).unwrap().is_empty());
+    assert_eq!(work.left_over().unwrap(), None);
     assert_eq!(due(&work, now), None, "what is left is not a whole bundle");
 
     assert_eq!(log.minimum_index().unwrap(), full);

@@ -1,6 +1,7 @@
 //! What the sealing does, turn by turn: planning the next leaves, adding them, letting go of what is no longer needed.
 //! When it is called is the business of `sealer.rs`.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,7 @@ use super::retention::{self, Due, Look};
 use super::sealer::SealOptions;
 use super::source::{Item, Source};
 use super::tiles::LogFolder;
+use super::tree::TILE_WIDTH;
 use super::writer::Writer;
 use crate::{AuditError, Position};
 
@@ -232,9 +234,14 @@ impl Work {
 
     /// Begins to look for what has been kept long enough.
     pub(super) fn look_for_due(&self, now: Timestamp) -> Result<Option<Look>, AuditError> {
+        Look::begin(&self.folder(), &self.parts.zone, self.parts.options.keep_months, now)
+    }
+
+    /// The bundles that an earlier run had begun to drop and did not come to.
+    pub(super) fn left_over(&self) -> Result<Option<Range<u64>>, AuditError> {
         let log = self.folder();
-        retention::finish(&*self.parts.files, &log)?;
-        Look::begin(&log, &self.parts.zone, self.parts.options.keep_months, now)
+        let end = log.minimum_index()? / TILE_WIDTH;
+        Ok(retention::left_over(&*self.parts.files, &log)?.map(|first| first..end))
     }
 
     pub(super) fn folder(&self) -> LogFolder {
@@ -248,16 +255,16 @@ impl Work {
         Ok(())
     }
 
-    /// Removes the bundles of what is dropped, from one on, until the time is up; returns how far it came.
-    pub(super) fn remove_dropped(&self, due: &Due, from: u64, until: Instant) -> Result<u64, AuditError> {
+    /// Removes bundles that are dropped until the time is up; returns those that are left.
+    pub(super) fn remove_dropped(&self, bundles: Range<u64>, until: Instant) -> Result<Range<u64>, AuditError> {
         let log = self.folder();
-        for index in from..due.to {
+        for index in bundles.clone() {
             if Instant::now() >= until {
-                return Ok(index);
+                return Ok(index..bundles.end);
             }
             retention::remove(&*self.parts.files, &log, index)?;
         }
-        Ok(due.to)
+        Ok(bundles.end..bundles.end)
     }
 
     fn tell(&self) {

@@ -70,19 +70,25 @@ pub(crate) async fn shut_out_person(
         owner == Some(person) && invitation.is_unspent() && !invitation.is_over(core.now())
     };
     let invitations: Vec<_> = core.enrol.invitations.list().into_iter().filter(theirs).collect();
+    // All of it is tried, whatever fails: an invitation may be used up this moment, and that must keep no device in.
+    let mut failed = None;
     for invitation in &invitations {
-        withdraw(core, actor, &invitation.id).await?;
+        failed = withdraw(core, actor, &invitation.id).await.err().or(failed);
     }
     let mut devices = core.inventory.of_owner(person);
-    devices.retain(|device| !device.is_revoked());
+    // One that a failing disk did not keep is shut out once more.
+    devices.retain(|device| !device.is_revoked() || core.inventory.is_unkept(&device.id));
     for device in &devices {
-        record(core, actor, device, RevocationCause::OwnerLeft).await?;
-        end(core, actor, device, RevocationCause::OwnerLeft).await?;
+        let ended = match record(core, actor, device, RevocationCause::OwnerLeft).await {
+            Ok(()) => end(core, actor, device, RevocationCause::OwnerLeft).await.map(drop),
+            Err(error) => Err(error),
+        };
+        failed = ended.err().or(failed);
     }
     if !devices.is_empty() {
         republish(core).await;
     }
-    Ok((devices.len(), invitations.len()))
+    failed.map_or(Ok((devices.len(), invitations.len())), Err)
 }
 
 /// How many days after its owner's last day a device is revoked for good. Until then it is refused all the same, for its
