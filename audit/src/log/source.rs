@@ -96,6 +96,8 @@ pub(crate) struct Source {
     ended: bool,
     /// The journal was closed: outcomes that are missing will not come.
     closed: bool,
+    /// Since when it stands before a number that is missing.
+    stands_since: Option<Instant>,
     /// Numbers that are missing were passed over, and the record of their loss, the next boot's first, was not taken yet.
     in_gap: bool,
     merged: Cursor,
@@ -119,6 +121,7 @@ impl Source {
             newest: 0,
             ended: false,
             closed: false,
+            stands_since: None,
             in_gap: false,
             merged: cursor.clone(),
             room: SHORT,
@@ -166,6 +169,13 @@ impl Source {
         self.closed = true;
     }
 
+    /// The number that has been missing for so long, before later ones that are there: it comes no more, and is only passed over
+    /// once its boot has ended.
+    pub(crate) fn stands_before(&self, long: Duration) -> Option<Position> {
+        let stands = self.stands_since.is_some_and(|since| since.elapsed() >= long);
+        stands.then_some(Position { boot: self.boot, seq: self.first })
+    }
+
     /// What was taken must not be signed without what comes next: it tells what is missing.
     pub(crate) fn in_gap(&self) -> bool {
         self.in_gap
@@ -179,7 +189,10 @@ impl Source {
             let Some(slot) = self.slots.front_mut() else { break };
             let position = Position { boot: self.boot, seq: self.first };
             let item = match slot {
-                Slot::Missing if !self.ended => break,
+                Slot::Missing if !self.ended => {
+                    self.stands_since.get_or_insert_with(Instant::now);
+                    break;
+                }
                 Slot::Missing => {
                     self.in_gap = true;
                     None
@@ -213,6 +226,7 @@ impl Source {
             }
             self.slots.pop_front();
             self.first += 1;
+            self.stands_since = None;
             items.extend(item);
         }
         items

@@ -296,6 +296,19 @@ fn what_stands_behind_a_long_gap_is_sealed_and_the_gap_is_told() {
 }
 
 #[test]
+fn a_number_that_is_missing_in_a_boot_that_goes_on_is_told() {
+    let dir = with_numbers([1, 2, 5]);
+    for (_, path) in crate::journal::reader::segments(&journal_dir(dir.path())).unwrap().into_iter().skip(1) {
+        std::fs::remove_file(path).unwrap();
+    }
+    let mut work = open(dir.path(), &on_disk(), 100).unwrap();
+    assert_eq!(work.seal(ALL, false, NOON).unwrap(), 2);
+    assert_eq!(work.seal(ALL, false, NOON).unwrap(), 0);
+    let problem = work.parts.shared.told().problem.clone().unwrap();
+    assert!(problem.contains("record 3 of boot 1 is missing"), "{problem}");
+}
+
+#[test]
 fn behind_a_gap_no_request_is_waited_for() {
     let dir = with_numbers([2, 400_000, 400_001, 900_000, 900_001]);
     let options = SealOptions { patience: Duration::from_secs(3_600), ..options(1_000) };

@@ -169,6 +169,7 @@ impl Work {
         }
         if items.is_empty() {
             self.let_go();
+            self.tell_of_standstill();
             return Ok(0);
         }
         self.keep_head(now)?;
@@ -188,6 +189,20 @@ impl Work {
         self.parts.shared.told().signed = Some(now);
         self.let_go();
         Ok(items.len())
+    }
+
+    /// A number that is missing in the journal of a running gate keeps what follows it from being sealed: that is told, once.
+    fn tell_of_standstill(&self) {
+        let Some(Position { boot, seq }) = self.source.stands_before(6 * self.parts.options.patience) else { return };
+        let problem = format!(
+            "record {seq} of boot {boot} is missing in the journal, whose files were damaged or removed; what came after it is kept \
+             there, and is sealed after a restart of the gate, which records that it is missing"
+        );
+        let mut told = self.parts.shared.told();
+        if told.problem.as_deref() != Some(&problem) {
+            tracing::error!(%problem, "records are not sealed");
+            told.problem = Some(problem);
+        }
     }
 
     /// Reads what the journal has; returns whether there is a batch of it.

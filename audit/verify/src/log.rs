@@ -36,7 +36,7 @@ pub struct LogOptions {
     pub jobs: usize,
     /// File to keep the state in. If there is one, it is gone on from there. Not together with a range.
     pub resume: Option<PathBuf>,
-    /// Whether all of each record is checked to be in form, and not only what the rules of the log need. It takes a little longer.
+    /// Whether all of each record is checked to be in form, and not only what the rules of the log need. It takes about twice as long.
     pub strict: bool,
 }
 

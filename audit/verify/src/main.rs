@@ -45,7 +45,7 @@ enum Verify {
         /// Keeps in this file how far it has come, and goes on from there the next time, also when the log has grown
         #[arg(long, value_name = "FILE", conflicts_with = "from")]
         resume: Option<PathBuf>,
-        /// Checks of each record that all of it is in form, as is always done for bundles and proofs. It takes a little longer
+        /// Checks of each record that all of it is in form, as is always done for bundles and proofs. It takes about twice as long
         #[arg(long)]
         strict: bool,
     },
