@@ -255,8 +255,9 @@ proptest! {
             1 => bytes.insert(place, byte),
             _ => { bytes.remove(place); }
         }
-        // What is taken is JSON; that a number may be too large for a program is another matter.
-        if Leaf::parse_strictly(&bytes, &mut Names::default()).is_ok() {
+        // What is taken is JSON; that a number may be too large for a program is another matter. With another digit at `v` it is
+        // a leaf of a later version, of whose form nothing is known.
+        if let Ok(Leaf::Known(..)) = Leaf::parse_strictly(&bytes, &mut Names::default()) {
             prop_assert!(serde_json::from_slice::<IgnoredAny>(&bytes).is_ok());
         }
     }
