@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::finding::{Finding, Place, What};
 use crate::folder::{Folder, Read, TILE_WIDTH};
 use crate::hash::{Hash, leaf_hash, root_over};
-use crate::leaf::{Leaf, Names};
+use crate::leaf::{Checker, Leaf};
 use crate::tiles::{Cache, Tree};
 
 /// Reads bundles, one after the other, in memory that is used again. Each thread has one.
@@ -15,7 +15,7 @@ pub(crate) struct Reader {
     unpacker: Unpacker,
     /// Whether all of each leaf is checked to be in form.
     pub(crate) strict: bool,
-    names: Names,
+    checker: Checker,
     pub(crate) cache: Cache,
 }
 
@@ -74,7 +74,7 @@ impl Reader {
                     bundle.hashes.push(leaf_hash(leaf));
                     if bundle.form.is_none() {
                         let parsed =
-                            if self.strict { Leaf::parse_strictly(leaf, &mut self.names) } else { Leaf::parse(leaf) };
+                            if self.strict { Leaf::parse_strictly(leaf, &mut self.checker) } else { Leaf::parse(leaf) };
                         match parsed {
                             Ok(leaf) => bundle.leaves.push(leaf),
                             Err(why) => bundle.form = Some(why),

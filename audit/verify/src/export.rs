@@ -14,7 +14,7 @@ use crate::kept::{
     ADVICE_OF_PART, Compared, Continues, Earlier, against_head_of_part, all_proven, read_kept, signatures_of, witnessed,
 };
 use crate::key::Keys;
-use crate::leaf::{LEAF_LIMIT, Leaf, Names};
+use crate::leaf::{Checker, LEAF_LIMIT, Leaf};
 use crate::note::{Checkpoint, NOTE_LIMIT, Seen, Signed, decimal};
 use crate::order::at_leaf;
 use crate::tree::Frontier;
@@ -103,7 +103,7 @@ struct Parts {
     first_at: Option<i64>,
     last_at: Option<i64>,
     unknown_version: u64,
-    names: Names,
+    checker: Checker,
 }
 
 impl Parts {
@@ -159,7 +159,7 @@ impl Parts {
             _ => {}
         }
         self.leaves.push((index, leaf_hash(leaf)));
-        match Leaf::parse_strictly(leaf, &mut self.names) {
+        match Leaf::parse_strictly(leaf, &mut self.checker) {
             Ok(Leaf::UnknownVersion(_)) => self.unknown_version += 1,
             Ok(Leaf::Known(head, _)) => {
                 self.first_at.get_or_insert(head.at);

@@ -2,47 +2,56 @@
 //!
 //! Its hash vouches for its bytes, not for what a program makes of them. Of two fields of one name some programs show the first
 //! and some the last, and what is no JSON is shown by each in its own way; so whoever shows a leaf has to know that it has none
-//! of that. One pass over the bytes, and memory only for where names stand.
+//! of that. One pass over the bytes, and memory only for where names stand and how objects looked so far.
+
+use crate::shapes::{Place, Shapes};
 
 /// Objects and arrays lie in each other no deeper.
 const DEPTH_LIMIT: u32 = 64;
-/// Names of an object up to which each is compared with each; more are sorted.
-const FEW_NAMES: usize = 64;
 
 const NO_JSON: &str = "it is not one JSON object without white space";
+const CONTROL: &str = "it has a control character";
 const TEXT: &str = "a string in it is not escaped as it has to be";
 const DEEP: &str = "its objects and arrays lie in each other deeper than 64";
 const TWICE: &str = "one of its objects has two fields of the same name";
 
-/// Where names stand in a leaf. To be used again, so that memory is not taken anew for each leaf.
+/// What leaves are checked with: what was seen in one makes the next one quicker, and memory is not taken anew for each.
 #[derive(Debug, Default, Clone)]
-pub struct Names(Vec<Name>);
+pub struct Checker {
+    /// Of the objects that are open, the names of the innermost one last.
+    names: Vec<Name>,
+    shapes: Shapes,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Name {
-    /// Its last bytes: of names that are the same it is the same, and of others rarely.
-    key: u64,
+    /// At the opening quote.
     begin: u32,
-    /// Behind the closing quote.
+    /// Behind the closing one; a colon follows.
     end: u32,
 }
 
-/// Checks a leaf without its newline, which has to be UTF-8. The error says what is not in form.
-pub(crate) fn check(line: &[u8], names: &mut Names) -> Result<(), &'static str> {
-    names.0.clear();
-    let mut form = Form { line, at: 0, names: &mut names.0 };
-    if form.next() != Some(b'{') {
-        return Err(NO_JSON);
+impl Checker {
+    /// Checks a leaf without its newline, which has to be UTF-8. The error says what is not in form.
+    pub(crate) fn check(&mut self, line: &[u8]) -> Result<(), &'static str> {
+        // Wherever they stand. All bytes are looked at: that is quicker than to end at the first.
+        if line.iter().fold(false, |any, byte| any | (*byte < 0x20)) {
+            return Err(CONTROL);
+        }
+        self.names.clear();
+        let mut form = Form { line, at: 0, checker: self };
+        if form.next() != Some(b'{') {
+            return Err(NO_JSON);
+        }
+        form.object(1)?;
+        if form.at == line.len() { Ok(()) } else { Err(NO_JSON) }
     }
-    form.object(1)?;
-    if form.at == line.len() { Ok(()) } else { Err(NO_JSON) }
 }
 
 struct Form<'a> {
     line: &'a [u8],
     at: usize,
-    /// Of the objects that are open, the names of the innermost one last.
-    names: &'a mut Vec<Name>,
+    checker: &'a mut Checker,
 }
 
 impl Form<'_> {
@@ -82,9 +91,10 @@ impl Form<'_> {
             self.at += 1;
             return Ok(());
         }
-        let first_name = self.names.len();
+        let first_name = self.checker.names.len();
+        let mut known = Some(Shapes::START);
         loop {
-            self.name()?;
+            known = self.name(known)?;
             self.value(depth)?;
             match self.next() {
                 Some(b',') => {}
@@ -92,23 +102,53 @@ impl Form<'_> {
                 _ => return Err(NO_JSON),
             }
         }
-        let twice = is_any_twice(self.line, self.names.get_mut(first_name..).unwrap_or_default());
-        self.names.truncate(first_name);
-        if twice { Err(TWICE) } else { Ok(()) }
+        if known.is_none() {
+            self.new_shape(first_name)?;
+        }
+        self.checker.names.truncate(first_name);
+        Ok(())
     }
 
-    /// A field's name, and the colon behind it.
-    fn name(&mut self) -> Result<(), &'static str> {
-        if self.next() != Some(b'"') {
-            return Err(NO_JSON);
-        }
+    /// A field's name, and the colon behind it. To where it leads if everything up to here was seen before.
+    fn name(&mut self, known: Option<Place>) -> Result<Option<Place>, &'static str> {
         let begin = self.at;
-        self.string()?;
-        // As strings are escaped in one way only, names are the same if their bytes are.
+        let text = self.line.get(begin..).unwrap_or_default();
+        let on = match known.and_then(|from| self.checker.shapes.follow(from, text)) {
+            Some((on, length)) => {
+                self.at += length;
+                Some(on)
+            }
+            None => {
+                if self.next() != Some(b'"') {
+                    return Err(NO_JSON);
+                }
+                self.string()?;
+                if self.next() != Some(b':') {
+                    return Err(NO_JSON);
+                }
+                None
+            }
+        };
         let place = |at: usize| u32::try_from(at).map_err(|_| NO_JSON);
-        let key = key(self.line, begin, self.at);
-        self.names.push(Name { key, begin: place(begin)?, end: place(self.at)? });
-        if self.next() == Some(b':') { Ok(()) } else { Err(NO_JSON) }
+        self.checker.names.push(Name { begin: place(begin)?, end: place(self.at - 1)? });
+        Ok(on)
+    }
+
+    /// Looks whether any of an object's names stands twice in it, and remembers them if not.
+    fn new_shape(&mut self, first_name: usize) -> Result<(), &'static str> {
+        let Checker { names, shapes } = &mut *self.checker;
+        let names = names.get(first_name..).unwrap_or_default();
+        // As strings are escaped in one way only, names are the same if their bytes are.
+        let text = |name: &Name, colon: usize| {
+            self.line.get(name.begin as usize..name.end as usize + colon).unwrap_or_default()
+        };
+        let mut sorted: Vec<&[u8]> = names.iter().map(|name| text(name, 0)).collect();
+        sorted.sort_unstable();
+        if sorted.windows(2).any(|pair| matches!(pair, [one, other] if one == other)) {
+            return Err(TWICE);
+        }
+        shapes.remember(names.iter().map(|name| text(name, 1)));
+        Ok(())
     }
 
     /// The rest of an array, behind its bracket.
@@ -137,22 +177,19 @@ impl Form<'_> {
             match self.next() {
                 Some(b'"') => return Ok(()),
                 Some(b'\\') => self.escape()?,
-                Some(0..0x20) | None => return Err(TEXT),
-                Some(_) => {}
+                _ => return Err(TEXT),
             }
         }
     }
 
-    /// Goes on to a byte of a string that means something, or less far. Eight bytes at once: most of a leaf is this.
+    /// Goes on to a quote or a backslash. Most strings are short; the others are most of a leaf.
     fn skip_plain(&mut self) {
-        let (eights, _) = self.line.get(self.at..).unwrap_or_default().as_chunks::<8>();
-        for eight in eights {
-            let special = first_special(u64::from_le_bytes(*eight));
-            self.at += special;
-            if special < 8 {
-                return;
-            }
-        }
+        let rest = self.line.get(self.at..).unwrap_or_default();
+        let special = match rest.first_chunk().map(|eight| first_special(u64::from_le_bytes(*eight))) {
+            Some(special @ 0..8) => Some(special),
+            _ => memchr::memchr2(b'"', b'\\', rest),
+        };
+        self.at += special.unwrap_or(rest.len());
     }
 
     /// What follows a backslash: nothing is escaped that need not be, and everything in the shortest way.
@@ -206,39 +243,16 @@ impl Form<'_> {
     }
 }
 
-/// How many of eight bytes, the lowest one first, come before a quote, a backslash or a control character.
+/// How many of eight bytes, the lowest one first, come before a quote or a backslash.
 fn first_special(eight: u64) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;
-    // Sets the highest bit of each byte that is below a limit. What is carried may set more, but only behind the first one.
-    let below = |bytes: u64, limit: u64| bytes.wrapping_sub(EACH * limit) & !bytes & (EACH << 7);
-    let is = |byte: u8| below(eight ^ (EACH * u64::from(byte)), 1);
-    let special = is(b'"') | is(b'\\') | below(eight, 0x20);
+    // Sets the highest bit of each byte that is the one. What is carried may set more, but only behind the first one.
+    let is = |byte: u8| {
+        let zero = eight ^ (EACH * u64::from(byte));
+        zero.wrapping_sub(EACH) & !zero & (EACH << 7)
+    };
+    let special = is(b'"') | is(b'\\');
     (special.trailing_zeros() / 8) as usize
-}
-
-/// The last eight bytes of a name, its closing quote included, or as many as it has.
-fn key(line: &[u8], begin: usize, end: usize) -> u64 {
-    let eight = |from: usize| {
-        line.get(from..).and_then(|line| line.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
-    };
-    let last = match end {
-        0..8 => eight(0) << (8 * (8 - end)),
-        _ => eight(end - 8),
-    };
-    match end - begin {
-        length @ 1..8 => last & u64::MAX << (8 * (8 - length)),
-        _ => last,
-    }
-}
-
-fn is_any_twice(line: &[u8], names: &mut [Name]) -> bool {
-    let text = |name: &Name| line.get(name.begin as usize..name.end as usize).unwrap_or_default();
-    let same = |one: &Name, other: &Name| one.key == other.key && text(one) == text(other);
-    if names.len() > FEW_NAMES {
-        names.sort_unstable_by(|one, other| (one.key, text(one)).cmp(&(other.key, text(other))));
-        return names.windows(2).any(|pair| matches!(pair, [one, other] if same(one, other)));
-    }
-    names.iter().enumerate().any(|(at, one)| names.iter().take(at).any(|other| same(one, other)))
 }
 
 #[cfg(test)]
@@ -252,7 +266,7 @@ mod tests {
                 for around in [b'a', 0x20, 0x21, 0x23, 0x5b, 0x5d, 0x7f, 0x80, 0xff] {
                     let mut eight = [around; 8];
                     eight[place] = byte;
-                    let is = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+                    let is = |byte: &u8| matches!(byte, b'"' | b'\\');
                     let expected = eight.iter().position(is).unwrap_or(8);
                     assert_eq!(first_special(u64::from_le_bytes(eight)), expected, "{eight:?}");
                 }

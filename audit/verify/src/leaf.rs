@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::finding::Record;
-pub use crate::form::Names;
+pub use crate::form::Checker;
 use crate::hash::Hash;
 
 /// A leaf has no more bytes, its newline included.
@@ -104,10 +104,10 @@ impl Leaf {
 impl Leaf {
     /// The same, and all of the leaf has to be what the format says of every kind: what is shown to people, or handed on, is the
     /// same for every program then. Nothing is known of the form of a later version.
-    pub fn parse_strictly(leaf: &[u8], names: &mut Names) -> Result<Self, &'static str> {
+    pub fn parse_strictly(leaf: &[u8], checker: &mut Checker) -> Result<Self, &'static str> {
         let parsed = Self::parse(leaf)?;
         if let Self::Known(..) = parsed {
-            crate::form::check(leaf.strip_suffix(b"\n").unwrap_or(leaf), names)?;
+            checker.check(leaf.strip_suffix(b"\n").unwrap_or(leaf))?;
         }
         Ok(parsed)
     }

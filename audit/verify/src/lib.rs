@@ -33,6 +33,7 @@ pub mod note;
 mod order;
 mod proof;
 mod resume;
+mod shapes;
 mod tiles;
 pub mod time;
 pub mod tree;

@@ -17,7 +17,7 @@ use crate::kept::{
     signatures_of, witnessed,
 };
 use crate::key::Keys;
-use crate::leaf::{LEAF_LIMIT, Leaf, Names};
+use crate::leaf::{Checker, LEAF_LIMIT, Leaf};
 use crate::note::{Checkpoint, NOTE_LIMIT, Seen, Signed, decimal};
 use crate::tree::{verify_consistency, verify_inclusion};
 
@@ -80,7 +80,7 @@ pub fn verify_proof(file: &Path, keys: &Keys, kept: &[PathBuf]) -> Result<ProofR
         let why = "The record and the hashes of this file do not lead to the root hash of its checkpoint.";
         return Err(Finding::new(What::Changed, place, why).into());
     }
-    let parsed = Leaf::parse_strictly(&proof.leaf, &mut Names::default());
+    let parsed = Leaf::parse_strictly(&proof.leaf, &mut Checker::default());
     let unknown_version = matches!(parsed, Ok(Leaf::UnknownVersion(_)));
     let in_form = parsed.and_then(|_| std::str::from_utf8(&proof.leaf).map_err(|_| "it is not UTF-8"));
     let leaf = in_form.map_err(|why| {

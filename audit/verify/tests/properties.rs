@@ -4,8 +4,10 @@
 
 mod support;
 
+use std::cell::RefCell;
+
 use audit_verify::hash::{Hash, leaf_hash, root_over};
-use audit_verify::leaf::{Leaf, Names};
+use audit_verify::leaf::{Checker, Leaf};
 use audit_verify::tree::{Frontier, verify_consistency, verify_inclusion};
 use audit_verify::{Keys, Signed, VerifierKey, What, entries, parse_consistency_proof, parse_proof, verify_export};
 use proptest::prelude::*;
@@ -187,8 +189,13 @@ fn json() -> impl Strategy<Value = Value> {
 
 const HEAD: &str = "{\"v\":1,\"boot\":1,\"seq\":1,\"kind\":\"k\",\"at\":1,\"salt\":\"0011223344556677\"";
 
-fn strictly(text: &str) -> Result<Leaf, &'static str> {
-    Leaf::parse_strictly(text.as_bytes(), &mut Names::default())
+/// By one that has seen nothing, and by one that has seen what came before: they say the same.
+fn strictly(leaf: impl AsRef<[u8]>) -> Result<Leaf, &'static str> {
+    thread_local!(static EXPERIENCED: RefCell<Checker> = RefCell::default());
+    let said = Leaf::parse_strictly(leaf.as_ref(), &mut Checker::default());
+    let again = EXPERIENCED.with_borrow_mut(|checker| Leaf::parse_strictly(leaf.as_ref(), checker));
+    assert_eq!(said, again, "{}", String::from_utf8_lossy(leaf.as_ref()));
+    said
 }
 
 /// Whether it is in form by another way: as serde_json reads and writes it. It keeps the last of two fields of one name, and
@@ -242,7 +249,7 @@ proptest! {
 
     #[test]
     fn no_leaf_makes_the_strict_one_panic(bytes in like(LEAF)) {
-        let _ = Leaf::parse_strictly(&[HEAD.as_bytes(), &bytes].concat(), &mut Names::default());
+        let _ = strictly([HEAD.as_bytes(), &bytes].concat());
     }
 
     #[test]
@@ -257,7 +264,8 @@ proptest! {
         }
         // What is taken is JSON; that a number may be too large for a program is another matter. With another digit at `v` it is
         // a leaf of a later version, of whose form nothing is known.
-        if let Ok(Leaf::Known(..)) = Leaf::parse_strictly(&bytes, &mut Names::default()) {
+        let _ = strictly(&leaf);
+        if let Ok(Leaf::Known(..)) = strictly(&bytes) {
             prop_assert!(serde_json::from_slice::<IgnoredAny>(&bytes).is_ok());
         }
     }

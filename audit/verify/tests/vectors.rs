@@ -7,7 +7,7 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use audit_verify::hash::leaf_hash;
-use audit_verify::leaf::{Leaf, Names, Role};
+use audit_verify::leaf::{Checker, Leaf, Role};
 use audit_verify::{
     By, Keys, LogOptions, What, verify_consistency_by_log, verify_consistency_proof, verify_export, verify_proof,
 };
@@ -108,7 +108,7 @@ fn leaves() {
         let bytes = [leaf["leaf"].as_str().unwrap(), "\n"].concat();
         let hash = leaf_hash(bytes.as_bytes()).0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         assert_eq!(leaf["hash"], hash);
-        assert_eq!(Leaf::parse_strictly(bytes.as_bytes(), &mut Names::default()), Leaf::parse(bytes.as_bytes()));
+        assert_eq!(Leaf::parse_strictly(bytes.as_bytes(), &mut Checker::default()), Leaf::parse(bytes.as_bytes()));
         let Leaf::Known(head, role) = Leaf::parse(bytes.as_bytes()).unwrap() else { panic!("{bytes}") };
         let json = serde_json::from_str::<serde_json::Value>(&bytes).unwrap();
         assert_eq!(json["seq"], head.record.seq);
@@ -123,9 +123,25 @@ fn bad_leaves() {
     let text = std::fs::read_to_string(file("bad-leaves.json")).unwrap();
     let leaves = serde_json::from_str::<Vec<serde_json::Value>>(&text).unwrap();
     assert!(leaves.len() > 10);
+    // It has seen every field, and each name at the place that it may stand at.
+    let mut experienced = Checker::default();
+    let good = std::fs::read_to_string(file("leaves.json")).unwrap();
+    let good = serde_json::from_str::<Vec<serde_json::Value>>(&good).unwrap();
+    for leaf in &good {
+        let bytes = [leaf["leaf"].as_str().unwrap(), "\n"].concat();
+        assert!(Leaf::parse_strictly(bytes.as_bytes(), &mut experienced).is_ok(), "{leaf}");
+        // Each field once more, at the end.
+        let fields = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&bytes).unwrap();
+        for (name, value) in fields {
+            let twice = format!("{},\"{name}\":{value}}}\n", bytes.trim_end().strip_suffix('}').unwrap());
+            assert!(Leaf::parse_strictly(twice.as_bytes(), &mut experienced).is_err(), "{twice}");
+        }
+    }
     for leaf in &leaves {
         let bytes = [leaf["leaf"].as_str().unwrap(), "\n"].concat();
-        assert!(Leaf::parse_strictly(bytes.as_bytes(), &mut Names::default()).is_err(), "{leaf}");
+        let fresh = Leaf::parse_strictly(bytes.as_bytes(), &mut Checker::default());
+        assert!(fresh.is_err(), "{leaf}");
+        assert_eq!(Leaf::parse_strictly(bytes.as_bytes(), &mut experienced), fresh, "{leaf}");
     }
 }
 
