@@ -1,14 +1,18 @@
 # The two commands of the README are `make demo` and `make test`; the others are parts of them, or longer.
-.PHONY: demo tour test lint bench bench-audit bench-ca soak fuzz setup-build setup-test setup-bench
+.PHONY: demo tour compiled test lint bench bench-audit bench-ca soak fuzz setup-build setup-test setup-bench
 
 # One set of features and one profile for everything that is not a benchmark, so that nothing compiles twice.
 CARGO ?= cargo
 
-demo: setup-build
-	$(CARGO) run --quiet --bin sekisho -- demo
+demo: compiled
+	@$(CARGO) run --quiet --bin sekisho -- demo
 
-tour: setup-build
-	$(CARGO) run --quiet --bin sekisho -- demo --tour
+tour: compiled
+	@$(CARGO) run --quiet --bin sekisho -- demo --tour
+
+# By itself, so that whoever waits for it the first time sees how far it is.
+compiled: setup-build
+	$(CARGO) build --bin sekisho
 
 test: setup-test
 	$(CARGO) test --workspace --no-fail-fast
