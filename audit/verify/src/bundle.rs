@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::finding::{Finding, Place, What};
 use crate::folder::{Folder, Read, TILE_WIDTH};
 use crate::hash::{Hash, leaf_hash, root_over};
-use crate::leaf::{Checker, Leaf};
+use crate::leaf::{Checker, Leaf, Role};
 use crate::tiles::{Cache, Tree};
 
 /// Reads bundles, one after the other, in memory that is used again. Each thread has one.
@@ -31,6 +31,8 @@ pub(crate) struct Bundle {
     pub(crate) damage: Option<String>,
     pub(crate) absent: bool,
     pub(crate) file: String,
+    /// Its leaves took too much memory to wait for their turn, and have to be read once more.
+    pub(crate) put_aside: bool,
 }
 
 /// A bundle, checked.
@@ -49,6 +51,7 @@ impl Reader {
             form: None,
             damage: None,
             absent: true,
+            put_aside: false,
             file: Folder::entries_path(index, width),
         };
         let mut of_width = width;
@@ -117,12 +120,46 @@ impl Reader {
                 }
             }
         };
+        let finding = match finding {
+            None => self.other_files(tree, index, &bundle)?,
+            finding => finding,
+        };
         let finding = finding.or_else(|| bundle.not_in_form(index));
         Ok(Checked { bundle, finding })
+    }
+
+    /// Other files of the same bundle hold more or less of it, and nothing else: who reads a log by hand doesn't know which one counts.
+    fn other_files(&mut self, tree: &Tree<'_>, index: u64, bundle: &Bundle) -> Result<Option<Finding>, Error> {
+        for width in tree.folder.widths(index)? {
+            let file = Folder::entries_path(index, width);
+            if file == bundle.file || !matches!(tree.folder.read_into(&file, FILE_LIMIT, &mut self.file)?, Read::Is(()))
+            {
+                continue;
+            }
+            let unpacked = self.unpacker.unpack(&self.file);
+            // One that is being written just now may end anywhere.
+            let differs = unpacked.leaves().zip(&bundle.hashes).position(|(leaf, hash)| leaf_hash(leaf) != *hash);
+            if let Some(at) = differs {
+                let place = Place { file: Some(file), leaf: Some(index * TILE_WIDTH + at as u64), ..Place::default() };
+                let why =
+                    format!("{} beside it holds what was sealed here, and this file something else.", bundle.file);
+                return Ok(Some(Finding::new(What::Changed, place, why)));
+            }
+        }
+        Ok(None)
     }
 }
 
 impl Bundle {
+    /// How many ranges its `recovery` leaves name: what takes memory.
+    pub(crate) fn ranges(&self) -> usize {
+        let of = |leaf: &Leaf| match leaf {
+            Leaf::Known(_, Role::Recovery { lost, unconfirmed, .. }) => lost.len() + unconfirmed.len(),
+            _ => 0,
+        };
+        self.leaves.iter().map(of).sum()
+    }
+
     fn not_in_form(&self, index: u64) -> Option<Finding> {
         let why = self.form?;
         let at = self.leaves.len() as u64;

@@ -98,7 +98,7 @@ pub(crate) fn full_bundle(
         return Ok(Finding::new(What::TileDamaged, Place { file: Some(file), leaf, ..Place::default() }, why));
     }
     if bundle.absent {
-        return Ok(absent(tree, index, bundle));
+        return absent(tree, index, bundle);
     }
     let (at, why) = match tile.as_deref().map(|tile| difference(tile, &bundle.hashes, &[], &[])) {
         Some(Some(difference)) => (Some(difference.at), "its hashes were altered as well, differently"),
@@ -129,7 +129,7 @@ pub(crate) fn leaves(
     tile: &[Hash],
 ) -> Result<Finding, Error> {
     if bundle.absent {
-        return Ok(absent(tree, index, bundle));
+        return absent(tree, index, bundle);
     }
     let (tile_after, bundle_after) = after(tree, reader, index)?;
     let Some(difference) = difference(tile, &bundle.hashes, &tile_after, &bundle_after) else {
@@ -195,7 +195,7 @@ fn elsewhere(
     found: &Hash,
     expected: &Hash,
 ) -> Result<(What, String), Error> {
-    for index in 0..tree.size.div_ceil(TILE_WIDTH) {
+    for index in tree.folder.tiles_of_leaves()?.range(..tree.size.div_ceil(TILE_WIDTH)).copied() {
         let width = tree.width_at(index);
         let Read::Is(tile) = tree.folder.read_tile(0, index, width)? else { continue };
         let Some(at) = tile.iter().position(|hash| hash == found) else { continue };
@@ -222,15 +222,16 @@ fn elsewhere(
 }
 
 /// A bundle that is not there.
-fn absent(tree: &Tree<'_>, index: u64, bundle: &Bundle) -> Finding {
-    let last = tree.size.div_ceil(TILE_WIDTH).saturating_sub(1);
+fn absent(tree: &Tree<'_>, index: u64, bundle: &Bundle) -> Result<Finding, Error> {
     let is_there = |later: u64| {
         tree.folder.is_there(&Folder::entries_path(later, tree.width_at(later)))
             || tree.folder.is_there(&Folder::entries_path(later, TILE_WIDTH))
     };
     let leaf = index * TILE_WIDTH;
     let mut place = Place { file: Some(bundle.file.clone()), leaf: Some(leaf), ..Place::default() };
-    match (index + 1..=last).find(|later| is_there(*later)) {
+    let bundles = tree.folder.bundles()?;
+    let mut later = bundles.range(index + 1..tree.size.div_ceil(TILE_WIDTH).max(index + 1)).copied();
+    Ok(match later.find(|later| is_there(*later)) {
         Some(later) => {
             place.before_leaf = Some(later * TILE_WIDTH);
             Finding::new(
@@ -244,5 +245,5 @@ fn absent(tree: &Tree<'_>, index: u64, bundle: &Bundle) -> Finding {
                 format!("The log has {} records by its signed tree head; those from here on are not there.", tree.size);
             Finding::new(What::CutOff, place, why)
         }
-    }
+    })
 }

@@ -100,13 +100,10 @@ fn capital(text: &str) -> String {
 
 /// How many leaves are there, counted by the bundles from the end.
 pub(crate) fn leaves_there(folder: &Folder, reader: &mut Reader, size: u64) -> Result<u64, Error> {
-    for index in (0..size.div_ceil(TILE_WIDTH)).rev() {
+    for index in folder.bundles()?.range(..size.div_ceil(TILE_WIDTH)).rev().copied() {
         let width = size.saturating_sub(index * TILE_WIDTH).min(TILE_WIDTH);
-        let mut there = folder.is_there(&Folder::entries_path(index, width)).then_some(width);
-        if there.is_none() {
-            there = (1..=TILE_WIDTH).rev().find(|width| folder.is_there(&Folder::entries_path(index, *width)));
-        }
-        if let Some(width) = there {
+        let widths = folder.widths(index)?;
+        if let Some(width) = widths.iter().find(|there| **there == width).or(widths.last()).copied() {
             let held = reader.read(folder, index, width)?.hashes.len() as u64;
             return Ok(index * TILE_WIDTH + held.min(width));
         }

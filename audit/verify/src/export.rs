@@ -36,8 +36,6 @@ pub struct ExportReport {
     /// Their times, in microseconds since 1970 by the gateway's clock.
     pub first_at: Option<i64>,
     pub last_at: Option<i64>,
-    /// Leaves of a later version of the format: their hashes were checked, and nothing else.
-    pub unknown_version: u64,
     /// What was asked for, when and by whom. Nothing vouches for it.
     pub about: serde_json::Value,
     /// Checkpoints kept elsewhere.
@@ -75,6 +73,9 @@ pub fn verify_export(file: &Path, keys: &Keys, kept: &[PathBuf]) -> Result<Expor
     if let Some(wrong) = parts.wrong {
         return Err(wrong.into());
     }
+    if let Some(first) = parts.first_later {
+        return Err(Error::LaterVersion { count: parts.later_version, first }.into());
+    }
     let kept = all_proven(kept, ADVICE_OF_PART)?;
     witnessed(keys, iter::once(signatures.as_slice()).chain(signatures_of(&kept)))?;
     Ok(ExportReport {
@@ -85,7 +86,6 @@ pub fn verify_export(file: &Path, keys: &Keys, kept: &[PathBuf]) -> Result<Expor
         last: parts.leaves.last().map(|(index, _)| *index),
         first_at: parts.first_at,
         last_at: parts.last_at,
-        unknown_version: parts.unknown_version,
         about,
         kept,
     })
@@ -102,7 +102,9 @@ struct Parts {
     last_record: Option<crate::finding::Record>,
     first_at: Option<i64>,
     last_at: Option<i64>,
-    unknown_version: u64,
+    /// How many leaves are of a later version of the format, and the first of them.
+    later_version: u64,
+    first_later: Option<u64>,
     checker: Checker,
 }
 
@@ -160,7 +162,10 @@ impl Parts {
         }
         self.leaves.push((index, leaf_hash(leaf)));
         match Leaf::parse_strictly(leaf, &mut self.checker) {
-            Ok(Leaf::UnknownVersion(_)) => self.unknown_version += 1,
+            Ok(Leaf::UnknownVersion(_)) => {
+                self.later_version += 1;
+                self.first_later.get_or_insert(index);
+            }
             Ok(Leaf::Known(head, _)) => {
                 self.first_at.get_or_insert(head.at);
                 self.last_at = Some(head.at);

@@ -231,8 +231,26 @@ impl fmt::Display for Place {
 /// Text from a stranger's file, fit for a terminal: no control characters, no changes of direction, so many characters.
 #[must_use]
 pub fn printable(text: &str, at_most: usize) -> String {
-    let unfit = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if unfit(c) { '\u{fffd}' } else { c }).take(at_most).collect()
+    text.chars().map(|c| if is_unfit(c) { '\u{fffd}' } else { c }).take(at_most).collect()
+}
+
+/// JSON text that means the same and is fit for a terminal, too.
+#[must_use]
+pub fn printable_json(json: &str) -> String {
+    let mut printable = String::with_capacity(json.len());
+    for c in json.chars() {
+        // Those that are control characters of ASCII are escaped already; all of these stand in strings, and are of the basic plane.
+        if is_unfit(c) {
+            printable.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            printable.push(c);
+        }
+    }
+    printable
+}
+
+/// Control characters, line and paragraph separators, and what changes the direction of writing.
+fn is_unfit(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }

@@ -13,12 +13,13 @@ const NO_JSON: &str = "it is not one JSON object without white space";
 const CONTROL: &str = "it has a control character";
 const TEXT: &str = "a string in it is not escaped as it has to be";
 const DEEP: &str = "its objects and arrays lie in each other deeper than 64";
+const NUMBER: &str = "a number in it is not an integer within −2⁶³ … 2⁶³−1, written plainly";
 const TWICE: &str = "one of its objects has two fields of the same name";
 
 /// What leaves are checked with: what was seen in one makes the next one quicker, and memory is not taken anew for each.
 #[derive(Debug, Default, Clone)]
 pub struct Checker {
-    /// Of the objects that are open, the names of the innermost one last.
+    /// Of the objects that are open, the names of the innermost one last; at the end those of the leaf itself.
     names: Vec<Name>,
     shapes: Shapes,
 }
@@ -45,6 +46,11 @@ impl Checker {
         }
         form.object(1)?;
         if form.at == line.len() { Ok(()) } else { Err(NO_JSON) }
+    }
+
+    /// Whether the name of a field of the leaf that was checked last begins there, and not of an object within it.
+    pub(crate) fn is_field(&self, at: usize) -> bool {
+        self.names.iter().any(|name| name.begin as usize == at)
     }
 }
 
@@ -73,11 +79,11 @@ impl Form<'_> {
             Some(b't') => self.word(b"rue"),
             Some(b'f') => self.word(b"alse"),
             Some(b'n') => self.word(b"ull"),
-            Some(b'-') => match self.next() {
-                Some(digit @ b'0'..=b'9') => self.number(digit),
-                _ => Err(NO_JSON),
-            },
-            Some(digit @ b'0'..=b'9') => self.number(digit),
+            Some(b'-') => self.number(i64::MIN.unsigned_abs()),
+            Some(b'0'..=b'9') => {
+                self.at -= 1;
+                self.number(i64::MAX as u64)
+            }
             _ => Err(NO_JSON),
         }
     }
@@ -105,7 +111,9 @@ impl Form<'_> {
         if known.is_none() {
             self.new_shape(first_name)?;
         }
-        self.checker.names.truncate(first_name);
+        if depth > 1 {
+            self.checker.names.truncate(first_name);
+        }
         Ok(())
     }
 
@@ -213,33 +221,23 @@ impl Form<'_> {
         if is { Ok(()) } else { Err(NO_JSON) }
     }
 
-    /// The rest of a number, behind its first digit.
-    fn number(&mut self, first: u8) -> Result<(), &'static str> {
-        if first != b'0' {
-            self.skip_digits();
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
-            self.digits()?;
-        }
-        Ok(())
-    }
-
-    fn digits(&mut self) -> Result<(), &'static str> {
-        let begin = self.at;
-        self.skip_digits();
-        if self.at > begin { Ok(()) } else { Err(NO_JSON) }
-    }
-
-    fn skip_digits(&mut self) {
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
+    /// A number behind its sign. RFC 8259 allows fractions and exponents, which programs show in different ways.
+    fn number(&mut self, limit: u64) -> Result<(), &'static str> {
+        let rest = self.line.get(self.at..).unwrap_or_default();
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let text = rest.get(..digits).unwrap_or_default();
+        self.at += digits;
+        let behind = self.peek();
+        let is_plain = match text {
+            [] => false,
+            [b'0'] => limit == i64::MAX as u64,
+            [b'0', ..] => false,
+            _ => true,
+        };
+        // 18 digits always fit, and 19 into 64 bits.
+        let fits = digits < 19
+            || digits == 19 && text.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')) <= limit;
+        if is_plain && fits && !matches!(behind, Some(b'.' | b'e' | b'E')) { Ok(()) } else { Err(NUMBER) }
     }
 }
 

@@ -44,6 +44,7 @@ impl Keys {
     /// Adds a log's key, or all of a file that holds one per line.
     pub fn add_log(&mut self, key_or_file: &str) -> Result<(), Error> {
         for key in keys_of(key_or_file)? {
+            self.not_taken_for(&key)?;
             match key.algorithm {
                 Algorithm::Ed25519 => self.log.push(key),
                 Algorithm::Cosignature => {
@@ -57,6 +58,7 @@ impl Keys {
     /// Adds a witness's key, or all of a file.
     pub fn add_witness(&mut self, key_or_file: &str) -> Result<(), Error> {
         for key in keys_of(key_or_file)? {
+            self.not_taken_for(&key)?;
             match key.algorithm {
                 Algorithm::Cosignature => self.witnesses.push(key),
                 Algorithm::Ed25519 => {
@@ -66,13 +68,28 @@ impl Keys {
         }
         Ok(())
     }
+
+    /// A signature names its key by name and ID, which has 32 bits: who makes keys until one has the ID of another could have
+    /// its signatures taken for the other's.
+    fn not_taken_for(&self, key: &VerifierKey) -> Result<(), Error> {
+        let mut others = self.log.iter().chain(&self.witnesses);
+        if others.any(|other| other.name == key.name && other.id == key.id && other.key != key.key) {
+            return Err(Error::Key(
+                format!("{} ({:08x})", key.name, key.id),
+                "another key that was given has the same name and ID",
+            ));
+        }
+        Ok(())
+    }
 }
 
 fn keys_of(key_or_file: &str) -> Result<Vec<VerifierKey>, Error> {
     let given = key_or_file.trim();
-    // A file's name may hold a plus; a key holds two, and no file has its name by chance.
-    if given.matches('+').count() >= 2 && !Path::new(given).exists() {
-        return Ok(vec![VerifierKey::parse(given)?]);
+    // What is a key is never the name of a file: whoever made the log could have put one there that has it.
+    match VerifierKey::parse(given) {
+        Ok(key) => return Ok(vec![key]),
+        Err(error) if given.matches('+').count() >= 2 && !Path::new(given).exists() => return Err(error),
+        Err(_) => {}
     }
     let bytes = crate::folder::read_given(Path::new(given), FILE_LIMIT)?;
     let text = String::from_utf8(bytes).map_err(|_| Error::Key(given.to_owned(), "the file is not text"))?;
@@ -93,7 +110,7 @@ impl VerifierKey {
             return Err(error("it is not of the form name+ID+key"));
         };
         if !is_key_name(name) {
-            return Err(error("its name is empty or holds white space"));
+            return Err(error("its name is empty or holds white space or control characters"));
         }
         if id.len() != 8 || !id.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(error("its ID is not eight lower-case hex digits"));
@@ -140,5 +157,5 @@ impl VerifierKey {
 
 /// Whether signed-note allows it as a key's name.
 pub(crate) fn is_key_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '+')
+    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
 }

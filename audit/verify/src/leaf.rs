@@ -1,9 +1,13 @@
 //! A leaf: its head, read without parsing the whole, and the few kinds that the rules of the log need more of.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::finding::Record;
+use crate::folder::TILE_WIDTH;
 pub use crate::form::Checker;
 use crate::hash::Hash;
 
@@ -51,6 +55,11 @@ impl Leaf {
     /// Reads a leaf, newline included: its head, and the whole of those kinds of which the rules need more. The error says what is
     /// not in form.
     pub fn parse(leaf: &[u8]) -> Result<Self, &'static str> {
+        Self::read(leaf).map(|(leaf, _)| leaf)
+    }
+
+    /// The leaf, and where in it the name of the field `outcome` stands if it has an `outcome_seq`.
+    fn read(leaf: &[u8]) -> Result<(Self, Option<usize>), &'static str> {
         let Some(line) = leaf.strip_suffix(b"\n") else { return Err("it does not end with a newline") };
         if leaf.len() > LEAF_LIMIT {
             return Err("it is longer than 65,535 bytes");
@@ -69,7 +78,7 @@ impl Leaf {
         match scan.number()? {
             1 => {}
             0 => return Err("its version is 0"),
-            newer => return Ok(Self::UnknownVersion(newer)),
+            newer => return Ok((Self::UnknownVersion(newer), None)),
         }
         scan.expect(b",\"boot\":", "after `v` comes no `boot`")?;
         let boot = scan.number()?;
@@ -97,17 +106,42 @@ impl Leaf {
         scan.expect(b",\"salt\":\"", "after `at` comes no `salt`")?;
         scan.salt()?;
         let head = Head { record: Record { boot, seq }, outcome_seq, at };
-        Ok(Self::Known(head, Role::parse(kind, outcome_seq.is_some(), line)?))
+        let outcome_at = outcome_seq.is_some().then(|| told_outcome(kind, line)).transpose()?.flatten();
+        Ok((Self::Known(head, Role::parse(kind, outcome_seq.is_some(), line)?), outcome_at))
     }
 }
 
+/// Where the outcome stands that a leaf with `outcome_seq` has to have: otherwise a record could be left out, and its number given
+/// to an outcome that nobody sees. That it is a field of the leaf itself and not of an object in it, only the whole form tells.
+fn told_outcome(kind: &[u8], line: &[u8]) -> Result<Option<usize>, &'static str> {
+    // The comma can't stand in a string: the quote behind it would have a backslash before it there.
+    static FIELD: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(b",\"outcome\":{\"at\":"));
+    match kind {
+        b"request" => {}
+        // What it was, and its end with it, can't be read.
+        b"unreadable" => return Ok(None),
+        _ => return Err("`outcome_seq` stands in a leaf of a kind that has no outcome"),
+    }
+    let at = FIELD.find(line).ok_or("it has `outcome_seq`, and no `outcome` that begins with `at`")?;
+    let mut rest = Scan(line.get(at + FIELD.needle().len()..).unwrap_or_default());
+    rest.time()?;
+    rest.expect(b",\"end\":\"", "in `outcome`, after `at` comes no `end`")?;
+    if rest.take(b"outcome-unknown\"") {
+        return Err("it has `outcome_seq`, and its `outcome` is unknown");
+    }
+    Ok(Some(at + 1))
+}
+
 impl Leaf {
-    /// The same, and all of the leaf has to be what the format says of every kind: what is shown to people, or handed on, is the
+    /// [`Self::parse`], and all of the leaf has to be what the format says of every kind: what is shown to people, or handed on, is the
     /// same for every program then. Nothing is known of the form of a later version.
     pub fn parse_strictly(leaf: &[u8], checker: &mut Checker) -> Result<Self, &'static str> {
-        let parsed = Self::parse(leaf)?;
+        let (parsed, outcome_at) = Self::read(leaf)?;
         if let Self::Known(..) = parsed {
             checker.check(leaf.strip_suffix(b"\n").unwrap_or(leaf))?;
+            if outcome_at.is_some_and(|at| !checker.is_field(at)) {
+                return Err("it has `outcome_seq`, and no field `outcome` of its own");
+            }
         }
         Ok(parsed)
     }
@@ -139,6 +173,9 @@ impl Role {
             }
             b"retention" => {
                 let Retention { dropped_to, root } = parse(line)?;
+                if dropped_to % TILE_WIDTH != 0 {
+                    return Err("`dropped_to` is not a multiple of 256");
+                }
                 Ok(Self::Retention { dropped_to, root })
             }
             _ => Ok(Self::Plain),

@@ -24,6 +24,7 @@ mod export;
 mod finding;
 mod folder;
 mod form;
+mod gaps;
 pub mod hash;
 mod kept;
 pub mod key;
@@ -41,7 +42,7 @@ mod walk;
 
 pub use error::{Error, NotCompared};
 pub use export::{ExportReport, verify_export};
-pub use finding::{Failure, Finding, Place, Record, What, printable};
+pub use finding::{Failure, Finding, Place, Record, What, printable, printable_json};
 pub use folder::{Folder, TILE_WIDTH};
 pub use kept::Continues;
 pub use key::{Keys, VerifierKey};

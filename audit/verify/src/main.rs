@@ -7,11 +7,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use audit_verify::{
-    Error, Failure, Keys, LogOptions, verify_consistency_by_log, verify_consistency_proof, verify_export, verify_log,
-    verify_proof,
+    Error, Failure, Keys, LogOptions, printable, printable_json, verify_consistency_by_log, verify_consistency_proof,
+    verify_export, verify_log, verify_proof,
 };
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A longer error is cut off.
+const ERROR_LIMIT: usize = 8_000;
 
 /// Verifies Sekisho's audit log, or what was taken from it, without the gateway and without trusting who runs it.
 ///
@@ -144,10 +147,9 @@ fn main() -> ExitCode {
     };
     match answer {
         Ok(answer) => by.print(&answer, ExitCode::SUCCESS),
-        Err(Failure::Tampered(findings)) if by.json => by.print(
-            &(serde_json::json!({ "verified": false, "findings": findings }).to_string() + "\n"),
-            ExitCode::from(1),
-        ),
+        Err(Failure::Tampered(findings)) if by.json => {
+            by.print(&json_line(&serde_json::json!({ "verified": false, "findings": findings })), ExitCode::from(1))
+        }
         Err(Failure::Tampered(findings)) => {
             let lines = findings.iter().map(|finding| format!("{finding}\n")).collect::<String>();
             by.print(&format!("NOT VERIFIED.\n{lines}"), ExitCode::from(1))
@@ -160,14 +162,18 @@ fn main() -> ExitCode {
                 };
                 let json =
                     serde_json::json!({ "verified": null, "error": error.to_string(), "not_compared": not_compared });
-                json.to_string()
+                printable_json(&json.to_string())
             } else {
-                format!("Could not verify: {error}.")
+                printable(&format!("Could not verify: {error}."), ERROR_LIMIT)
             };
             let _ = writeln!(io::stderr().lock(), "{error}");
             ExitCode::from(2)
         }
     }
+}
+
+fn json_line(json: &serde_json::Value) -> String {
+    printable_json(&json.to_string()) + "\n"
 }
 
 impl By {
@@ -182,7 +188,7 @@ impl By {
         if self.quiet {
             String::new()
         } else if self.json {
-            serde_json::json!({ "verified": true, "report": report }).to_string() + "\n"
+            json_line(&serde_json::json!({ "verified": true, "report": report }))
         } else {
             words()
         }
@@ -195,7 +201,7 @@ impl By {
             Ok(()) => code,
             Err(source) => {
                 let error = Error::Read { path: PathBuf::from("standard output"), source };
-                let _ = writeln!(io::stderr().lock(), "{error}");
+                let _ = writeln!(io::stderr().lock(), "{}", printable(&error.to_string(), ERROR_LIMIT));
                 ExitCode::from(2)
             }
         }

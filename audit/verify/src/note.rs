@@ -5,12 +5,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use crate::hash::{Hash, empty_root};
-use crate::key::{Keys, VerifierKey, is_key_name};
+use crate::key::{Algorithm, Keys, VerifierKey, is_key_name};
 
 /// No longer note is read. 16 post-quantum signatures take 110 kB.
 pub const NOTE_LIMIT: usize = 512 * 1024;
 /// No more signatures are looked at. signed-note wants at least 16.
 const SIGNATURES_LIMIT: usize = 64;
+/// No log is larger: records are numbered up to it.
+const SIZE_LIMIT: u64 = i64::MAX as u64;
 
 /// A log's tree head, and who signed it. Nothing is believed before [`Signed::verify`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,7 +148,12 @@ impl Signed {
 #[must_use]
 pub fn not_signed_by<'k>(keys: &'k [VerifierKey], seen: &[Seen]) -> Vec<&'k VerifierKey> {
     let is_by = |key: &VerifierKey, seen: &Seen| {
-        seen.by != By::Unknown && seen.name == key.name && seen.key_id == format!("{:08x}", key.id)
+        let kind = match seen.by {
+            By::Log => Some(Algorithm::Ed25519),
+            By::Witness { .. } => Some(Algorithm::Cosignature),
+            By::Unknown => None,
+        };
+        kind == Some(key.algorithm) && seen.name == key.name && seen.key_id == format!("{:08x}", key.id)
     };
     let mut missing = Vec::<&VerifierKey>::new();
     for key in keys {
@@ -169,7 +176,8 @@ impl Checkpoint {
         if origin.is_empty() {
             return Err("its origin is empty".to_owned());
         }
-        let size = decimal(size).ok_or("its size is not a decimal number")?;
+        let size =
+            decimal(size).filter(|size| *size <= SIZE_LIMIT).ok_or("its size is not a decimal number up to 2⁶³−1")?;
         let root = Hash::from_base64(root).ok_or("its root hash is not 32 bytes in base64")?;
         if size == 0 && root != empty_root() {
             return Err("it is of an empty log, but its root is not the empty tree's".to_owned());

@@ -1,11 +1,12 @@
 //! The rules that a log obeys (FORMAT.md), checked leaf by leaf with bounded memory.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap};
 
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Finding, Place, Record, What};
+use crate::gaps::{Gap, Gaps};
 use crate::leaf::{Head, Leaf, OUTCOME_REACH, Role};
 
 /// Outcomes that may be owed at once. A gateway owes those of about ten seconds.
@@ -25,19 +26,23 @@ pub(crate) struct Order {
     /// Whether all of this boot's leaves were seen, so that a gap is one.
     judged: bool,
     /// If not: from which number on it is one all the same, because no outcome of an unseen request reaches so far. Not known
-    /// behind a leaf of a later version, nor in states of before.
-    #[serde(default)]
+    /// behind a leaf of a later version.
     judged_from: Option<u64>,
     /// Numbers of outcomes that come later in this boot.
     owed: BinaryHeap<Reverse<u64>>,
-    gaps: VecDeque<Gap>,
+    gaps: Gaps,
     open: BTreeSet<(u32, u64)>,
     /// Missing numbers whose outcome has come all the same: the request's frame was lost, and the outcome's was not. They lie in
-    /// `gaps`, which a `recovery` leaf has to explain; until then no second outcome may come. States of before have none.
-    #[serde(default)]
+    /// `gaps`, which a `recovery` leaf has to explain; until then no second outcome may come.
     claimed: BTreeSet<(u32, u64)>,
     /// Outcomes of requests up to this one are not judged: they were not seen, or have been forgotten.
     forgotten: Option<(u32, u64)>,
+    /// How many leaves are of a later version of the format, and the first of them. Nothing can be said of what they mean, so there
+    /// is neither a report nor a state of a log that has some.
+    #[serde(skip)]
+    pub(crate) later_version: u64,
+    #[serde(skip)]
+    pub(crate) first_later: Option<u64>,
     pub(crate) seen: Tally,
 }
 
@@ -49,8 +54,6 @@ pub struct Tally {
     /// Time of the first leaf and of the last one, in microseconds since 1970 by the gateway's clock.
     pub first_at: Option<i64>,
     pub last_at: Option<i64>,
-    /// Leaves of a later version of the format: their hashes were checked, and nothing else.
-    pub unknown_version: u64,
     /// Crashes that a `recovery` leaf tells of.
     pub recoveries: u64,
     /// Numbers that the log itself declares lost after a crash, although they may have been confirmed to somebody.
@@ -61,15 +64,6 @@ pub struct Tally {
     pub unjudged: u64,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Gap {
-    boot: u32,
-    first: u64,
-    last: u64,
-    /// Index of the leaf before which the numbers would stand.
-    before: u64,
-}
-
 impl Order {
     /// Follows the rules over one more leaf.
     pub(crate) fn push(&mut self, index: u64, leaf: &Leaf) -> Result<(), Finding> {
@@ -77,7 +71,8 @@ impl Order {
         let (head, role) = match leaf {
             Leaf::Known(head, role) => (head, role),
             Leaf::UnknownVersion(_) => {
-                self.seen.unknown_version += 1;
+                self.later_version += 1;
+                self.first_later.get_or_insert(index);
                 self.lose_track();
                 return Ok(());
             }
@@ -109,7 +104,7 @@ impl Order {
         if self.open.remove(&request) {
             return Ok(());
         }
-        if self.is_in_gap(request) && self.claimed.insert(request) {
+        if self.gaps.contains(request) && self.claimed.insert(request) {
             if self.claimed.len() > OPEN_LIMIT {
                 self.claimed.pop_first();
             }
@@ -126,23 +121,27 @@ impl Order {
         Err(at_leaf(What::NotInForm, index, head, why))
     }
 
-    /// Whether a number is missing, and nothing has explained that so far.
-    fn is_in_gap(&self, number: (u32, u64)) -> bool {
-        let at = self.gaps.partition_point(|gap| (gap.boot, gap.last) < number);
-        self.gaps.get(at).is_some_and(|gap| (gap.boot, gap.first) <= number)
-    }
-
     /// What is left unexplained at the end. `end_of_log`: no leaf comes after, that could explain it.
     pub(crate) fn finish(&mut self, end_of_log: bool) -> Result<(), Finding> {
         if !end_of_log {
             self.leave_gaps();
         }
+        self.owed_twice()?;
         self.first_gap().map_or(Ok(()), Err)
+    }
+
+    /// Of what is still owed at the end, too, each number is that of one outcome.
+    fn owed_twice(&self) -> Result<(), Finding> {
+        let Some((boot, _)) = self.last else { return Ok(()) };
+        let mut owed: Vec<u64> = self.owed.iter().map(|Reverse(owed)| *owed).collect();
+        owed.sort_unstable();
+        let twice = owed.windows(2).find_map(|pair| (pair[0] == pair[1]).then_some(pair[0]));
+        twice.map_or(Ok(()), |seq| Err(twice_the_outcome(None, boot, seq)))
     }
 
     /// The first gap that nothing has explained so far.
     pub(crate) fn first_gap(&self) -> Option<Finding> {
-        let gap = self.gaps.front()?;
+        let gap = self.gaps.first()?;
         let numbers = if gap.first == gap.last {
             format!("Record {} of boot {} is", gap.first, gap.boot)
         } else {
@@ -173,7 +172,7 @@ impl Order {
                 return Err(at_leaf(What::Reordered, index, head, why));
             }
             Some((last_boot, _)) if last_boot < boot => {
-                self.close_boot(index, last_boot);
+                self.close_boot(index, last_boot)?;
                 self.next = 1;
                 self.judged = true;
             }
@@ -184,8 +183,7 @@ impl Order {
         {
             self.owed.pop();
             if owed < self.next {
-                let why = format!("Two earlier leaves of this boot give {owed} as the number of their outcome.");
-                return Err(at_leaf(What::Inserted, index, head, why));
+                return Err(twice_the_outcome(Some(index), boot, owed));
             }
             self.skip_to(owed, boot, index);
             self.next = owed + 1;
@@ -221,15 +219,14 @@ impl Order {
             self.forgotten = Some((boot, seq - 1));
         } else {
             self.forgotten = Some((boot, seq));
-            let all_versions_known = self.seen.unknown_version == 0;
+            let all_versions_known = self.later_version == 0;
             self.judged_from = all_versions_known.then(|| seq.saturating_add(OUTCOME_REACH));
         }
     }
 
     /// Nothing that was seen explains the gaps, and what was not seen might.
     fn leave_gaps(&mut self) {
-        let numbers = self.gaps.drain(..).fold(0, |sum: u64, gap| sum.saturating_add(gap.last - gap.first + 1));
-        self.seen.unjudged = self.seen.unjudged.saturating_add(numbers);
+        self.seen.unjudged = self.seen.unjudged.saturating_add(self.gaps.take());
     }
 
     fn lose_track(&mut self) {
@@ -247,7 +244,7 @@ impl Order {
         let gap_from =
             if self.judged { self.next } else { self.judged_from.unwrap_or(number).clamp(self.next, number) };
         if gap_from < number {
-            self.gaps.push_back(Gap { boot, first: gap_from, last: number - 1, before });
+            self.gaps.add(Gap { boot, first: gap_from, last: number - 1, before });
         }
         if gap_from > self.next {
             self.seen.unjudged = self.seen.unjudged.saturating_add(gap_from - self.next);
@@ -257,45 +254,28 @@ impl Order {
     }
 
     /// A boot's last number may be that of an outcome.
-    fn close_boot(&mut self, index: u64, boot: u32) {
+    fn close_boot(&mut self, index: u64, boot: u32) -> Result<(), Finding> {
         while let Some(Reverse(owed)) = self.owed.pop() {
+            if owed < self.next {
+                return Err(twice_the_outcome(Some(index), boot, owed));
+            }
             self.skip_to(owed, boot, index);
-            self.next = self.next.max(owed + 1);
+            self.next = owed + 1;
         }
+        Ok(())
     }
 
     /// A `recovery` leaf explains gaps. What it names may stand in the log all the same: the journal's frame of an outcome may be
     /// damaged after it was sealed with its request.
     fn account(&mut self, head: &Head, of_boot: u32, lost: &[(u64, u64)], unconfirmed: &[(u64, u64)]) {
-        let mut ranges = [lost, unconfirmed].concat();
-        ranges.sort_unstable();
-        if of_boot < head.record.boot && self.gaps.iter().any(|gap| gap.boot == of_boot) {
-            let mut left = VecDeque::new();
-            let mut next_range = 0;
-            for gap in self.gaps.drain(..) {
-                if gap.boot != of_boot {
-                    left.push_back(gap);
-                    continue;
-                }
-                while ranges.get(next_range).is_some_and(|(_, last)| *last < gap.first) {
-                    next_range += 1;
-                }
-                let mut from = gap.first;
-                for (first, last) in ranges.iter().skip(next_range).take_while(|(first, _)| *first <= gap.last) {
-                    if *first > from {
-                        left.push_back(Gap { first: from, last: first - 1, ..gap });
-                    }
-                    from = from.max(last.saturating_add(1));
-                }
-                if from <= gap.last {
-                    left.push_back(Gap { first: from, ..gap });
+        if of_boot < head.record.boot {
+            for &(first, last) in lost.iter().chain(unconfirmed) {
+                self.gaps.remove(of_boot, first, last);
+                // What is explained is no longer asked about; nor can a later leaf claim it, for it is in no gap any more.
+                while let Some(&claimed) = self.claimed.range((of_boot, first)..=(of_boot, last)).next() {
+                    self.claimed.remove(&claimed);
                 }
             }
-            self.gaps = left;
-            // What is explained is no longer asked about; nor can a later leaf claim it, for it is in no gap any more.
-            let mut claimed = std::mem::take(&mut self.claimed);
-            claimed.retain(|number| self.is_in_gap(*number));
-            self.claimed = claimed;
         }
         let count = |ranges: &[(u64, u64)]| {
             ranges.iter().fold(0_u64, |sum, (first, last)| sum.saturating_add((last - first).saturating_add(1)))
@@ -303,6 +283,13 @@ impl Order {
         self.seen.declared_lost = self.seen.declared_lost.saturating_add(count(lost));
         self.seen.declared_unconfirmed = self.seen.declared_unconfirmed.saturating_add(count(unconfirmed));
     }
+}
+
+/// `leaf`: by which it is known at last; at the end of what was looked at there is none.
+fn twice_the_outcome(leaf: Option<u64>, boot: u32, seq: u64) -> Finding {
+    let place = Place { leaf, record: Some(Record { boot, seq }), ..Place::default() };
+    let why = format!("Two leaves of boot {boot} give {seq} as the number of their outcome.");
+    Finding::new(What::Inserted, place, why)
 }
 
 pub(crate) fn at_leaf(what: What, index: u64, head: &Head, why: impl Into<String>) -> Finding {
@@ -341,14 +328,5 @@ mod tests {
         push(&mut order, 2, RECOVERY).unwrap();
         order.finish(true).unwrap();
         assert!(order.claimed.is_empty());
-    }
-
-    #[test]
-    fn a_state_of_before_is_read() {
-        let mut json = serde_json::to_value(with_a_lost_request()).unwrap();
-        json.as_object_mut().unwrap().remove("claimed").unwrap();
-        let mut order = serde_json::from_value::<Order>(json).unwrap();
-        push(&mut order, 2, RECOVERY).unwrap();
-        order.finish(true).unwrap();
     }
 }

@@ -34,8 +34,6 @@ pub struct ProofReport {
     pub index: u64,
     /// The record, without its newline.
     pub leaf: String,
-    /// It is of a later version of the format: its hash was checked, and nothing else.
-    pub unknown_version: bool,
     /// Checkpoints kept elsewhere.
     pub kept: Vec<Continues>,
 }
@@ -81,7 +79,9 @@ pub fn verify_proof(file: &Path, keys: &Keys, kept: &[PathBuf]) -> Result<ProofR
         return Err(Finding::new(What::Changed, place, why).into());
     }
     let parsed = Leaf::parse_strictly(&proof.leaf, &mut Checker::default());
-    let unknown_version = matches!(parsed, Ok(Leaf::UnknownVersion(_)));
+    if matches!(parsed, Ok(Leaf::UnknownVersion(_))) {
+        return Err(Error::LaterVersion { count: 1, first: proof.index }.into());
+    }
     let in_form = parsed.and_then(|_| std::str::from_utf8(&proof.leaf).map_err(|_| "it is not UTF-8"));
     let leaf = in_form.map_err(|why| {
         Finding::new(What::NotInForm, place, format!("The record was sealed as it stands there, but {why}."))
@@ -89,7 +89,7 @@ pub fn verify_proof(file: &Path, keys: &Keys, kept: &[PathBuf]) -> Result<ProofR
     let leaf = leaf.trim_end_matches('\n').to_owned();
     let kept = all_proven(kept.iter().map(|kept| compared(kept, &head)).collect(), ADVICE_OF_PART)?;
     witnessed(keys, iter::once(signatures.as_slice()).chain(signatures_of(&kept)))?;
-    Ok(ProofReport { checkpoint: head, signatures, index: proof.index, leaf, unknown_version, kept })
+    Ok(ProofReport { checkpoint: head, signatures, index: proof.index, leaf, kept })
 }
 
 /// A kept checkpoint that does not contradict the one of a proof: only of the same tree does the proof say anything.

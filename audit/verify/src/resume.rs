@@ -15,7 +15,7 @@ use crate::folder::read_given;
 use crate::hash::Hash;
 use crate::order::Order;
 
-const FORM: &str = "sekisho-audit-verify/state/1";
+const FORM: &str = "sekisho-audit-verify/state/2";
 /// Millions of open requests and owed outcomes, at 40 bytes.
 const FILE_LIMIT: usize = 512 << 20;
 
@@ -34,8 +34,7 @@ pub(crate) struct State {
     pub(crate) began: u64,
     /// The highest `dropped_to` of a `retention` leaf.
     pub(crate) dropped_to: u64,
-    /// Whether all of each leaf was checked to be in form. States of before were written when nothing did that.
-    #[serde(default)]
+    /// Whether all of each leaf was checked to be in form.
     pub(crate) strict: bool,
     pub(crate) order: Order,
 }

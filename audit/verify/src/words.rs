@@ -44,13 +44,6 @@ pub(crate) fn of_log(report: &Report, keys: &Keys) -> String {
             tally.unjudged
         ));
     }
-    if tally.unknown_version > 0 {
-        lines.push(format!(
-            "Note: {} records are of a later version of the format. They are as they were sealed, but a newer audit-verify is needed \
-             to check their order.",
-            tally.unknown_version
-        ));
-    }
     text(&lines)
 }
 
@@ -69,9 +62,6 @@ pub(crate) fn of_export(report: &ExportReport, keys: &Keys) -> String {
     lines.push(format!("What was asked for (nothing vouches for it): {}", report.about));
     lines.extend(checkpoint(&report.checkpoint, &report.signatures, keys));
     lines.extend(kept(&report.kept));
-    if report.unknown_version > 0 {
-        lines.push(format!("Note: {} records are of a later version of the format.", report.unknown_version));
-    }
     text(&lines)
 }
 
@@ -81,12 +71,6 @@ pub(crate) fn of_proof(report: &ProofReport, keys: &Keys) -> String {
     lines.push(format!("Verified: this is record {} of the log, as it was sealed.", report.index));
     lines.extend(checkpoint(&report.checkpoint, &report.signatures, keys));
     lines.extend(kept(&report.kept));
-    if report.unknown_version {
-        lines.push(
-            "Note: it is of a later version of the format. A newer audit-verify is needed to check its form."
-                .to_owned(),
-        );
-    }
     text(&lines)
 }
 

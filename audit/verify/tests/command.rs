@@ -173,6 +173,64 @@ fn a_witness() {
     assert!(code == Some(1) && said.contains("REWRITTEN"), "{said}");
 }
 
+/// Whoever made the folder could have put a file there that is called like the key.
+#[test]
+fn a_key_is_no_file() {
+    let key = std::fs::read_to_string(vectors().join("keys/log.vkey")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(key.trim());
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::copy(vectors().join("keys/other.vkey"), file).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_audit-verify"));
+    let log = vectors().join("logs/700").canonicalize().unwrap();
+    let output = command.current_dir(&folder).arg("log").arg(log).args(["--key", key.trim()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+}
+
+/// Two keys made so that they have the same ID: neither may be taken for the other.
+#[test]
+fn keys_of_one_name_and_id() {
+    let log = "witness.example/w1+826ee757+AQ4Bfpq4TMQwIMle5S3upPREKiAro65ilhh1qfg1HrMT";
+    let witness = "witness.example/w1+826ee757+BMfTb+XrBIy5VreLdO9NdxI88D0NcbAyx+V/Cu1lZS55";
+    let keys = ["log", "logs/700", "--key", "keys/log.vkey", "--key", log];
+    assert_eq!(run(&keys).status.code(), Some(0));
+    assert_eq!(run(&[&keys[..], &["--key", log]].concat()).status.code(), Some(0));
+    let output = run(&[&keys[..], &["--witness-key", witness]].concat());
+    let said = text(&output.stderr);
+    assert!(output.status.code() == Some(2) && said.contains("has the same name and ID"), "{said}");
+}
+
+/// What a stranger's file holds does not reach the terminal as it is.
+#[test]
+fn nothing_moves_the_cursor() {
+    let folder = tempfile::tempdir().unwrap();
+    let unfit = ['\u{1b}', '\u{9b}', '\u{202e}', '\u{61c}', '\u{2028}'];
+    for c in unfit {
+        let key = folder.path().join("key");
+        std::fs::write(&key, format!("a{c}VERIFIED+00000000+AA==\n")).unwrap();
+        let kept = folder.path().join(format!("kept{c}"));
+        std::fs::copy(vectors().join("kept/700-at-699"), &kept).unwrap();
+        let (key, kept) = (key.to_str().unwrap(), kept.to_str().unwrap());
+        for arguments in [
+            &["log", "logs/700", "--key", key][..],
+            &["log", "logs/700", "--key", "keys/log.vkey", "--checkpoint", kept],
+            &["log", "logs/257", "--key", "keys/log.vkey", "--checkpoint", kept],
+            &["bundle", "taken/p001.sekisho-export", "--key", "keys/log.vkey", "--checkpoint", kept],
+        ] {
+            for json in [&[][..], &["--json"]] {
+                let output = run(&[arguments, json].concat());
+                for said in [text(&output.stdout), text(&output.stderr)] {
+                    assert!(!said.contains(unfit), "{said:?}");
+                    if json.is_empty() || said.is_empty() {
+                        continue;
+                    }
+                    serde_json::from_str::<serde_json::Value>(&said).unwrap();
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn no_answer() {
     for arguments in [

@@ -174,8 +174,6 @@ fn json() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
-        any::<u64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
         text().prop_map(Value::from),
     ];
     leaf.prop_recursive(6, 80, 40, move |inner| {
@@ -241,8 +239,6 @@ proptest! {
     #[test]
     fn tokens(tokens in proptest::collection::vec(proptest::sample::select(TOKENS), 0..14)) {
         let fields = format!("{{\"f\":{}}}", tokens.concat());
-        // That is JSON, and serde_json writes it with a fraction.
-        prop_assume!(!fields.contains("-0"));
         let leaf = format!("{HEAD},{}\n", &fields[1..]);
         prop_assert_eq!(strictly(&leaf).is_ok(), by_serde(&fields), "{}", leaf);
     }
@@ -262,7 +258,7 @@ proptest! {
             1 => bytes.insert(place, byte),
             _ => { bytes.remove(place); }
         }
-        // What is taken is JSON; that a number may be too large for a program is another matter. With another digit at `v` it is
+        // What is taken is JSON. With another digit at `v` it is
         // a leaf of a later version, of whose form nothing is known.
         let _ = strictly(&leaf);
         if let Ok(Leaf::Known(..)) = strictly(&bytes) {
@@ -315,8 +311,16 @@ fn deviations_of_a_leaf() {
         (",\"a\":1", ",\"a\":1,"),
         (",\"a\":1", ",\"a\":01"),
         (",\"a\":1", ",\"a\":+1"),
-        (",\"a\":1.5e+3", ",\"a\":1.e+3"),
+        (",\"a\":1500", ",\"a\":1.5e+3"),
+        (",\"a\":100", ",\"a\":1e2"),
+        (",\"a\":1", ",\"a\":1.0"),
+        (",\"a\":0", ",\"a\":-0"),
+        (",\"a\":-1", ",\"a\":-01"),
         (",\"a\":1", ",\"a\":-"),
+        (",\"a\":9223372036854775807", ",\"a\":9223372036854775808"),
+        (",\"a\":-9223372036854775808", ",\"a\":-9223372036854775809"),
+        (",\"a\":1", ",\"a\":10000000000000000000"),
+        (",\"a\":1", ",\"a\":123456789012345678901234567890"),
         (",\"a\":true", ",\"a\":True"),
         (",\"a\":null", ",\"a\":nul"),
         (",\"a\":\"x\"", ",\"a\":x"),
@@ -352,8 +356,8 @@ fn deviations_of_a_leaf() {
         (&deep(63), &deep(30_000)),
     ] {
         let leaf = |fields: &str| format!("{HEAD}{fields}}}\n");
-        strictly(&leaf(good)).unwrap_or_else(|why| panic!("{good}: {why}"));
-        assert!(strictly(&leaf(bad)).is_err(), "{bad}");
+        strictly(leaf(good)).unwrap_or_else(|why| panic!("{good}: {why}"));
+        assert!(strictly(leaf(bad)).is_err(), "{bad}");
     }
     // Of a later version nothing is known.
     strictly("{\"v\":2, \"a\":1}\n").unwrap();

@@ -373,6 +373,7 @@ fn signed_with_another_key() {
 /// Logs whose writer was dishonest, or whose key was stolen: all hashes and signatures are right.
 #[test]
 fn sealed_wrongly() {
+    const TOLD: &str = ",\"outcome\":{\"at\":1,\"end\":\"ok\"}";
     let of = |write: &dyn Fn(&mut Gate)| {
         let mut gate = Gate::new(5);
         (0..300).for_each(|_| gate.heartbeat());
@@ -385,7 +386,7 @@ fn sealed_wrongly() {
     assert_eq!(gap.place.record.map(|record| (record.boot, record.seq)), Some((1, 301)));
     // The farthest number that an outcome may have.
     of(&|gate| {
-        gate.leaf(301, Some(301 + audit_verify::leaf::OUTCOME_REACH), "request", ",\"outcome\":{}");
+        gate.leaf(301, Some(301 + audit_verify::leaf::OUTCOME_REACH), "request", TOLD);
         gate.boot = 2;
         gate.leaf(1, None, "recovery", ",\"of_boot\":1,\"lost\":[[302,262444]]");
         gate.seq = 2;
@@ -394,7 +395,7 @@ fn sealed_wrongly() {
     // A record with the number of an outcome; an outcome's number twice; one that leaves a gap.
     let owes = |outcome: u64, next: u64| {
         move |gate: &mut Gate| {
-            gate.leaf(301, Some(outcome), "request", ",\"outcome\":{}");
+            gate.leaf(301, Some(outcome), "request", TOLD);
             gate.seq = next;
         }
     };
@@ -403,8 +404,8 @@ fn sealed_wrongly() {
     assert_found(of(&owes(303, 304)), What::SequenceGap, Some(301));
     assert_found(
         of(&|gate| {
-            gate.leaf(301, Some(303), "request", ",\"outcome\":{}");
-            gate.leaf(302, Some(303), "request", ",\"outcome\":{}");
+            gate.leaf(301, Some(303), "request", TOLD);
+            gate.leaf(302, Some(303), "request", TOLD);
             gate.seq = 304;
         }),
         What::Inserted,
@@ -605,6 +606,123 @@ fn a_leaf_not_in_form() {
     }
 }
 
+/// Otherwise its number would be accounted for, and its record be nowhere.
+#[test]
+fn an_outcome_that_is_not_there() {
+    let (told, outcome) = (",\"outcome\":{\"at\":1,\"end\":\"ok\"}", ",\"outcome\":");
+    let of = |kind: &str, fields: &str| {
+        let mut gate = Gate::new(5);
+        gate.leaf(1, Some(2), kind, fields);
+        gate.leaf(3, None, "heartbeat", "");
+        let log = Log::of(&gate.leaves);
+        [false, true].map(|strict| verify(&LogOptions { strict, ..log.options() }))
+    };
+    of("request", told).map(Result::unwrap);
+    of("request", &format!(",\"path\":\"\\\",\\\"outcome\\\":{{\\\"at\\\":\"{told},\"new\":1")).map(Result::unwrap);
+    // What can't be read may have had one.
+    of("unreadable", "").map(Result::unwrap);
+    let unknown = format!("{outcome}{{\"at\":1,\"end\":\"outcome-unknown\"}}");
+    let in_text = format!(",\"path\":\"{}\"", told.replace('"', "\\\""));
+    for (kind, fields) in [
+        ("request", ""),
+        ("request", &format!("{outcome}{{}}")),
+        ("request", &format!("{outcome}\"gone\"")),
+        ("request", &format!("{outcome}null")),
+        ("request", &format!("{outcome}{{\"end\":\"ok\"}}")),
+        ("request", &unknown),
+        ("request", &in_text),
+        ("heartbeat", ""),
+        ("heartbeat", told),
+        ("outcome", ",\"of\":[1,1]"),
+    ] {
+        for answer in of(kind, fields) {
+            assert_found(answer, What::NotInForm, Some(0));
+        }
+    }
+    // Within something else. Only who looks at all of the form sees that.
+    let [_, strict] = of("request", &format!(",\"new\":{{\"a\":1{told}}}"));
+    assert_found(strict, What::NotInForm, Some(0));
+}
+
+#[test]
+fn an_outcome_that_two_requests_have() {
+    let fields = ",\"outcome\":{\"at\":1,\"end\":\"ok\"}";
+    let mut gate = Gate::new(5);
+    gate.leaf(1, Some(3), "request", fields);
+    gate.leaf(2, Some(3), "request", fields);
+    // At the end of the log, of a boot, and before another record.
+    assert_found(Log::of(&gate.leaves).verify(), What::Inserted, None);
+    gate.boot = 2;
+    gate.leaf(1, None, "heartbeat", "");
+    assert_found(Log::of(&gate.leaves).verify(), What::Inserted, Some(2));
+    gate.leaves.pop();
+    gate.boot = 1;
+    gate.leaf(4, None, "heartbeat", "");
+    assert_found(Log::of(&gate.leaves).verify(), What::Inserted, Some(2));
+}
+
+/// Recoveries of so many ranges that bundles with them are read once more in their turn.
+#[test]
+fn many_ranges() {
+    let ranges =
+        |from: u64, to: u64| (from..to).map(|n| format!("[{},{}]", 2 * n, 2 * n)).collect::<Vec<_>>().join(",");
+    let log = |last: u64| {
+        let mut gate = Gate::new(5);
+        (0..2_000).for_each(|n| gate.leaf(2 * n + 1, None, "heartbeat", ""));
+        gate.boot = 2;
+        gate.seq = 1;
+        for from in (1..2_000).step_by(500) {
+            let seq = gate.take();
+            let lost = ranges(from, (from + 500).min(last));
+            gate.leaf(seq, None, "recovery", &format!(",\"of_boot\":1,\"lost\":[{lost}]"));
+        }
+        (0..600).for_each(|_| gate.heartbeat());
+        Log::of(&gate.leaves)
+    };
+    for jobs in [1, 2] {
+        let report = verify(&LogOptions { jobs, ..log(2_000).options() }).unwrap();
+        assert_eq!(report.tally.declared_lost, 1_999);
+        assert_found(verify(&LogOptions { jobs, ..log(1_999).options() }), What::SequenceGap, Some(1_999));
+    }
+}
+
+/// What somebody claims is not gone through, only what is there.
+#[test]
+fn a_log_of_immense_size() {
+    let root = STANDARD.encode([7; 32]);
+    for size in [1 << 40, 1 << 62, i64::MAX as u64] {
+        let log = Log::of(&heartbeats(5, 600));
+        log.write("checkpoint", Key::of_log().sign(&format!("{}\n{size}\n{root}\n", support::ORIGIN)));
+        assert_found(log.verify(), What::CutOff, Some(600));
+        assert_found(verify(&LogOptions { range: Some(0..5), ..log.options() }), What::CutOff, Some(600));
+    }
+    let log = Log::of(&heartbeats(5, 600));
+    log.write("checkpoint", Key::of_log().sign(&format!("{}\n{}\n{root}\n", support::ORIGIN, 1_u64 << 63)));
+    assert_found(log.verify(), What::Unreadable, None);
+}
+
+/// Who reads a log by hand does not know which of two files counts.
+#[test]
+fn another_file_beside_the_one_that_counts() {
+    let leaves = heartbeats(5, 700);
+    let other = heartbeats(6, 300);
+    for (file, good, bad, leaf) in [
+        ("tile/entries/001.p/7", &leaves[256..263], &other[..7], 256),
+        ("tile/entries/002.p/3", &leaves[512..515], &other[..3], 512),
+        ("tile/entries/002.p/189", &[&leaves[512..], &other[..1]].concat(), &other[..189], 512),
+        ("tile/entries/002", &[&leaves[512..], &other[..68]].concat(), &other[..256], 512),
+    ] {
+        let log = Log::of(&leaves);
+        log.write(file, gzip(&packed(good)));
+        log.verify().unwrap();
+        log.write(file, gzip(&packed(bad)));
+        assert_found(log.verify(), What::Changed, Some(leaf));
+        // It is being written just now.
+        log.write(file, &gzip(&packed(good))[..20]);
+        log.verify().unwrap();
+    }
+}
+
 /// Sealed so that two programs show two records: found when all of each leaf is checked.
 #[test]
 fn a_leaf_with_two_meanings() {
@@ -653,19 +771,34 @@ fn a_leaf_with_two_meanings_in_what_is_taken() {
     let (bundle, proof) = of(&leaves);
     assert_found(bundle, What::NotInForm, Some(0));
     assert_found(proof, What::NotInForm, Some(0));
-    // Of a later version, nothing is known of the form: that is told.
+    // Of a later version, nothing is known of the form.
     leaves[0] = b"{\"v\":2,\"a\":1,\"a\":2}\n".to_vec();
     let (bundle, proof) = of(&leaves);
-    assert!(bundle.unwrap().unknown_version == 1 && proof.unwrap().unknown_version);
+    assert_later_version(bundle, 0);
+    assert_later_version(proof, 0);
+}
+
+fn assert_later_version<T: std::fmt::Debug>(answer: Result<T, Failure>, leaf: u64) {
+    let answer = answer.unwrap_err();
+    assert!(
+        matches!(answer, Failure::CouldNotRun(Error::LaterVersion { count: 1, first }) if first == leaf),
+        "{answer:?}"
+    );
 }
 
 #[test]
-fn a_leaf_of_a_later_version_is_hashed_and_told_of() {
+fn a_leaf_of_a_later_version_is_hashed_and_no_more() {
     let mut leaves = heartbeats(5, 600);
     leaves[300] = b"{\"v\":2,\"something\":\"new\"}\n".to_vec();
-    let report = Log::of(&leaves).verify().unwrap();
-    assert_eq!((report.tally.unknown_version, report.tally.leaves), (1, 600));
     let log = Log::of(&leaves);
+    let of = |range| verify(&LogOptions { range, resume: None, ..log.options() });
+    assert_later_version(of(None), 300);
+    assert_later_version(of(Some(290..310)), 300);
+    of(Some(0..300)).unwrap();
+    // The program that knows it has to look at it: nothing is kept that would pass it over.
+    let state = log.path("state");
+    assert_later_version(verify(&LogOptions { resume: Some(state.clone()), ..log.options() }), 300);
+    assert!(!state.exists());
     leaves[300] = b"{\"v\":2,\"something\":\"old\"}\n".to_vec();
     log.write_entries(&leaves);
     assert_found(log.verify(), What::Changed, Some(300));
@@ -717,6 +850,11 @@ fn dropped_with_and_without_a_record() {
         log.write("minimum-index", nonsense);
         assert_found(log.verify(), What::Unreadable, None);
     }
+    // A record that nobody could check afterwards.
+    let mut gate = Gate::new(8);
+    (0..1000).for_each(|_| gate.any());
+    retention(&mut gate, 300);
+    assert_found(Log::of(&gate.leaves).verify(), What::NotInForm, Some(gate.leaves.len() as u64 - 1));
     // A record that gives another root.
     let mut gate = Gate::new(8);
     (0..600).for_each(|_| gate.heartbeat());
