@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::taken::Taken;
+
 /// Not the answer "no", but no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -27,6 +29,21 @@ pub enum Error {
     Range { from: u64, to: u64, size: u64, minimum: u64 },
     #[error("the state in {} can't be used: {why}. Delete it to begin anew", path.display())]
     State { path: PathBuf, why: String },
+    /// A checkpoint that was given, and is none.
+    #[error(
+        "{} is no checkpoint: {why}. A checkpoint is three lines (name of the log, number of records, hash), an empty line, and lines \
+         that begin with —. Give the file as it was kept. {}", path.display(), is.map_or("", Taken::hint)
+    )]
+    NoCheckpoint { path: PathBuf, why: String, is: Option<Taken> },
+    /// A file that was given as something else than it is.
+    #[error("{} is something else. {}", path.display(), is.hint())]
+    OtherKind { path: PathBuf, is: Taken },
+    /// A folder that was given as a log.
+    #[error(
+        "{} is no log: it holds neither `checkpoint` nor `tile`. Give the folder that holds both; of a gateway's data it is `audit/log`",
+        path.display()
+    )]
+    NoLog { path: PathBuf },
     /// All else was shown.
     #[error("{}. {advice}", list(checkpoints))]
     NotCompared { checkpoints: Vec<NotCompared>, advice: &'static str },

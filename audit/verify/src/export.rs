@@ -17,9 +17,9 @@ use crate::key::Keys;
 use crate::leaf::{Checker, LEAF_LIMIT, Leaf};
 use crate::note::{Checkpoint, NOTE_LIMIT, Seen, Signed, decimal};
 use crate::order::at_leaf;
+use crate::taken::Taken;
 use crate::tree::Frontier;
 
-const FORM: &str = "sekisho-export/v1";
 /// No line is longer: a leaf, and its index before it; or `about`.
 const LINE_LIMIT: usize = 1 << 20;
 
@@ -288,8 +288,19 @@ fn number(bytes: &[u8]) -> Option<u64> {
 
 fn read_about(lines: &mut Lines, name: &str) -> Result<serde_json::Value, Failure> {
     let unreadable = |why: &str| Finding::in_file(What::Unreadable, name, why);
-    if lines.next(name)? != Some(&b"sekisho-export/v1\n"[..]) {
-        return Err(unreadable(&format!("It is not an export bundle: it does not begin with `{FORM}`.")).into());
+    let path = lines.path.clone();
+    match lines.next(name)? {
+        Some(b"sekisho-export/v1\n") => {}
+        Some(line) => {
+            Taken::Bundle.expect(line, &path)?;
+            let why = if line.ends_with(b"\r\n") {
+                "Its lines end otherwise than they were written: a mail program or an editor changed them. Get it again, as a file."
+            } else {
+                "It is not an export bundle: it does not begin with `sekisho-export/v1`."
+            };
+            return Err(unreadable(why).into());
+        }
+        None => return Err(unreadable("It is empty.").into()),
     }
     let about = lines.next(name)?.and_then(|line| line.strip_prefix(b"about "));
     let about = about.and_then(|json| serde_json::from_slice::<serde_json::Value>(json).ok());

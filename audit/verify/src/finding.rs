@@ -188,11 +188,14 @@ impl What {
             Self::Forked | Self::Rewritten => {
                 "Keep this folder and the earlier checkpoint: together they are the evidence. Ask who held the key."
             }
-            Self::CutOff => "Ask for the newest folder, and keep the checkpoint that vouches for more.",
+            Self::CutOff => {
+                "Ask for the newest folder, and keep the checkpoint that vouches for more. A copy that is taken while the gateway runs \
+                 has to begin with the file `checkpoint`."
+            }
             Self::NotInForm => {
                 "Try a newer version of this program first; then ask the maintainers of Sekisho, with the record."
             }
-            _ => "Keep this folder as it is, get an earlier backup copy, and compare the two from this record on.",
+            _ => "Keep this as it is, get an earlier copy, and compare the two from this record on.",
         }
     }
 }
@@ -218,7 +221,7 @@ impl fmt::Display for Place {
             write!(out, ", record {seq} of boot {boot}")?;
         }
         if let Some(at) = self.at {
-            write!(out, ", recorded {}", crate::time::utc(at))?;
+            write!(out, ", by what stands there recorded {}", crate::time::utc(at))?;
         }
         if let Some(file) = &self.file {
             let lead = if self.leaf.is_some() || self.before_leaf.is_some() { ", in" } else { "in" };

@@ -9,6 +9,7 @@ use crate::finding::{Finding, Place, What};
 use crate::folder::{Folder, Read, read_given};
 use crate::key::Keys;
 use crate::note::{Checkpoint, NOTE_LIMIT, Seen, Signed, not_signed_by};
+use crate::taken::Taken;
 use crate::tiles::{Cache, Tree};
 
 /// Heads that are looked at: the newest. Three hundred years of days.
@@ -118,15 +119,22 @@ pub(crate) fn read_kept(paths: &[PathBuf], keys: &Keys) -> Result<Result<Vec<Ear
 
 /// Reads a checkpoint that was given, and checks its signatures.
 pub(crate) fn read_signed(path: &Path, keys: &Keys) -> Result<Result<(Checkpoint, Vec<Seen>), Finding>, Error> {
-    let name = path.display().to_string();
     let note = read_given(path, NOTE_LIMIT)?;
-    Ok(match Signed::parse(&note) {
-        Err(why) => Err(Finding::in_file(What::Unreadable, name, format!("It is not a checkpoint: {why}."))),
-        Ok(signed) => match signed.verify(keys) {
-            Err(why) => Err(Finding::in_file(What::BadSignature, name, why)),
-            Ok(signatures) => Ok((signed.checkpoint, signatures)),
-        },
+    let kind = Taken::of(&note);
+    let signed =
+        Signed::parse(&as_signed(note)).map_err(|why| Error::NoCheckpoint { path: path.to_owned(), why, is: kind })?;
+    Ok(match signed.verify(keys) {
+        Err(why) => Err(Finding::in_file(What::BadSignature, path.display().to_string(), why)),
+        Ok(signatures) => Ok((signed.checkpoint, signatures)),
     })
+}
+
+/// A checkpoint as it was before a mail program or an editor had it: without a byte order mark, lines ending as they were signed.
+/// Nothing is believed for that: if the signature verifies, this is what was signed.
+fn as_signed(note: Vec<u8>) -> Vec<u8> {
+    let Ok(text) = String::from_utf8(note.clone()) else { return note };
+    let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
+    (text.trim_end_matches('\n').to_owned() + "\n").into_bytes()
 }
 
 /// Reads `heads/`. Those that no given key signed are counted only: an older key may have signed them, and whoever could

@@ -93,7 +93,11 @@ fn keys_of(key_or_file: &str) -> Result<Vec<VerifierKey>, Error> {
     }
     let bytes = crate::folder::read_given(Path::new(given), FILE_LIMIT)?;
     let text = String::from_utf8(bytes).map_err(|_| Error::Key(given.to_owned(), "the file is not text"))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = text
+        .trim_start_matches('\u{feff}')
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     let keys = lines.map(VerifierKey::parse).collect::<Result<Vec<_>, _>>()?;
     if keys.is_empty() {
         return Err(Error::Key(given.to_owned(), "the file holds no key"));

@@ -35,6 +35,7 @@ mod order;
 mod proof;
 mod resume;
 mod shapes;
+mod taken;
 mod tiles;
 pub mod time;
 pub mod tree;
@@ -52,3 +53,4 @@ pub use order::Tally;
 pub use proof::{
     ConsistencyProof, Proof, ProofReport, parse_consistency_proof, parse_proof, verify_consistency_proof, verify_proof,
 };
+pub use taken::Taken;

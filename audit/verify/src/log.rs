@@ -230,8 +230,9 @@ fn read_head(folder: &Folder, options: &LogOptions) -> Result<(Checkpoint, Vec<S
     }
     let note = match folder.read("checkpoint", NOTE_LIMIT)? {
         Read::Is(note) => note,
+        Read::Absent if !folder.is_there("tile") => return Err(Error::NoLog { path: options.folder.clone() }.into()),
         Read::Absent => {
-            let why = "This folder is not a log: it has no file of this name.";
+            let why = "The file is not there, and so nothing vouches for what else there is.";
             return Err(Finding::in_file(What::Unreadable, "checkpoint", why).into());
         }
         Read::Bad(why) => return Err(Finding::in_file(What::Unreadable, "checkpoint", format!("{why}.")).into()),

@@ -7,14 +7,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use audit_verify::{
-    Error, Failure, Keys, LogOptions, printable, printable_json, verify_consistency_by_log, verify_consistency_proof,
+    Error, Failure, Keys, LogOptions, printable_json, verify_consistency_by_log, verify_consistency_proof,
     verify_export, verify_log, verify_proof,
 };
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
-/// A longer error is cut off.
-const ERROR_LIMIT: usize = 8_000;
+use words::Language;
 
 /// Verifies Sekisho's audit log, or what was taken from it, without the gateway and without trusting who runs it.
 ///
@@ -48,7 +46,7 @@ enum Verify {
         /// Keeps in this file how far it has come, and goes on from there the next time, also when the log has grown
         #[arg(long, value_name = "FILE", conflicts_with = "from")]
         resume: Option<PathBuf>,
-        /// Checks of each record that all of it is in form, as is always done for bundles and proofs. It takes about twice as long
+        /// Checks of each record that all of it is in form, as is always done for bundles and proofs. It takes about half as long again
         #[arg(long)]
         strict: bool,
     },
@@ -95,6 +93,9 @@ struct By {
     /// A witness's key, or a file of such lines. May be given several times
     #[arg(long = "witness-key", value_name = "KEY|FILE")]
     witness_keys: Vec<String>,
+    /// Language of the answer [default: Japanese if LC_ALL, LC_MESSAGES or LANG asks for it, else English]
+    #[arg(long, value_name = "LANGUAGE")]
+    lang: Option<Language>,
     /// Writes the answer as JSON
     #[arg(long)]
     json: bool,
@@ -104,7 +105,9 @@ struct By {
 }
 
 fn main() -> ExitCode {
-    let (by, answer) = match Cli::parse().what {
+    let what = Cli::parse().what;
+    let of_log = matches!(what, Verify::Log { .. });
+    let (by, answer) = match what {
         Verify::Log { folder, by, checkpoints, from, to, jobs, resume, strict } => {
             let range = from.zip(to).map(|(from, to)| from..to.saturating_add(1));
             let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
@@ -116,21 +119,21 @@ fn main() -> ExitCode {
                     bar.set_position(done);
                 });
                 bar.finish_and_clear();
-                report.map(|report| by.say(&report, || words::of_log(&report, &options.keys)))
+                report.map(|report| by.say(&report, || by.language().of_log(&report, &options.keys)))
             });
             (by, answer)
         }
         Verify::Bundle { file, by, checkpoints } => {
             let answer = by.keys().and_then(|keys| {
                 let report = verify_export(&file, &keys, &checkpoints)?;
-                Ok(by.say(&report, || words::of_export(&report, &keys)))
+                Ok(by.say(&report, || by.language().of_export(&report, &keys)))
             });
             (by, answer)
         }
         Verify::Proof { file, by, checkpoints } => {
             let answer = by.keys().and_then(|keys| {
                 let report = verify_proof(&file, &keys, &checkpoints)?;
-                Ok(by.say(&report, || words::of_proof(&report, &keys)))
+                Ok(by.say(&report, || by.language().of_proof(&report, &keys)))
             });
             (by, answer)
         }
@@ -140,7 +143,9 @@ fn main() -> ExitCode {
                 None => verify_consistency_proof(&older, &newer, &keys),
             });
             let answer = both.map(|(older, newer)| {
-                by.say(&serde_json::json!({ "older": older, "newer": newer }), || words::of_consistency(&older, &newer))
+                by.say(&serde_json::json!({ "older": older, "newer": newer }), || {
+                    by.language().of_consistency(&older, &newer)
+                })
             });
             (by, answer)
         }
@@ -150,10 +155,7 @@ fn main() -> ExitCode {
         Err(Failure::Tampered(findings)) if by.json => {
             by.print(&json_line(&serde_json::json!({ "verified": false, "findings": findings })), ExitCode::from(1))
         }
-        Err(Failure::Tampered(findings)) => {
-            let lines = findings.iter().map(|finding| format!("{finding}\n")).collect::<String>();
-            by.print(&format!("NOT VERIFIED.\n{lines}"), ExitCode::from(1))
-        }
+        Err(Failure::Tampered(findings)) => by.print(&by.language().of_findings(&findings, of_log), ExitCode::from(1)),
         Err(Failure::CouldNotRun(error)) => {
             let error = if by.json {
                 let not_compared = match &error {
@@ -164,7 +166,7 @@ fn main() -> ExitCode {
                     serde_json::json!({ "verified": null, "error": error.to_string(), "not_compared": not_compared });
                 printable_json(&json.to_string())
             } else {
-                printable(&format!("Could not verify: {error}."), ERROR_LIMIT)
+                by.language().of_error(&error)
             };
             let _ = writeln!(io::stderr().lock(), "{error}");
             ExitCode::from(2)
@@ -177,6 +179,10 @@ fn json_line(json: &serde_json::Value) -> String {
 }
 
 impl By {
+    fn language(&self) -> Language {
+        self.lang.unwrap_or_else(Language::of_environment)
+    }
+
     fn keys(&self) -> Result<Keys, Failure> {
         let mut keys = Keys { require_all: self.require_all_keys, ..Keys::default() };
         self.keys.iter().try_for_each(|key| keys.add_log(key)).map_err(Failure::CouldNotRun)?;
@@ -201,7 +207,7 @@ impl By {
             Ok(()) => code,
             Err(source) => {
                 let error = Error::Read { path: PathBuf::from("standard output"), source };
-                let _ = writeln!(io::stderr().lock(), "{}", printable(&error.to_string(), ERROR_LIMIT));
+                let _ = writeln!(io::stderr().lock(), "{}", self.language().of_error(&error));
                 ExitCode::from(2)
             }
         }

@@ -19,6 +19,7 @@ use crate::kept::{
 use crate::key::Keys;
 use crate::leaf::{Checker, LEAF_LIMIT, Leaf};
 use crate::note::{Checkpoint, NOTE_LIMIT, Seen, Signed, decimal};
+use crate::taken::Taken;
 use crate::tree::{verify_consistency, verify_inclusion};
 
 /// A leaf in base64, hashes, a checkpoint.
@@ -32,6 +33,8 @@ pub struct ProofReport {
     pub checkpoint: Checkpoint,
     pub signatures: Vec<Seen>,
     pub index: u64,
+    /// When it was recorded, in microseconds since 1970 by the gateway's clock.
+    pub at: i64,
     /// The record, without its newline.
     pub leaf: String,
     /// Checkpoints kept elsewhere.
@@ -64,6 +67,7 @@ pub fn verify_proof(file: &Path, keys: &Keys, kept: &[PathBuf]) -> Result<ProofR
     let kept = read_kept(kept, keys)??;
     let name = file.display().to_string();
     let bytes = read_given(file, FILE_LIMIT)?;
+    Taken::Proof.expect(&bytes, file)?;
     let proof = parse_proof(&bytes)
         .map_err(|why| Finding::in_file(What::Unreadable, &name, format!("It is not a proof of a record: {why}.")))?;
     let signatures =
@@ -79,17 +83,17 @@ pub fn verify_proof(file: &Path, keys: &Keys, kept: &[PathBuf]) -> Result<ProofR
         return Err(Finding::new(What::Changed, place, why).into());
     }
     let parsed = Leaf::parse_strictly(&proof.leaf, &mut Checker::default());
-    if matches!(parsed, Ok(Leaf::UnknownVersion(_))) {
-        return Err(Error::LaterVersion { count: 1, first: proof.index }.into());
-    }
-    let in_form = parsed.and_then(|_| std::str::from_utf8(&proof.leaf).map_err(|_| "it is not UTF-8"));
-    let leaf = in_form.map_err(|why| {
+    let in_form = parsed.and_then(|leaf| Ok((leaf, std::str::from_utf8(&proof.leaf).map_err(|_| "it is not UTF-8")?)));
+    let (parsed, leaf) = in_form.map_err(|why| {
         Finding::new(What::NotInForm, place, format!("The record was sealed as it stands there, but {why}."))
     })?;
+    let Leaf::Known(parsed, _) = parsed else {
+        return Err(Error::LaterVersion { count: 1, first: proof.index }.into());
+    };
     let leaf = leaf.trim_end_matches('\n').to_owned();
     let kept = all_proven(kept.iter().map(|kept| compared(kept, &head)).collect(), ADVICE_OF_PART)?;
     witnessed(keys, iter::once(signatures.as_slice()).chain(signatures_of(&kept)))?;
-    Ok(ProofReport { checkpoint: head, signatures, index: proof.index, leaf, kept })
+    Ok(ProofReport { checkpoint: head, signatures, index: proof.index, at: parsed.at, leaf, kept })
 }
 
 /// A kept checkpoint that does not contradict the one of a proof: only of the same tree does the proof say anything.
@@ -110,6 +114,7 @@ pub fn verify_consistency_proof(older: &Path, proof: &Path, keys: &Keys) -> Resu
     let (old, seen_old) = read_signed(older, keys)??;
     let name = proof.display().to_string();
     let bytes = read_given(proof, FILE_LIMIT)?;
+    Taken::Consistency.expect(&bytes, proof)?;
     let proof = parse_consistency_proof(&bytes)
         .map_err(|why| Finding::in_file(What::Unreadable, &name, format!("It is not a consistency proof: {why}.")))?;
     let seen_new = proof.newer.verify_newest(keys).map_err(|why| Finding::in_file(What::BadSignature, &name, why))?;

@@ -3,11 +3,20 @@
 /// Microseconds since 1970 as `2026-11-28 22:37:46 UTC`.
 #[must_use]
 pub fn utc(microseconds: i64) -> String {
-    let seconds = microseconds.div_euclid(1_000_000);
+    format!("{} UTC", plain(microseconds.div_euclid(1_000_000)))
+}
+
+/// The same in Japan, which has one time zone and no summer time: `2026-11-29 07:37:46 日本時間`.
+#[must_use]
+pub fn japan(microseconds: i64) -> String {
+    format!("{} 日本時間", plain(microseconds.div_euclid(1_000_000) + 9 * 3600))
+}
+
+fn plain(seconds: i64) -> String {
     let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = date(days);
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
 }
 
 /// Gregorian date of a day since 1970. The year is taken to begin in March, so that the leap day comes last in it; 146097 days
@@ -25,7 +34,7 @@ fn date(days: i64) -> (i64, i64, i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::utc;
+    use super::{japan, utc};
 
     #[test]
     fn is_that_of_date() {
@@ -38,6 +47,7 @@ mod tests {
             (4_107_542_400, "2100-03-01 00:00:00 UTC"),
         ] {
             assert_eq!(utc(seconds * 1_000_000), expected);
+            assert_eq!(japan((seconds - 9 * 3600) * 1_000_000), expected.replace("UTC", "日本時間"));
         }
         assert_eq!(utc(-1), "1969-12-31 23:59:59 UTC");
         let _ = (utc(i64::MIN), utc(i64::MAX));

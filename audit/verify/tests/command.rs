@@ -9,7 +9,8 @@ use std::process::{Command, Output};
 use support::vectors;
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_audit-verify")).current_dir(vectors()).args(arguments).output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_audit-verify"));
+    command.env("LC_ALL", "C.UTF-8").current_dir(vectors()).args(arguments).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -229,6 +230,86 @@ fn nothing_moves_the_cursor() {
             }
         }
     }
+}
+
+/// What an auditor in Japan sees: all of it but what was seen in the files, on each exit code.
+#[test]
+fn in_japanese() {
+    let of = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_audit-verify"));
+        command.env_remove("LC_ALL").env_remove("LC_MESSAGES").env("LANG", "ja_JP.UTF-8").current_dir(vectors());
+        let output = command.args(arguments).output().unwrap();
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let log = ["log", "logs/700", "--key", "keys/log.vkey", "--witness-key", "keys/witness.vkey"];
+    let (code, said) = of(&[&log[..], &["--checkpoint", "kept/700-at-257"]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    for line in [
+        "VERIFIED（検証できました）",
+        "検証したもの：ログ全体、0 番から 699 番までの記録 700 件（2026-",
+        " 日本時間 までの記録）。",
+        "証人の署名：witness.example/w1",
+        "残されていたチェックポイント kept/700-at-257（257 件）の続きです。",
+        "失われたとされる記録：2 件、誰にも確認されていない記録：5 件。",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+    assert!(!said.contains("Note") && !said.contains("Verified"), "{said}");
+    let (code, said) = of(&["log", "logs/257", "--key", "keys/log.vkey", "--checkpoint", "kept/700-at-700"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        said.starts_with("NOT VERIFIED（検証できません：問題が見つかりました）\nCUT OFF（末尾の欠落）："),
+        "{said}"
+    );
+    let (code, said) = of(&["log", "logs/700", "--key", "keys/witness.vkey"]);
+    assert!(code == Some(2) && said.starts_with("検証できませんでした：鍵 "), "{said}");
+    let (_, said) = of(&[&log[..], &["--lang", "en"]].concat());
+    assert!(said.starts_with("VERIFIED.\n"), "{said}");
+}
+
+/// What people do by mistake says nothing about the log.
+#[test]
+fn mistakes() {
+    let key = ["--key", "keys/log.vkey"];
+    for (arguments, hint) in [
+        (&["log", "logs"][..], "logs is no log: it holds neither `checkpoint` nor `tile`"),
+        (&["bundle", "taken/14.tlog-proof"], "`audit-verify proof` verifies it"),
+        (&["proof", "taken/p001.sekisho-export"], "`audit-verify bundle` verifies it"),
+        (&["consistency", "taken/257.tlog-consistency", "kept/700-at-257"], "which comes second"),
+        (&["log", "logs/700", "--checkpoint", "taken/14.tlog-proof"], "is no checkpoint: "),
+        (&["log", "logs/700", "--checkpoint", "keys/log.vkey"], "is no checkpoint: "),
+    ] {
+        let output = run(&[arguments, &key].concat());
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(hint), "{arguments:?}: {said}");
+    }
+    // What mail programs and editors do to a checkpoint and a key.
+    let folder = tempfile::tempdir().unwrap();
+    let given = folder.path().join("given");
+    let checkpoint = std::fs::read_to_string(vectors().join("kept/700-at-257")).unwrap();
+    for changed in [
+        checkpoint.replace('\n', "\r\n"),
+        format!("\u{feff}{checkpoint}"),
+        checkpoint.trim_end().to_owned(),
+        format!("{checkpoint}\n\n"),
+    ] {
+        std::fs::write(&given, changed).unwrap();
+        let log = ["log", "logs/700", "--checkpoint", given.to_str().unwrap()];
+        let output = run(&[&log[..], &key].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    }
+    std::fs::write(&given, checkpoint.replacen("257", "256", 1)).unwrap();
+    let output = run(&[&["log", "logs/700", "--checkpoint", given.to_str().unwrap()], &key[..]].concat());
+    assert!(output.status.code() == Some(1) && text(&output.stdout).contains("BAD SIGNATURE"));
+    let line = std::fs::read_to_string(vectors().join("keys/log.vkey")).unwrap();
+    std::fs::write(&given, format!("\u{feff}{}", line.replace('\n', "\r\n"))).unwrap();
+    assert_eq!(run(&["log", "logs/700", "--key", given.to_str().unwrap()]).status.code(), Some(0));
+    let bundle = std::fs::read_to_string(vectors().join("taken/p001.sekisho-export")).unwrap();
+    std::fs::write(&given, bundle.replace('\n', "\r\n")).unwrap();
+    let output = run(&[&["bundle", given.to_str().unwrap()], &key[..]].concat());
+    assert!(
+        output.status.code() == Some(1) && text(&output.stdout).contains("a mail program or an editor changed them")
+    );
 }
 
 #[test]

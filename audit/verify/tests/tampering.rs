@@ -617,10 +617,11 @@ fn an_outcome_that_is_not_there() {
         let log = Log::of(&gate.leaves);
         [false, true].map(|strict| verify(&LogOptions { strict, ..log.options() }))
     };
-    of("request", told).map(Result::unwrap);
-    of("request", &format!(",\"path\":\"\\\",\\\"outcome\\\":{{\\\"at\\\":\"{told},\"new\":1")).map(Result::unwrap);
+    let _ = of("request", told).map(Result::unwrap);
+    let _ =
+        of("request", &format!(",\"path\":\"\\\",\\\"outcome\\\":{{\\\"at\\\":\"{told},\"new\":1")).map(Result::unwrap);
     // What can't be read may have had one.
-    of("unreadable", "").map(Result::unwrap);
+    let _ = of("unreadable", "").map(Result::unwrap);
     let unknown = format!("{outcome}{{\"at\":1,\"end\":\"outcome-unknown\"}}");
     let in_text = format!(",\"path\":\"{}\"", told.replace('"', "\\\""));
     for (kind, fields) in [
@@ -1070,7 +1071,7 @@ fn sentences() {
     assert_eq!(
         found.to_string(),
         "MISSING: at leaf 700, in tile/entries/002. 1 record that were sealed here are not there. Records that were sealed have \
-         been taken out. Keep this folder as it is, get an earlier backup copy, and compare the two from this record on."
+         been taken out. Keep this as it is, get an earlier copy, and compare the two from this record on."
     );
     let json = serde_json::to_value(&found).unwrap();
     assert_eq!(json["what"], "missing");

@@ -397,7 +397,8 @@ def main():
 
     # Leaves that a reader must refuse: of each, two programs might show different things.
     head = '{"v":1,"boot":1,"seq":1,"kind":"request","at":1,"salt":"00112233aabbccdd","outcome":{"end":"outcome-unknown"'
-    reach = '{"v":1,"boot":1,"seq":1,"outcome_seq":262146,"kind":"request","at":1,"salt":"00112233aabbccdd","outcome":{}}'
+    reach = '{"v":1,"boot":1,"seq":1,"outcome_seq":262146,"kind":"request","at":1,"salt":"00112233aabbccdd","outcome":{"at":1,"end":"ok"}}'
+    near = reach.replace("262146", "2")
     bad = [
         ("a name twice", head + '},"person":"p001","person":"p002"}'),
         ("a name of the head twice", head + '},"kind":"heartbeat"}'),
@@ -411,8 +412,20 @@ def main():
         ("two objects", head + '}}{"person":"p001"}'),
         ("an array that does not end", head + '},"networks":["office"}'),
         ("a number with a leading zero", head + '},"factors":02}'),
+        ("a number with a fraction", head + '},"factors":2.0}'),
+        ("a number with an exponent", head + '},"factors":2e0}'),
+        ("zero with a sign", head + '},"factors":-0}'),
+        ("a number beyond 64 bits", head + '},"factors":9223372036854775808}'),
         ("too deep", head + '},"deep":' + "[" * 64 + "]" * 64 + "}"),
         ("an outcome's number out of reach", reach),
+        ("an outcome's number, and no outcome", near.replace(',"outcome":{"at":1,"end":"ok"}', "")),
+        ("an outcome's number, and an outcome of something else", near.replace(',"outcome":', ',"new":{"outcome":').replace("}}", "}}}")),
+        ("an outcome's number, and an outcome without a time", near.replace('"at":1,"end"', '"end"')),
+        ("an outcome's number, and an outcome that is not known", near.replace('"ok"', '"outcome-unknown"')),
+        ("an outcome's number where there is no outcome", near.replace('"request"', '"heartbeat"')),
+        ("a drop that can't be compared", near.replace('"outcome_seq":2,', "").replace('"request"', '"retention"').replace(
+            '"outcome":{"at":1,"end":"ok"}',
+            '"before":1,"dropped_to":300,"root":"' + base64.b64encode(bytes(32)).decode() + '"')),
     ]
     write(HERE / "bad-leaves.json", json.dumps([{"why": why, "leaf": leaf} for why, leaf in bad], indent=1) + "\n")
 
