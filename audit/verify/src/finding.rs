@@ -209,25 +209,21 @@ impl fmt::Display for Finding {
 
 impl fmt::Display for Place {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.leaf, self.before_leaf) {
+        let leaf = match (self.leaf, self.before_leaf) {
             (Some(leaf), Some(before)) if before > leaf + 1 => {
-                write!(out, "between leaf {leaf} and leaf {}", before - 1)?;
+                Some(format!("between leaf {leaf} and leaf {}", before - 1))
             }
-            (Some(leaf), _) => write!(out, "at leaf {leaf}")?,
-            (None, Some(before)) => write!(out, "before leaf {before}")?,
-            (None, None) => {}
-        }
-        if let Some(Record { boot, seq }) = self.record {
-            write!(out, ", record {seq} of boot {boot}")?;
-        }
-        if let Some(at) = self.at {
-            write!(out, ", by what stands there recorded {}", crate::time::utc(at))?;
-        }
-        if let Some(file) = &self.file {
-            let lead = if self.leaf.is_some() || self.before_leaf.is_some() { ", in" } else { "in" };
-            write!(out, "{lead} {}", printable(file, 1000))?;
-        }
-        if *self == Self::default() { Ok(()) } else { out.write_str(". ") }
+            (Some(leaf), _) => Some(format!("at leaf {leaf}")),
+            (None, before) => before.map(|before| format!("before leaf {before}")),
+        };
+        let parts = [
+            leaf,
+            self.record.map(|Record { boot, seq }| format!("record {seq} of boot {boot}")),
+            self.at.map(|at| format!("by what stands there recorded {}", crate::time::utc(at))),
+            self.file.as_ref().map(|file| format!("in {}", printable(file, 1000))),
+        ];
+        let parts = parts.into_iter().flatten().collect::<Vec<_>>();
+        if parts.is_empty() { Ok(()) } else { write!(out, "{}. ", parts.join(", ")) }
     }
 }
 

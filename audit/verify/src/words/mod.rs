@@ -208,7 +208,7 @@ impl Language {
             Self::En => finding.to_string(),
             Self::Ja => japanese::finding(finding),
         }));
-        if of_log {
+        if of_log && findings.iter().any(|finding| finding.place.leaf.is_some()) {
             lines.push(self.or(
                 "What is named is the first of its kind. Records after it may be wrong, too: they were not looked at.",
                 "示したのは、種類ごとに最初のものです。それより後の記録は調べていないため、ほかにも問題があるかもしれません。",
