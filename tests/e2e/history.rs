@@ -91,6 +91,11 @@ fn requests_are_found_by_what_is_known_of_them_sealed_or_not() {
         assert_eq!(codes(&on), all[2..5]);
         let (_, further) = words(&gate.cli(&["audit", "requests", "--person", "sato", "-n", "2"]));
         assert!(further.starts_with("Further back: --before "), "{further}");
+        let echoes = ["audit", "requests", "--person", "sato", "--path", "/echo-"];
+        let (_, cut) = words(&gate.cli(&[&echoes[..], &["--sort", "time", "-n", "2"]].concat()));
+        assert!(cut.starts_with("The first 2 of 7"), "{cut}");
+        let (_, whole) = words(&gate.cli(&[&echoes[..], &["--sort", "time", "-n", "7"]].concat()));
+        assert!(whole.is_empty(), "{whole}");
 
         // The same once it is sealed, and once it is indexed.
         let last = before.iter().flat_map(|(_, rows)| rows).map(|row| row["seq"].as_u64().unwrap()).max().unwrap();
@@ -155,7 +160,15 @@ fn what_is_not_there_is_said_in_words() {
             (&["--code", "hello"][..], "is not a code"),
             (&["--reason", "unknown-netwrk"], "did you mean `unknown-network`?"),
             (&["--source", "here"], "neither an address nor a network"),
+            (&["--reason", "foo"], "The reasons are rule, built-in, "),
             (&["--sort", "colour"], "the columns are"),
+            (&["-n", "0"], "0 is not in 1.."),
+            (&["--lang", "en"], "--csv"),
+            (&["--period", "never"], "write today, yesterday"),
+            (
+                &["--from", "2026-11-02", "--to", "2026/11/01"],
+                "--from 2026/11/02 00:00:00 is not before --to 2026/11/01",
+            ),
         ] {
             let output = gate.cli(&[&["audit", "requests"], arguments].concat());
             let err = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -175,7 +188,9 @@ fn who_looks_is_recorded_before_anything_is_shown() {
         words(&gate.cli(&["audit", "requests", "--person", "sato", "--from", "2026-01-01", "-n", "5", "--csv"]));
         words(&gate.cli(&["audit", "sign-ins"]));
         let told = looked(&gate).split_off(before);
-        let filter = serde_json::json!({ "from": "2026-01-01", "person": "sato", "limit": 5, "as": "csv" });
+        let filter = serde_json::json!({
+            "from": "2026-01-01", "from_at": "2025-12-31T15:00:00.000000Z", "person": "sato", "limit": 5, "as": "csv",
+        });
         assert_eq!((&told[0]["what"], &told[0]["filter"]), (&"requests".into(), &filter));
         assert_eq!((&told[1]["what"], &told[1]["filter"]), (&"sign-ins".into(), &Value::Null));
         assert!(told.iter().all(|r| r["channel"] == "control-socket" && r["by"].as_str().unwrap().starts_with("os:")));
@@ -203,5 +218,100 @@ fn who_looks_is_recorded_before_anything_is_shown() {
             why.contains("nothing is shown, because that somebody looks at the record could not be recorded"),
             "{why}"
         );
+    });
+}
+
+#[test]
+fn who_looked_and_who_changed_something_can_be_asked_and_is_a_look_too() {
+    run(async {
+        let mut gate = a_busy_gate().await;
+        words(&gate.cli(&["audit", "requests", "--person", "sato", "--period", "2026/11/30"]));
+        let rows = |gate: &Gate, arguments: &[&str]| -> Vec<Value> {
+            let (out, _) = words(&gate.cli(&[&["audit"], arguments, &["--json"]].concat()));
+            out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        };
+        let looks = rows(&gate, &["readings", "--what", "requests"]);
+        let filter = serde_json::json!({
+            "person": "sato", "period": "2026-11-30",
+            "from_at": "2026-11-29T15:00:00.000000Z", "to_at": "2026-11-30T15:00:00.000000Z",
+        });
+        assert_eq!(looks.last().unwrap()["filter"], filter);
+        let by = looks[0]["by"].as_str().unwrap().to_owned();
+        assert!(by.starts_with("os:"), "{by}");
+        let newest = rows(&gate, &["readings", "--by", &by, "-n", "2"]);
+        let what: Vec<_> = newest.iter().map(|row| row["what"].as_str().unwrap()).collect();
+        assert_eq!(what, ["readings", "readings"], "each look at the looks is one");
+        let (table, _) = words(&gate.cli(&["audit", "readings", "--what", "requests"]));
+        assert!(table.starts_with("TIME ") && table.contains("period=2026-11-30 from_at="), "{table}");
+        let added = rows(&gate, &["changes", "--what", "staff-added"]);
+        let subjects: Vec<_> = added.iter().map(|row| row["subject"].as_str().unwrap()).collect();
+        assert_eq!(subjects, ["sato", "0012"]);
+        let (csv, _) = words(&gate.cli(&["audit", "changes", "--csv", "--what", "staff-added"]));
+        assert!(csv.starts_with("\u{feff}日時,番号,実行者,経路,行為,対象,内容") && csv.contains(",'0012,"), "{csv}");
+        let (out, err) = words(&gate.cli(&["audit", "readings", "--by", "nobody"]));
+        assert_eq!((&*out, err.trim_end()), ("", "No reading fits."));
+
+        // A folder in which there is nothing is another folder.
+        gate.signal("TERM");
+        gate.wait();
+        let elsewhere = gate.path("elsewhere");
+        gate.rewrite(|text| {
+            let data = gate.data().display().to_string();
+            text.replace(&format!("data: {data}"), &format!("data: {}", elsewhere.display()))
+        });
+        for (made, said) in [(false, "does not exist"), (true, "holds no record")] {
+            if made {
+                std::fs::create_dir(&elsewhere).unwrap();
+            }
+            for what in ["requests", "checkpoint", "reindex", "tail", "readings"] {
+                let output = gate.cli(&["audit", what]);
+                let told = String::from_utf8(output.stderr).unwrap();
+                assert_eq!(output.status.code(), Some(2), "{told}");
+                assert!(told.contains(said) && told.contains("`gateway.data`"), "{what}: {told}");
+            }
+        }
+    });
+}
+
+#[test]
+fn strangers_who_were_only_counted_are_not_passed_over() {
+    run(async {
+        let mut gate = a_busy_gate().await;
+        for _ in 0..45 {
+            gate.browser(OUTSIDE).open(&gate.url("/wp-login.php")).await.unwrap();
+        }
+        let of = OUTSIDE.to_string();
+        let asked = ["audit", "requests", "--period", "this-month", "--source", &of];
+        // What was counted last is recorded when the gate ends.
+        gate.signal("TERM");
+        gate.wait();
+        let counted: u64 = gate
+            .entries(&["aggregate"])
+            .map(|entry| match entry.record {
+                audit::Record::Aggregate(counted) => counted.count,
+                _ => 0,
+            })
+            .sum();
+        let (table, told) = words(&gate.cli(&asked));
+        let single = table.lines().filter(|line| line.contains("/wp-login.php")).count();
+        assert_eq!(single as u64 + counted, 46);
+        assert!(
+            told.starts_with(&format!("{counted} more requests of strangers were only counted, from 1 source, ")),
+            "{told}"
+        );
+        let listed = format!("`sekisho audit strangers --period this-month --source {of}` lists them.");
+        assert!(told.contains(&listed), "{told}");
+        let (listed, _) = words(&gate.cli(&["audit", "strangers", "--json", "--source", &of]));
+        let listed: Vec<Value> = listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(listed.iter().map(|row| row["requests"].as_u64().unwrap()).sum::<u64>(), counted);
+        for (others, said) in [
+            (&["--source", "192.0.2.1"][..], ""),
+            (&["--person", "sato"], ""),
+            (&["--source", &of, "--path", "/wp-"], "; whether they fit is not known: `"),
+            (&["--from", "2026-01-01", "--to", "2026/01/02"], "No request fits."),
+        ] {
+            let (_, told) = words(&gate.cli(&[&["audit", "requests"], others].concat()));
+            assert!(told.contains(said) && (said.starts_with(';') || !told.contains("counted")), "{told}");
+        }
     });
 }

@@ -1,8 +1,10 @@
 //! The log that outsiders verify: what the gate sealed, checked by a program that shares nothing with it.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use crate::durability::SmallDisk;
 use crate::harness::{Gate, eventually, free_port, run};
 
 /// `audit-verify`, which is built beside the gate.
@@ -154,6 +156,102 @@ fn promise_6_an_older_state_put_back_is_found_out() {
         // All of it: who kept a checkpoint sees it.
         let (verified, words) = verify(&["log", text(&log(&gate)), "--key", key.trim(), "--checkpoint", text(&kept)]);
         assert!(!verified && words.contains("CUT OFF"), "{words}");
+        std::fs::remove_dir_all(&audit).unwrap();
+        std::fs::rename(&older, &audit).unwrap();
+        gate.start().await;
+        let since = || {
+            let output = gate.cli(&["audit", "prove", "--since", text(&kept)]);
+            (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        };
+        let (code, words) = since();
+        assert!(code == Some(1) && words.contains("was cut off or put back to an older state"), "{words}");
+        // Once it has grown beyond, too: each look is a record more.
+        let (code, words) = eventually("it is as long again", async || {
+            Some(since()).filter(|(_, words)| !words.contains("was cut off"))
+        })
+        .await;
+        assert!(code == Some(1) && words.contains("A key of this log has signed the checkpoint"), "{words}");
+    });
+}
+
+#[test]
+fn a_printed_checkpoint_is_one_to_keep_and_another_log_s_is_contradicted() {
+    run(async {
+        let gate = busy().await;
+        let note = sealed(&gate).await;
+        let kept = gate.path("kept");
+        let printed = gate.cli(&["audit", "checkpoint"]);
+        std::fs::write(&kept, &printed.stdout).unwrap();
+        assert!(audit::Checkpoint::parse(&String::from_utf8(printed.stdout).unwrap()).is_ok());
+        let told = String::from_utf8(printed.stderr).unwrap();
+        assert!(told.contains("records: ") && told.contains("key:     gw.localhost/audit+"), "{told}");
+        let since = gate.path("since");
+        assert!(gate.cli(&["audit", "prove", "--since", text(&kept), "-o", text(&since)]).status.success());
+        let key = log(&gate).join("log.vkey");
+        holds(&["consistency", text(&kept), text(&since), "--key", text(&key)]);
+
+        // One of the same name and size, as of a test machine's gate.
+        let lines: Vec<&str> = note.lines().collect();
+        let other = note.replacen(lines[2], "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", 1);
+        std::fs::write(&kept, other).unwrap();
+        let refused = gate.cli(&["audit", "prove", "--since", text(&kept), "-o", text(&gate.path("never"))]);
+        let words = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{words}");
+        assert!(words.contains("the log contradicts this checkpoint") && words.contains(lines[2]), "{words}");
+        assert!(words.contains("No key of this log has signed the checkpoint"), "{words}");
+        assert!(!gate.path("never").exists());
+    });
+}
+
+#[test]
+fn an_export_counts_what_it_holds_misses_nothing_and_is_private() {
+    run(async {
+        let gate = busy().await;
+        // Longer than the log waits for an answer, whose end then is a leaf of its own.
+        let mut sato = gate.signed_in("sato").await;
+        assert_eq!(sato.open(&gate.url("/slow?ms=11000")).await.unwrap().status, 200);
+        eventually("its end is sealed", async || zcat(&log(&gate)).contains("\"kind\":\"outcome\"").then_some(()))
+            .await;
+        let mut number = 0;
+        let (file, told) = eventually("all that there is, is sealed", async || {
+            number += 1;
+            let file = gate.path(&format!("all-{number}"));
+            let output = gate.cli(&["audit", "export", "--proof", "-o", text(&file)]);
+            assert!(output.status.success(), "{output:?}");
+            // What was recorded by the one before may not be sealed yet; its own record never is.
+            let said = String::from_utf8(output.stderr).unwrap();
+            said.is_empty().then(|| (file, String::from_utf8(output.stdout).unwrap()))
+        })
+        .await;
+        let leaves = std::fs::read_to_string(&file).unwrap().lines().filter(|line| line.starts_with("leaf ")).count();
+        assert!(told.contains(&format!("holds {leaves} records")), "{told}");
+        let key = log(&gate).join("log.vkey");
+        assert!(holds(&["bundle", text(&file), "--key", text(&key)]).contains(&leaves.to_string()));
+        let proof = gate.path("proof");
+        assert!(gate.cli(&["audit", "prove", "0", "-o", text(&proof)]).status.success());
+        for file in [file, proof] {
+            assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
+        }
+
+        for (arguments, words) in [
+            (&["export", "--proof", "--app", "hidamarii"][..], "did you mean `hidamari`?"),
+            (&["export", "--proof", "--person", "satoo"], "did you mean `sato`?"),
+            (&["prove", "1-ZZZZ"], "No record has the code 1-ZZZZ."),
+        ] {
+            let never = gate.path("never");
+            let output = gate.cli(&[&["audit"], arguments, &["-o", text(&never)]].concat());
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert!(output.status.code() == Some(1) && told.contains(words), "{told}");
+            assert!(!never.exists());
+        }
+        // Only root can make a disk to fill.
+        if let Some(disk) = SmallDisk::mount(&gate.path("disk"), "64k") {
+            let _ = std::fs::write(disk.path().join("ballast"), vec![0; 1 << 20]);
+            let proof = disk.path().join("proof");
+            let output = gate.cli(&["audit", "prove", "0", "-o", text(&proof)]);
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert!(told.contains(text(&proof)) && told.contains("No space left"), "{told}");
+        }
     });
 }
 

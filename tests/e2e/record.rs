@@ -1,7 +1,7 @@
 //! What the record says, and what it never says.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc;
 
 use crate::harness::{Gate, HOME, OUTSIDE, eventually, run, sign_in};
@@ -45,6 +45,7 @@ fn a_permitted_request_is_recorded_with_who_where_what_and_how_it_ended() {
 /// `sekisho audit tail` while it runs; it ends with the value.
 struct Tail {
     child: Child,
+    told: BufReader<ChildStderr>,
     lines: mpsc::Receiver<String>,
     seen: Vec<String>,
 }
@@ -63,12 +64,14 @@ impl Tail {
             .args(arguments)
             .env("SEKISHO_CONFIG", gate.config())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
+        let stderr = BufReader::new(child.stderr.take().unwrap());
         let (told, lines) = mpsc::channel();
         std::thread::spawn(move || stdout.lines().map_while(Result::ok).for_each(|line| drop(told.send(line))));
-        Self { child, lines, seen: Vec::new() }
+        Self { child, told: stderr, lines, seen: Vec::new() }
     }
 
     /// The first line of which this holds, once it is printed.
@@ -81,7 +84,7 @@ impl Tail {
 #[test]
 fn audit_tail_tells_what_is_written_while_it_is_written() {
     run(async {
-        let gate = Gate::usual().await;
+        let mut gate = Gate::usual().await;
         gate.add_staff("sato", &["staff"]);
         let mut sato = gate.signed_in("sato").await;
         sato.open(&gate.url("/echo-before")).await.unwrap();
@@ -117,6 +120,15 @@ fn audit_tail_tells_what_is_written_while_it_is_written() {
         for tail in [&mut plain, &mut json] {
             assert_eq!(tail.has(|line| line.contains("/echo-before")), None, "what was there before is not told");
         }
+        // With no gate running it waits for one, and says so.
+        gate.signal("TERM");
+        gate.wait();
+        let mut waiting = Tail::start(&gate, &[]);
+        let mut told = String::new();
+        waiting.told.read_line(&mut told).unwrap();
+        assert!(told.starts_with("No gate is running."), "{told}");
+        gate.start().await;
+        eventually("the start", async || waiting.has(|line| line.contains("  start  "))).await;
     });
 }
 

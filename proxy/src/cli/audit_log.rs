@@ -12,10 +12,13 @@ use super::logins::{Logins, SharedIds};
 use super::operations::{Operations, Subject};
 use super::person::Person;
 use super::proofs::{Export, NewKey, Prove};
+use super::readings::Acts;
 use super::requests::{Requests, row};
+use super::sheet::words;
 use super::sign_ins::SignIns;
-use super::watched::Asked;
-use super::{ConfigFile, say, settings};
+use super::strangers::StrangersArgs;
+use super::watched::{Asked, Recorded};
+use super::{ConfigFile, complain, say, settings};
 use crate::core::audit_path;
 
 #[derive(Debug, Subcommand)]
@@ -34,6 +37,12 @@ pub(crate) enum AuditCommand {
     SharedIds(SharedIds),
     /// Who opened or changed one record, such as resident/1234
     Subject(Box<Subject>),
+    /// Requests of strangers beyond the rate, which were only counted, by source and minute
+    Strangers(StrangersArgs),
+    /// Who looked at records or took some away
+    Readings(Acts),
+    /// Who changed, issued or revoked something
+    Changes(Acts),
     /// Every record as it is written, until interrupted
     Tail(Tail),
     /// The newest checkpoint of the log, and where it is kept elsewhere
@@ -66,6 +75,9 @@ pub(crate) fn run(command: &AuditCommand) -> anyhow::Result<ExitCode> {
         AuditCommand::Person(args) => super::person::run(args),
         AuditCommand::SharedIds(args) => super::logins::shared(args),
         AuditCommand::Subject(args) => super::operations::subject(args),
+        AuditCommand::Strangers(args) => super::strangers::run(args),
+        AuditCommand::Readings(args) => super::readings::readings(args),
+        AuditCommand::Changes(args) => super::readings::changes(args),
         AuditCommand::Tail(args) => tail(args),
         AuditCommand::Checkpoint(args) => super::checkpoint::run(args),
         AuditCommand::Prove(args) => super::proofs::prove(args),
@@ -77,7 +89,10 @@ pub(crate) fn run(command: &AuditCommand) -> anyhow::Result<ExitCode> {
 
 fn tail(args: &Tail) -> anyhow::Result<ExitCode> {
     let settings = settings(&args.file.config)?.settings;
-    Asked::default().flag("json", args.json).record(&settings, "tail")?;
+    let recorded = Asked::default().flag("json", args.json).record(&settings, "tail")?;
+    if recorded == Recorded::WithoutIt {
+        complain("No gate is running. This waits until one is started, and shows what it records.");
+    }
     let mut follow = Follow::from_end(&audit_path(&settings.gateway.data), Filter::default())?;
     loop {
         for entry in follow.poll()? {
@@ -96,7 +111,8 @@ fn line(entry: &Entry, zone: &Zone) -> Vec<String> {
     let told = match &entry.record {
         Record::Request(_) => return row(entry, zone),
         Record::Aggregate(counted) => {
-            let requests = format!("{} requests of strangers", counted.count);
+            let of = if counted.count == 1 { "request of a stranger" } else { "requests of strangers" };
+            let requests = format!("{} {of}", counted.count);
             vec![
                 or_dash(counted.source.as_deref()),
                 requests,
@@ -135,11 +151,7 @@ fn line(entry: &Entry, zone: &Zone) -> Vec<String> {
         ],
         Record::Change(change) => vec![change.by.clone(), change.what.clone(), change.subject.clone()],
         Record::Reading(reading) => {
-            let filter = reading.filter.iter().map(|(key, value)| match value.as_str() {
-                Some(text) => format!("{key}={text}"),
-                None => format!("{key}={value}"),
-            });
-            vec![reading.by.clone(), reading.what.clone(), filter.collect::<Vec<_>>().join(" ")]
+            vec![reading.by.clone(), reading.what.clone(), words(&reading.filter)]
         }
         Record::Start(start) => vec![format!("version {}", start.version), sha256(start.configuration.as_deref())],
         Record::Stop(stop) => vec![stop.cause.clone()],

@@ -10,7 +10,8 @@ use config::Settings;
 use serde_json::{Value, json};
 use vocabulary::{Clock as _, SystemClock, Timestamp};
 
-use super::{ConfigFile, NO, RefusedByGate, complain, say, settings, table};
+use super::watched::there_is_a_record;
+use super::{ConfigFile, NO, RefusedByGate, complain, lines, say, settings, table};
 use crate::control::{self, ClientError, Command, Reply};
 use crate::core::{kept_path, log_path, socket_path};
 
@@ -21,7 +22,7 @@ pub(crate) struct Checkpoint {
     /// Have the running gate bring it to every place that keeps checkpoints, now
     #[arg(long)]
     send: bool,
-    /// Print JSON instead of a table
+    /// Print all of it as JSON, instead of the checkpoint on standard output and the rest beside it
     #[arg(long)]
     json: bool,
 }
@@ -29,6 +30,7 @@ pub(crate) struct Checkpoint {
 /// Exit code 1: nothing was sealed yet, a place is overdue or contradicts the log; with `--send`, a place did not take it.
 pub(crate) fn run(args: &Checkpoint) -> anyhow::Result<ExitCode> {
     let settings = settings(&args.file.config)?.settings;
+    there_is_a_record(&settings)?;
     if args.send { send(&settings, args.json) } else { show(&settings, args.json) }
 }
 
@@ -62,12 +64,12 @@ fn show(settings: &Settings, as_json: bool) -> anyhow::Result<ExitCode> {
     } else {
         match &newest {
             Some(newest) => tell(newest, signed.map(display), &keys),
-            None => say("Nothing was sealed yet, so there is no checkpoint. It comes with the first records."),
+            None => complain("Nothing was sealed yet, so there is no checkpoint. It comes with the first records."),
         }
         if !places.is_empty() {
-            say("");
+            complain("");
             let rows: Vec<_> = places.iter().map(|place| place.row(&display)).collect();
-            table(&["PLACE", "KIND", "RECORDS", "KEPT", "STANDING"], &rows);
+            lines(&["PLACE", "KIND", "RECORDS", "KEPT", "STANDING"], &rows).into_iter().for_each(complain);
         }
     }
     if places.is_empty() {
@@ -81,21 +83,22 @@ fn show(settings: &Settings, as_json: bool) -> anyhow::Result<ExitCode> {
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(NO) })
 }
 
-/// The keys that lie beside the log, as far as they have signed the newest checkpoint: whoever can write to the folder could
+/// The keys that lie beside the log, as far as they have signed a checkpoint: whoever can write to the folder could
 /// add others, and this is what an auditor is given.
-fn signers(log: &LogFolder, newest: &audit::Checkpoint) -> Vec<String> {
+pub(super) fn signers(log: &LogFolder, checkpoint: &audit::Checkpoint) -> Vec<String> {
     let published = std::fs::read_to_string(log.path().join("log.vkey")).unwrap_or_default();
-    let signed = |line: &&str| audit::VerifierKey::parse(line).is_some_and(|key| key.verify(newest).is_ok());
+    let signed = |line: &&str| audit::VerifierKey::parse(line).is_some_and(|key| key.verify(checkpoint).is_ok());
     published.lines().filter(signed).map(str::to_owned).collect()
 }
 
-/// As it was signed, so that it can be copied out, and then what goes with it.
+/// Standard output holds the checkpoint as it was signed and nothing else, so that it can be kept as a file; the rest is for
+/// who reads along.
 fn tell(newest: &audit::Checkpoint, signed: Option<String>, keys: &[String]) {
-    say(newest.as_str());
-    say(format_args!("records: {}", newest.size));
-    say(format_args!("signed:  {}", signed.unwrap_or_else(|| "not known".to_owned())));
+    say(newest.as_str().trim_end());
+    complain(format_args!("\nrecords: {}", newest.size));
+    complain(format_args!("signed:  {}", signed.unwrap_or_else(|| "not known".to_owned())));
     for key in keys {
-        say(format_args!("key:     {key}"));
+        complain(format_args!("key:     {key}"));
     }
 }
 

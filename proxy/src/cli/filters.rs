@@ -2,8 +2,9 @@
 
 use audit::{Filter, History, Query};
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use config::Settings;
-use vocabulary::{AppId, Clock as _, DeviceId, PersonId, SystemClock, TimeError, Zone};
+use vocabulary::{AppId, Clock as _, DeviceId, PersonId, SystemClock, Zone};
 
 use super::names::Names;
 use super::period::Period;
@@ -38,7 +39,7 @@ pub(super) struct Filters {
 
 impl Filters {
     /// All of it but for the facility, which no record of a request has.
-    pub(super) fn filter(&self, zone: &Zone) -> Result<Filter, TimeError> {
+    pub(super) fn filter(&self, zone: &Zone) -> anyhow::Result<Filter> {
         let (from, to) = self.period.bounds(SystemClock.now(), zone)?;
         Ok(Filter {
             from,
@@ -53,9 +54,10 @@ impl Filters {
         })
     }
 
-    pub(super) fn asked(&self) -> Asked {
+    /// With the times of the filter that it became.
+    pub(super) fn asked(&self, filter: &Filter) -> Asked {
         self.period
-            .note(Asked::default())
+            .note(Asked::default(), (filter.from, filter.to))
             .note("person", self.person.as_ref())
             .note("app", self.app.as_ref())
             .note("facility", self.facility.as_ref())
@@ -70,6 +72,11 @@ impl Filters {
     }
 }
 
+/// How many are shown: none would be no question.
+pub(super) fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
+}
+
 /// Why there is nothing of this `kind` to show, as far as it can be told. `what`: what it is called, in the singular.
 pub(super) fn nothing(
     asked: &Filters,
@@ -77,26 +84,9 @@ pub(super) fn nothing(
     history: &History,
     settings: &Settings,
 ) -> anyhow::Result<String> {
-    let occurs = |filter: Filter| -> anyhow::Result<bool> {
-        let filter = Filter { kinds: vec![kind.to_owned()], ..filter };
-        let query = Query { filter, newest_first: true, limit: Some(1), ..Query::default() };
-        Ok(history.read(query)?.next().transpose()?.is_some())
-    };
-    if let Some(person) = &asked.person
-        && !occurs(Filter { person: Some(person.clone()), ..Filter::default() })?
-    {
-        let roster = Names::open(&settings.gateway.data).roster;
-        if roster.get(person).is_some() {
-            return Ok(format!("{person} is on the roster, and no {what} of theirs is recorded."));
-        }
-        let known: Vec<String> = roster.people().iter().map(|person| person.id.to_string()).collect();
-        let hint = config::did_you_mean(person.as_str(), &known);
-        return Ok(format!("Nobody on the roster has the ID {person}, and no {what} is of such a person{hint}"));
-    }
-    if let Some(app) = &asked.app
-        && !occurs(Filter { app: Some(app.clone()), ..Filter::default() })?
-    {
-        return Ok(no_app(app, what, settings));
+    let (person, app) = (asked.person.as_ref(), asked.app.as_ref());
+    if let Some(why) = nothing_of(person, app, Some(kind), what, history, settings)? {
+        return Ok(why);
     }
     if let Some(facility) = &asked.facility {
         let roster = Names::open(&settings.gateway.data).roster;
@@ -109,6 +99,39 @@ pub(super) fn nothing(
         }
     }
     Ok(format!("No {what} fits."))
+}
+
+/// That nothing of this kind (None: of any) is recorded of the person or the app, if that is why.
+pub(super) fn nothing_of(
+    person: Option<&PersonId>,
+    app: Option<&AppId>,
+    kind: Option<&str>,
+    what: &str,
+    history: &History,
+    settings: &Settings,
+) -> anyhow::Result<Option<String>> {
+    let occurs = |filter: Filter| -> anyhow::Result<bool> {
+        let filter = Filter { kinds: kind.into_iter().map(str::to_owned).collect(), ..filter };
+        let query = Query { filter, newest_first: true, limit: Some(1), ..Query::default() };
+        Ok(history.read(query)?.next().transpose()?.is_some())
+    };
+    if let Some(person) = person
+        && !occurs(Filter { person: Some(person.clone()), ..Filter::default() })?
+    {
+        let roster = Names::open(&settings.gateway.data).roster;
+        if roster.get(person).is_some() {
+            return Ok(Some(format!("{person} is on the roster, and no {what} of theirs is recorded.")));
+        }
+        let known: Vec<String> = roster.people().iter().map(|person| person.id.to_string()).collect();
+        let hint = config::did_you_mean(person.as_str(), &known);
+        return Ok(Some(format!("Nobody on the roster has the ID {person}, and no {what} is of such a person{hint}")));
+    }
+    if let Some(app) = app
+        && !occurs(Filter { app: Some(app.clone()), ..Filter::default() })?
+    {
+        return Ok(Some(no_app(app, what, settings)));
+    }
+    Ok(None)
 }
 
 /// Nothing is recorded of the app.

@@ -10,7 +10,7 @@ use clap::Args;
 use config::Settings;
 use vocabulary::{DeviceId, PersonId, Zone};
 
-use super::filters::{Filters, nothing};
+use super::filters::{Filters, at_least_one, nothing};
 use super::names::Names;
 use super::sheet::{Cell, Column, Form, Sheet, column, id};
 use super::{ConfigFile, complain, settings};
@@ -29,7 +29,7 @@ pub(crate) struct Logins {
     #[arg(long, value_name = "ID")]
     saas_id: Option<String>,
     /// At most this many, the newest
-    #[arg(long, short = 'n')]
+    #[arg(long, short = 'n', value_parser = at_least_one())]
     limit: Option<usize>,
     #[command(flatten)]
     form: Form,
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Logins) -> anyhow::Result<ExitCode> {
     let settings = settings(&args.file.config)?.settings;
     let zone = &settings.gateway.time_zone;
     let filter = args.filters.filter(zone)?;
-    let asked = args.filters.asked().note("result", args.result.as_ref()).note("saas_id", args.saas_id.as_ref());
+    let asked = args.filters.asked(&filter).note("result", args.result.as_ref()).note("saas_id", args.saas_id.as_ref());
     let asked = args.form.note(asked.note("limit", args.limit));
     asked.record(&settings, "logins")?;
     let mut sheet = Sheet::begin(&args.form, LOGINS, &asked)?;
@@ -168,7 +168,7 @@ const SHARED: &[Column] = &[
 pub(crate) fn shared(args: &SharedIds) -> anyhow::Result<ExitCode> {
     let settings = settings(&args.file.config)?.settings;
     let filter = args.filters.filter(&settings.gateway.time_zone)?;
-    let asked = args.form.note(args.filters.asked());
+    let asked = args.form.note(args.filters.asked(&filter));
     asked.record(&settings, "shared-ids")?;
     let mut sheet = Sheet::begin(&args.form, SHARED, &asked)?;
     let history = History::new(&audit_path(&settings.gateway.data));

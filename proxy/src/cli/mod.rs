@@ -19,6 +19,7 @@ mod output;
 mod period;
 mod person;
 mod proofs;
+mod readings;
 mod recipe;
 mod recipes;
 mod reindex;
@@ -29,6 +30,7 @@ mod sheet;
 mod sign_ins;
 mod staff;
 mod staff_import;
+mod strangers;
 mod watched;
 
 use std::io::Write;
@@ -144,8 +146,17 @@ pub(crate) fn settings(path: &Path) -> anyhow::Result<config::Loaded> {
     config::load(path).map_err(|report| anyhow::anyhow!("{report}"))
 }
 
-/// Rows in columns, wide enough for each; double-width characters count two.
+/// `1 record`, `2 records`.
+pub(crate) fn counted(many: u64, what: &str) -> String {
+    format!("{many} {what}{}", if many == 1 { "" } else { "s" })
+}
+
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) {
+    lines(head, rows).into_iter().for_each(say);
+}
+
+/// Rows in columns, wide enough for each; double-width characters count two.
+fn lines(head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     let width = |text: &str| text.chars().map(|c| if is_wide(c) { 2 } else { 1 }).sum::<usize>();
     let mut widths: Vec<usize> = head.iter().map(|h| width(h)).collect();
     for row in rows {
@@ -161,12 +172,11 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) {
             out.push_str(cell);
             out.extend(std::iter::repeat_n(' ', w - width(cell) + 2));
         }
-        say(out.trim_end());
+        out.truncate(out.trim_end().len());
+        out
     };
-    line(&mut head.iter().copied());
-    for row in rows {
-        line(&mut row.iter().map(String::as_str));
-    }
+    let head = line(&mut head.iter().copied());
+    [head].into_iter().chain(rows.iter().map(|row| line(&mut row.iter().map(String::as_str)))).collect()
 }
 
 /// East Asian wide characters, near enough for columns: CJK, kana, Hangul and full-width forms.

@@ -10,7 +10,7 @@ use clap::Args;
 use config::Settings;
 use vocabulary::{Action, AppId, Clock as _, DeviceId, PersonId, RuleName, SessionId, SystemClock};
 
-use super::filters::{Filters, no_app, nothing};
+use super::filters::{Filters, at_least_one, no_app, nothing};
 use super::names::Names;
 use super::period::Period;
 use super::recipes::Recipes;
@@ -56,7 +56,7 @@ struct What {
     #[arg(long)]
     named: bool,
     /// At most this many, the newest
-    #[arg(long, short = 'n')]
+    #[arg(long, short = 'n', value_parser = at_least_one())]
     limit: Option<usize>,
     #[command(flatten)]
     form: Form,
@@ -112,7 +112,7 @@ fn show(file: &ConfigFile, asked: &What, subject: Option<&str>, what: &str) -> a
         named: asked.named || asked.operation.is_some() || subject.is_some(),
         ..asked.filters.filter(&settings.gateway.time_zone)?
     };
-    let noted = asked.filters.asked().note("operation", asked.operation.as_ref()).note("subject", subject);
+    let noted = asked.filters.asked(&filter).note("operation", asked.operation.as_ref()).note("subject", subject);
     let noted = noted.flag("exports", asked.exports).flag("named", asked.named).note("limit", asked.limit);
     let noted = asked.form.note(noted);
     noted.record(&settings, what)?;
@@ -226,7 +226,7 @@ pub(crate) struct CoverageArgs {
     #[command(flatten)]
     period: Period,
     /// So many of those without a name
-    #[arg(long, short = 'n', default_value_t = 20)]
+    #[arg(long, short = 'n', value_parser = at_least_one(), default_value_t = 20)]
     limit: usize,
     #[command(flatten)]
     form: Form,
@@ -242,7 +242,7 @@ const UNNAMED: &[Column] = &[
 pub(crate) fn coverage(args: &CoverageArgs) -> anyhow::Result<ExitCode> {
     let settings = settings(&args.file.config)?.settings;
     let (from, to) = args.period.bounds(SystemClock.now(), &settings.gateway.time_zone)?;
-    let asked = args.form.note(args.period.note(Asked::default()).note("app", Some(&args.app)));
+    let asked = args.form.note(args.period.note(Asked::default(), (from, to)).note("app", Some(&args.app)));
     asked.record(&settings, "coverage")?;
     let mut sheet = Sheet::begin(&args.form, UNNAMED, &asked)?;
     let history = History::new(&audit_path(&settings.gateway.data));

@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Person) -> anyhow::Result<ExitCode> {
     let zone = &settings.gateway.time_zone;
     let bounds = args.period.bounds(SystemClock.now(), zone)?;
     let (from, to) = if bounds == (None, None) { (Some(zone.day_start(SystemClock.now())), None) } else { bounds };
-    let asked = args.form.note(args.period.note(Asked::default().note("person", Some(&args.person))));
+    let asked = args.form.note(args.period.note(Asked::default().note("person", Some(&args.person)), (from, to)));
     asked.record(&settings, "person")?;
     let mut sheet = Sheet::begin(&args.form, TIMELINE, &asked)?;
     let history = History::new(&audit_path(&settings.gateway.data));

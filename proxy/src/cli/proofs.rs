@@ -3,18 +3,21 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use audit::{Checkpoint, Filter, History, LogFolder, Query, proof};
+use audit::{Checkpoint, Filter, History, LogFolder, Position, Query, TILE_WIDTH, proof};
 use clap::Args;
 use serde_json::json;
 use vocabulary::{AppId, Clock as _, PersonId, SystemClock};
 
+use super::checkpoint::signers;
+use super::filters::nothing_of;
 use super::period::Period;
-use super::watched::Asked;
-use super::{ConfigFile, NO, complain, say, settings};
+use super::watched::{Asked, there_is_a_record};
+use super::{ConfigFile, NO, complain, counted, say, settings};
 use crate::core::audit_path;
 
 #[derive(Debug, Args)]
@@ -77,25 +80,19 @@ pub(crate) fn prove(args: &Prove) -> anyhow::Result<ExitCode> {
             if old.origin != checkpoint.origin {
                 bail!("{} is a checkpoint of {}, this log is {}", kept.display(), old.origin, checkpoint.origin);
             }
-            if old.size > checkpoint.size {
-                complain(format_args!(
-                    "The log holds {} records, and held {} when the checkpoint was signed: it was cut off or put back to an older \
-                     state.",
-                    checkpoint.size, old.size
-                ));
+            if let Some(contradiction) = contradiction(&log, &checkpoint, &old)? {
+                complain(format_args!("{}: {contradiction}", kept.display()));
                 return Ok(ExitCode::from(NO));
             }
             proof::consistency(&log, &checkpoint, old.size)?
         }
-        (None, record) => {
-            let Some(index) = which(record.as_deref().unwrap_or_default(), &history, &checkpoint)? else {
-                complain(
-                    "This record is not sealed yet, or was dropped because its time was over. What is new is sealed within seconds, a request that still goes on after ten.",
-                );
+        (None, record) => match which(record.as_deref().unwrap_or_default(), &history, &checkpoint)? {
+            Ok(index) => proof::inclusion(&log, &checkpoint, index)?,
+            Err(why) => {
+                complain(why);
                 return Ok(ExitCode::from(NO));
-            };
-            proof::inclusion(&log, &checkpoint, index)?
-        }
+            }
+        },
     };
     match &args.output {
         Some(path) => {
@@ -112,7 +109,7 @@ pub(crate) fn export(args: &Export) -> anyhow::Result<ExitCode> {
     let zone = &settings.gateway.time_zone;
     let history = History::new(&audit_path(&settings.gateway.data)).thorough(args.thorough);
     let (from, to) = args.period.bounds(SystemClock.now(), zone)?;
-    let asked = args.period.note(Asked::default()).note("person", args.person.as_ref());
+    let asked = args.period.note(Asked::default(), (from, to)).note("person", args.person.as_ref());
     let asked = asked.note("app", args.app.as_ref());
     let about = json!({
         "filter": asked.as_value(),
@@ -120,30 +117,38 @@ pub(crate) fn export(args: &Export) -> anyhow::Result<ExitCode> {
         "time_zone": zone.name(),
         "by": format!("uid {}", rustix::process::geteuid().as_raw()),
     });
-    asked.record(&settings, "export")?;
+    there_is_a_record(&settings)?;
     let log = history.log();
     let checkpoint = newest(&log)?;
     let filter = Filter { from, to, person: args.person.clone(), app: args.app.clone(), ..Filter::default() };
+    // Looked up before the record of this look is made, which would fit, and could not be sealed yet.
     let leaves = history.leaves(Query { filter, ..Query::default() }, checkpoint.size)?;
+    asked.record(&settings, "export")?;
     if leaves.indices.is_empty() {
         complain(match leaves.records {
-            0 => "No record fits; nothing is written.",
-            _ => "What fits is so new that it is not sealed yet; nothing is written. Ask again in half a minute.",
+            0 => {
+                let (person, app) = (args.person.as_ref(), args.app.as_ref());
+                let why = nothing_of(person, app, None, "record", &history, &settings)?;
+                format!("{}\nNothing is written.", why.unwrap_or_else(|| "No record fits.".to_owned()))
+            }
+            _ => format!("What fits is so new that it is not sealed yet; nothing is written. {AGAIN}"),
         });
         return Ok(ExitCode::from(NO));
     }
-    write_new(&args.output, |out| Ok(proof::export(&log, &checkpoint, &about, leaves.indices, out).map(drop)?))?;
+    let mut held = 0;
+    write_new(&args.output, |out| {
+        held = proof::export(&log, &checkpoint, &about, leaves.indices, out)?;
+        Ok(())
+    })?;
     say(format_args!(
-        "{} holds {} records under the checkpoint of {}. `audit-verify bundle` checks it, offline.",
+        "{} holds {} under the checkpoint of {}. `audit-verify bundle` checks it, offline.",
         args.output.display(),
-        leaves.records - leaves.unsealed,
+        counted(held, "record"),
         checkpoint.size
     ));
     if leaves.unsealed > 0 {
-        complain(format_args!(
-            "{} records are not in it: they are so new that they are not sealed yet. Ask again in half a minute.",
-            leaves.unsealed
-        ));
+        let (many, are) = (counted(leaves.unsealed, "record"), if leaves.unsealed == 1 { "is" } else { "are" });
+        complain(format_args!("{many} that would fit {are} not in it, being too new to be sealed yet. {AGAIN}"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -161,26 +166,86 @@ pub(crate) fn new_key(args: &NewKey) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Why the log does not continue a checkpoint of its name; None: it does.
+fn contradiction(log: &LogFolder, newest: &Checkpoint, old: &Checkpoint) -> anyhow::Result<Option<String>> {
+    if old.size > newest.size {
+        return Ok(Some(format!(
+            "the log holds {}, and held {} when this checkpoint was signed: it was cut off or put back to an older state.",
+            counted(newest.size, "record"),
+            old.size
+        )));
+    }
+    // What was dropped leaves the hashes of whole tiles, and none within them.
+    if old.size < log.minimum_index()? && !old.size.is_multiple_of(TILE_WIDTH) {
+        bail!(
+            "what the log's first {} records hash to can't be told any more: their hashes were dropped with them, because their \
+             time was over. A checkpoint of {} records or more can be compared",
+            old.size,
+            log.minimum_index()?
+        );
+    }
+    let root = log.hashes(newest.size).root_at(old.size)?;
+    if root == old.root {
+        return Ok(None);
+    }
+    let why = match signers(log, old).is_empty() {
+        false => {
+            "A key of this log has signed the checkpoint: history was rewritten since, or the log was put back and went on."
+        }
+        true => {
+            "No key of this log has signed the checkpoint: it is of another log of this name, or this one was made anew."
+        }
+    };
+    Ok(Some(format!(
+        "the log contradicts this checkpoint. Its first {} hash to {root}, the checkpoint says {}. {why}",
+        counted(old.size, "record"),
+        old.root
+    )))
+}
+
+const AGAIN: &str = "Ask again in half a minute; the gate must be running.";
+
 fn newest(log: &LogFolder) -> anyhow::Result<Checkpoint> {
     log.checkpoint()?.context("nothing is sealed yet: the gate seals some seconds after it has begun to record")
 }
 
-/// The record's index in the log; None: there is none yet, or no more.
-fn which(record: &str, history: &History, checkpoint: &Checkpoint) -> anyhow::Result<Option<u64>> {
+/// The record's index in the log, or why it has none.
+fn which(record: &str, history: &History, checkpoint: &Checkpoint) -> anyhow::Result<Result<u64, String>> {
+    const DROPPED: &str = "This record was dropped, because its time was over.";
+    let first = history.log().minimum_index()?;
     if let Ok(index) = record.parse::<u64>() {
         if index >= checkpoint.size {
-            bail!("the log holds {} records, counted from 0; there is no record {index}", checkpoint.size);
+            let holds = counted(checkpoint.size, "record");
+            bail!("the log holds {holds}, counted from 0; there is no record {index}");
         }
-        return Ok((index >= history.log().minimum_index()?).then_some(index));
+        return Ok(if index >= first { Ok(index) } else { Err(DROPPED.to_owned()) });
     }
     let (boot, seq) =
         apps::code::decode(record).with_context(|| format!("`{record}` is neither a number nor a code"))?;
-    Ok(history.leaf(audit::Position { boot, seq }, checkpoint.size)?)
+    let position = Position { boot, seq };
+    if let Some(index) = history.leaf(position, checkpoint.size)? {
+        return Ok(Ok(index));
+    }
+    let filter = Filter { position: Some(position), ..Filter::default() };
+    if history.read(Query { filter, ..Query::default() })?.next().transpose()?.is_some() {
+        return Ok(Err(
+            "This record is not sealed yet. What is new is sealed within seconds, a request that still goes on after \
+                       ten; the gate must be running."
+                .to_owned(),
+        ));
+    }
+    let oldest = history.read(Query { limit: Some(1), ..Query::default() })?.next().transpose()?;
+    let may_be_gone = first > 0 && oldest.is_some_and(|oldest| position < oldest.position);
+    let code = apps::code::encode(boot, seq);
+    Ok(Err(match may_be_gone {
+        true => format!("If a record had the code {code}, it was dropped, because its time was over."),
+        false => format!("No record has the code {code}."),
+    }))
 }
 
-/// Writes a file that was not there before; half of one does not stay.
+/// Writes a file that was not there before, for the eyes of who writes it: it tells of people. Half of one does not stay.
 fn write_new(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let file = match File::options().write(true).create_new(true).open(path) {
+    let file = match File::options().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             bail!("{} is there already; it is left as it is", path.display());
         }
@@ -194,5 +259,5 @@ fn write_new(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> anyhow::Re
     if written.is_err() {
         let _ = std::fs::remove_file(path);
     }
-    written
+    written.with_context(|| format!("{} could not be written", path.display()))
 }

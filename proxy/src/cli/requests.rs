@@ -10,8 +10,10 @@ use ipnet::IpNet;
 use vocabulary::{Action, AppId, Clock as _, DeviceId, PersonId, Reason, RuleName, SessionId, SystemClock, Zone};
 
 use super::csv::Csv;
+use super::filters::at_least_one;
 use super::names::Names;
 use super::period::Period;
+use super::strangers::{self, Total};
 use super::watched::{Asked, network};
 use super::{ConfigFile, complain, say, settings, table};
 use crate::core::audit_path;
@@ -31,7 +33,7 @@ pub(crate) struct Requests {
     #[arg(long)]
     csv: bool,
     /// The language of the CSV's heads
-    #[arg(long, value_parser = ["ja", "en"], default_value = "ja")]
+    #[arg(long, requires = "csv", value_parser = ["ja", "en"], default_value = "ja")]
     lang: String,
 }
 
@@ -45,7 +47,8 @@ struct Filters {
     /// Only this app's
     #[arg(long)]
     app: Option<AppId>,
-    /// Only what did this: view, edit, upload, download, delete, login, admin, unknown
+    /// Only what did this: view, edit, upload, download, delete, login, admin, unknown. `view?`, with a question mark, is shown
+    /// where no recipe names the request: then it is guessed from method, path and type
     #[arg(long)]
     action: Option<Action>,
     /// Only downloads
@@ -92,7 +95,7 @@ struct Filters {
 #[derive(Debug, Args)]
 struct Page {
     /// At most this many: the newest, or with --after those that follow
-    #[arg(long, short = 'n')]
+    #[arg(long, short = 'n', value_parser = at_least_one())]
     limit: Option<usize>,
     /// Only what stands before this request in the record, by its code
     #[arg(long, value_name = "CODE", value_parser = position)]
@@ -115,20 +118,26 @@ fn position(text: &str) -> Result<Position, code::CodeError> {
 fn reason(text: &str) -> Result<Reason, String> {
     text.parse().map_err(|_| {
         let known: Vec<String> = Reason::ALL.iter().map(|reason| reason.as_str().to_owned()).collect();
-        format!("it is not a reason{}", config::did_you_mean(text, &known))
+        let hint = config::did_you_mean(text, &known);
+        let end = if hint.is_empty() { "." } else { "" };
+        format!("it is not a reason{hint}{end} The reasons are {}", known.join(", "))
     })
 }
 
 fn sort(text: &str) -> Result<Sort, String> {
-    let found = Sort::ALL.into_iter().find(|(name, _)| *name == text);
-    found.map(|(_, by)| by).ok_or_else(|| format!("the columns are {}", Sort::ALL.map(|(name, _)| name).join(", ")))
+    // As the column's head has it.
+    let name = if text == "time" { "clock" } else { text };
+    let found = Sort::ALL.into_iter().find(|(known, _)| *known == name);
+    found
+        .map(|(_, by)| by)
+        .ok_or_else(|| format!("the columns are time, {}", Sort::ALL.map(|(name, _)| name).join(", ")))
 }
 
 pub(crate) fn run(args: &Requests) -> anyhow::Result<ExitCode> {
     let settings = settings(&args.file.config)?.settings;
     let zone = &settings.gateway.time_zone;
     let filter = args.filters.filter(zone)?;
-    args.asked().record(&settings, "requests")?;
+    args.asked(&filter).record(&settings, "requests")?;
     let history = History::new(&audit_path(&settings.gateway.data));
     let lang = if args.lang == "en" { Lang::En } else { Lang::Ja };
     let mut shown = Shown::begin(args, &settings, lang)?;
@@ -136,9 +145,12 @@ pub(crate) fn run(args: &Requests) -> anyhow::Result<ExitCode> {
     // Without --after, a page is the newest of what fits, however it is turned.
     let from_the_end = reverse || (limit.is_some() && after.is_none());
     let query = Query { filter: filter.clone(), after, before, newest_first: from_the_end, limit };
+    let mut fit = None;
     if let Some(by) = sort {
-        let query = Query { newest_first: false, ..query };
-        history.sorted(query, by, reverse)?.iter().try_for_each(|entry| shown.show(entry))?;
+        let query = Query { newest_first: false, limit: None, ..query };
+        let sorted = history.sorted(query, by, reverse)?;
+        fit = Some(sorted.len());
+        sorted.iter().take(limit.unwrap_or(usize::MAX)).try_for_each(|entry| shown.show(entry))?;
     } else if from_the_end && !reverse {
         let mut page = history.read(query)?.collect::<Result<Vec<_>, _>>()?;
         page.reverse();
@@ -149,17 +161,24 @@ pub(crate) fn run(args: &Requests) -> anyhow::Result<ExitCode> {
         }
     }
     let (rows, ends) = shown.end()?;
-    match ends {
-        None => complain(nothing(&args.filters, &filter, &history, &settings)?),
-        Some((first, last)) if limit == Some(rows) && sort.is_none() => {
-            let further = |option: &str, at: Position| format!("{option} {}", code::encode(at.boot, at.seq));
-            complain(match (from_the_end, reverse) {
-                (true, true) => format!("Further back: {}", further("--before", last)),
-                (true, false) => format!("Further back: {}", further("--before", first)),
-                (false, _) => format!("Further on: {}", further("--after", last)),
-            });
+    // What strangers did in the time of this page, and not of what lies before or behind it.
+    let mut page = Query { filter: filter.clone(), after, before, ..Query::default() };
+    match (ends, fit) {
+        (None, _) => complain(nothing(&args.filters, &filter, &history, &settings)?),
+        (Some(_), Some(fit)) if fit > rows => {
+            complain(format_args!("The first {rows} of {fit}, as they were sorted; without -n all are shown."));
         }
-        Some(_) => {}
+        (Some((first, last)), None) if limit == Some(rows) => {
+            let oldest = if reverse { last } else { first };
+            let (option, at) = if from_the_end { ("--before", oldest) } else { ("--after", last) };
+            let way = if from_the_end { "back" } else { "on" };
+            complain(format_args!("Further {way}: {option} {}", code::encode(at.boot, at.seq)));
+            *(if from_the_end { &mut page.after } else { &mut page.before }) = Some(at);
+        }
+        (Some(_), _) => {}
+    }
+    if let Some(told) = args.filters.counted(page, &history, zone)? {
+        complain(told);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -195,14 +214,14 @@ impl Filters {
 }
 
 impl Requests {
-    fn asked(&self) -> Asked {
+    fn asked(&self, filter: &Filter) -> Asked {
         let Filters { period, person, app, action, decision, reason, rule, source, device, session, path, .. } =
             &self.filters;
         let (filters, page) = (&self.filters, &self.page);
         let code = |at: Option<Position>| at.map(|at| code::encode(at.boot, at.seq));
         let name = page.sort.and_then(|by| Sort::ALL.into_iter().find(|(_, known)| *known == by));
         period
-            .note(Asked::default())
+            .note(Asked::default(), (filter.from, filter.to))
             .note("person", person.as_ref())
             .note("app", app.as_ref())
             .note("action", *action)
@@ -225,6 +244,29 @@ impl Requests {
             .note("sort", name.map(|(name, _)| name))
             .flag("reverse", page.reverse)
             .note("as", if self.csv { Some("csv") } else { self.json.then_some("json") })
+    }
+}
+
+impl Filters {
+    /// What is said of requests that may fit and have no record of their own: those of strangers beyond the rate.
+    fn counted(&self, page: Query, history: &History, zone: &Zone) -> anyhow::Result<Option<String>> {
+        let Self { person, session, device, code, .. } = self;
+        if person.is_some() || session.is_some() || device.is_some() || code.is_some() {
+            return Ok(None);
+        }
+        let options = match self.source {
+            Some(net) if net.prefix_len() == net.max_prefix_len() => {
+                format!("{} --source {}", self.period.options(), net.addr())
+            }
+            Some(net) => format!("{} --source {net}", self.period.options()),
+            None => self.period.options(),
+        };
+        let Some(total) = Total::of(&strangers::counted(page, history)?) else { return Ok(None) };
+        // All that is known of them is when and whence.
+        let wanted = Filter { from: None, to: None, source: None, night: None, ..self.filter(zone)? };
+        let unknown = wanted != Filter { kinds: wanted.kinds.clone(), ..Filter::default() };
+        let unknown = if unknown { "; whether they fit is not known" } else { "" };
+        Ok(Some(format!("{}{unknown}: `sekisho audit strangers{options}` lists them.", total.told(zone))))
     }
 }
 

@@ -1,7 +1,8 @@
 //! How a history is shown: as a table, as JSON, or as CSV on standard output or in files with a paper that says what they are.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -14,7 +15,7 @@ use vocabulary::{Clock as _, SystemClock, Timestamp, Zone};
 
 use super::csv::{Csv, Encoding, MOST_ROWS};
 use super::watched::Asked;
-use super::{complain, say, table};
+use super::{complain, counted, say, table};
 use crate::control::Actor;
 
 #[derive(Debug, Args)]
@@ -99,6 +100,12 @@ impl Cell {
         Self { json: number.into(), text }
     }
 
+    /// As it is in JSON, else in [`words`].
+    pub(super) fn object(fields: &Map<String, Value>) -> Self {
+        let json = if fields.is_empty() { Value::Null } else { Value::Object(fields.clone()) };
+        Self { json, text: words(fields) }
+    }
+
     /// In the facility's zone.
     pub(super) fn time(at: Option<Timestamp>, zone: &Zone) -> Self {
         Self::text(at.map(|at| zone.display(at)))
@@ -108,6 +115,15 @@ impl Cell {
         let text = inside.map(|inside| if inside { words::INSIDE } else { words::OUTSIDE }.get(lang).to_owned());
         Self { json: inside.into(), text: text.unwrap_or_default() }
     }
+}
+
+/// `person=tanaka limit=5`
+pub(super) fn words(fields: &Map<String, Value>) -> String {
+    let word = |(key, value): (&String, &Value)| match value.as_str() {
+        Some(text) => format!("{key}={text}"),
+        None => format!("{key}={value}"),
+    };
+    fields.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// A history as it is shown, row by row.
@@ -226,7 +242,7 @@ impl<'s> Files<'s> {
         let hash = Sha256::new(&SHA256);
         let out: Box<dyn Hashed> = match &path {
             Some(path) => {
-                let made = File::options().write(true).create_new(true).open(path);
+                let made = File::options().write(true).create_new(true).mode(0o600).open(path);
                 let file = made.with_context(|| format!("{} can't be made", path.display()))?;
                 Box::new(Hashing { out: BufWriter::new(file), hash })
             }
@@ -261,7 +277,9 @@ impl<'s> Files<'s> {
     fn end(mut self) -> anyhow::Result<()> {
         self.close()?;
         if self.replaced > 0 {
-            complain(format_args!("{} characters that CP932 does not have were replaced by 〓.", self.replaced));
+            let were = if self.replaced == 1 { "was" } else { "were" };
+            let many = counted(self.replaced, "character");
+            complain(format_args!("{many} that CP932 does not have {were} replaced by 〓."));
         }
         let Some(out) = &self.form.out else {
             if self.rows >= MOST_ROWS {
@@ -277,14 +295,11 @@ impl<'s> Files<'s> {
         let mut path = out.as_os_str().to_owned();
         path.push(".about.json");
         let path = PathBuf::from(path);
-        fs::write(&path, format!("{about:#}\n")).with_context(|| format!("{} can't be written", path.display()))?;
-        let files = self.done.len();
-        complain(format_args!(
-            "{} rows in {files} file{}, told about in {}.",
-            self.rows,
-            if files == 1 { "" } else { "s" },
-            path.display()
-        ));
+        let made = File::options().write(true).create(true).truncate(true).mode(0o600).open(&path);
+        made.and_then(|mut file| file.write_all(format!("{about:#}\n").as_bytes()))
+            .with_context(|| format!("{} can't be written", path.display()))?;
+        let files = counted(self.done.len() as u64, "file");
+        complain(format_args!("{} in {files}, told about in {}.", counted(self.rows, "row"), path.display()));
         Ok(())
     }
 }
@@ -301,6 +316,8 @@ fn part(out: &Path, number: usize) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -40,7 +40,7 @@ pub(crate) struct SignIns {
     #[arg(long)]
     csv: bool,
     /// The language of the CSV's heads
-    #[arg(long, value_parser = ["ja", "en"], default_value = "ja")]
+    #[arg(long, requires = "csv", value_parser = ["ja", "en"], default_value = "ja")]
     lang: String,
 }
 
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &SignIns) -> anyhow::Result<ExitCode> {
     let settings = settings(&args.file.config)?.settings;
     let zone = &settings.gateway.time_zone;
     let (from, to) = args.period.bounds(SystemClock.now(), zone)?;
-    let asked = args.period.note(Asked::default()).note("person", args.person.as_ref());
+    let asked = args.period.note(Asked::default(), (from, to)).note("person", args.person.as_ref());
     let asked = asked.note("result", args.result.as_ref()).note("provider", args.provider.as_ref());
     let format = if args.csv { Some("csv") } else { args.json.then_some("json") };
     asked.note("as", format).record(&settings, "sign-ins")?;

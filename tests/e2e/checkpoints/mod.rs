@@ -374,7 +374,7 @@ fn a_place_that_answers_wrongly_keeps_nothing_and_holds_up_nobody_else() {
 
         let output = gate.cli(&["audit", "checkpoint"]);
         assert_eq!(output.status.code(), Some(1));
-        let table = String::from_utf8(output.stdout).unwrap();
+        let table = String::from_utf8(output.stderr).unwrap();
         let line = |id: &str| table.lines().find(|line| line.starts_with(id)).unwrap().to_owned();
         assert!(line("hangs").contains("overdue: no answer within 1 s"), "{table}");
         assert!(line("good").ends_with("ok"), "{table}");
