@@ -21,7 +21,7 @@ pub enum AuditError {
     /// `damaged`: the file itself is wrong, as opposed to the disk or the moment.
     #[error("the index file {} can't be used: {problem}", path.display())]
     Index { path: PathBuf, problem: String, damaged: bool },
-    #[error("more than {0} records fit; narrow the period or the filter, or sort by time")]
+    #[error("more than {0} records fit; narrow the period or the filter, or leave them in the order of the record")]
     TooMany(usize),
     #[error("the journal could not start a thread: {0}")]
     Thread(io::Error),

@@ -9,12 +9,14 @@ use anyhow::Context;
 use audit::{History, Index};
 use config::Settings;
 
-use super::{ConfigFile, complain, say, settings};
+use super::watched::there_is_a_record;
+use super::{ConfigFile, complain, counted, say, settings};
 use crate::control::{self, ClientError, Command, Reply};
 use crate::core::{audit_path, lock, socket_path};
 
 pub(crate) fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
     let settings = settings(&file.config)?.settings;
+    there_is_a_record(&settings)?;
     let socket = socket_path(&settings.gateway.data);
     let ask = |anew: bool| -> anyhow::Result<Option<(u64, u64)>> {
         match control::ask(&socket, &Command::AuditIndex { anew }) {
@@ -45,7 +47,6 @@ pub(crate) fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
 
 fn alone(settings: &Settings, progress: &mut Progress) -> anyhow::Result<ExitCode> {
     let audit = audit_path(&settings.gateway.data);
-    anyhow::ensure!(audit.is_dir(), "there is no record in {}", settings.gateway.data.display());
     let _lock = lock(&settings.gateway.data)?;
     let log = History::new(&audit).log();
     let size = log.checkpoint()?.map_or(0, |checkpoint| checkpoint.size);
@@ -60,7 +61,8 @@ fn alone(settings: &Settings, progress: &mut Progress) -> anyhow::Result<ExitCod
 }
 
 fn done(size: u64) -> anyhow::Result<ExitCode> {
-    say(format_args!("{size} records are indexed."));
+    let are = if size == 1 { "is" } else { "are" };
+    say(format_args!("{} {are} indexed.", counted(size, "record")));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -72,13 +74,15 @@ struct Progress {
 
 impl Progress {
     fn tell(&mut self, indexed: u64, size: u64) {
-        let percent = (indexed.min(size) * 100).checked_div(size).unwrap_or(100);
+        // What was sealed since it was begun is indexed with it.
+        let indexed = indexed.min(size);
+        let percent = (indexed * 100).checked_div(size).unwrap_or(100);
         let terminal = std::io::stderr().is_terminal();
         let step = if terminal { percent } else { percent / 10 };
         if self.told.replace(step) == Some(step) {
             return;
         }
-        let line = format!("{indexed} of {size} records ({percent} %)");
+        let line = format!("{indexed} of {} ({percent} %)", counted(size, "record"));
         if terminal {
             let end = if percent == 100 { "\n" } else { "" };
             let _ = write!(std::io::stderr().lock(), "\r{line}{end}");
