@@ -33,13 +33,16 @@ impl MailError {
 #[derive(Debug)]
 pub(crate) struct Postman {
     mail: Mail,
+    /// The setting that names the server.
+    setting: String,
     outbound: Outbound,
 }
 
 impl Postman {
-    pub(crate) fn new(mail: Mail, resolver: &Resolver) -> Result<Self, RootsError> {
+    /// `setting`: which one names the server, for messages.
+    pub(crate) fn new(mail: Mail, setting: String, resolver: &Resolver) -> Result<Self, RootsError> {
         let outbound = Outbound::new(resolver.clone(), &mail.server.roots, &[])?;
-        Ok(Self { mail, outbound })
+        Ok(Self { mail, setting, outbound })
     }
 
     /// The receivers of the configuration.
@@ -76,7 +79,7 @@ impl Postman {
         let Mail { host, port, security, .. } = &self.mail;
         let hello = ClientId::Domain(self.domain().to_owned());
         let stream = self.outbound.reach(host, *port, *security == MailSecurity::None).await;
-        let stream = stream.map_err(|error| MailError(format!("{host}:{port} (`mail.server`): {error}")))?;
+        let stream = stream.map_err(|error| MailError(format!("{host}:{port} (`{}`): {error}", self.setting)))?;
         if *security == MailSecurity::Tls {
             let secured = Secured(self.outbound.secure(host, stream).await.map_err(MailError::new)?);
             let connected = AsyncSmtpConnection::connect_with_transport(Box::new(secured), &hello).await;

@@ -258,7 +258,7 @@ impl Journal {
     }
 
     /// Everything was written that ever will be.
-    pub(crate) fn is_closed(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         self.inner.shared.is_closed()
     }
 

@@ -26,10 +26,8 @@ pub enum Filed {
 /// # Errors
 /// It can't be written. Nothing of it is left then, if that can be had.
 pub fn file(folder: &Path, checkpoint: &Checkpoint) -> io::Result<Filed> {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '_' };
-    let origin: String = checkpoint.origin.chars().map(plain).collect();
     // In the order of their sizes when they are listed.
-    let name = format!("{origin}-{:020}.checkpoint", checkpoint.size);
+    let name = format!("{}-{:020}.checkpoint", plain(&checkpoint.origin), checkpoint.size);
     let path = folder.join(&name);
     if let Some(found) = compared(&path, &name, checkpoint)? {
         return Ok(found);
@@ -46,6 +44,32 @@ pub fn file(folder: &Path, checkpoint: &Checkpoint) -> io::Result<Filed> {
     }
     std::fs::File::open(folder)?.sync_all()?;
     Ok(Filed::Written(name))
+}
+
+/// The largest checkpoint of the same log that lies in the folder, by its size.
+///
+/// # Errors
+/// The folder can't be read.
+pub fn largest(folder: &Path, origin: &str) -> io::Result<Option<u64>> {
+    let mut sizes = Vec::new();
+    let begin = format!("{}-", plain(origin));
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let size = name.to_str().and_then(|name| name.strip_prefix(&begin)?.strip_suffix(".checkpoint")?.parse().ok());
+        sizes.extend(size.map(|size: u64| (size, name.clone())));
+    }
+    sizes.sort_unstable();
+    // What merely bears such a name says nothing.
+    Ok(sizes.into_iter().rev().find_map(|(size, name)| {
+        let there = Checkpoint::parse(&std::fs::read_to_string(folder.join(name)).ok()?).ok()?;
+        (there.origin == origin && there.size == size).then_some(size)
+    }))
+}
+
+/// An origin in a file's name.
+fn plain(origin: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '_' };
+    origin.chars().map(plain).collect()
 }
 
 fn compared(path: &Path, name: &str, checkpoint: &Checkpoint) -> io::Result<Option<Filed>> {
@@ -101,6 +125,20 @@ mod tests {
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left");
         assert!(file(&dir.path().join("missing"), &sent).is_err(), "the folder is not made");
         assert!(!dir.path().join("missing").exists());
+    }
+
+    #[test]
+    fn the_largest_one_of_this_log_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(largest(dir.path(), "gw.example/audit").unwrap(), None);
+        for size in [9, 7, 12] {
+            file(dir.path(), &checkpoint(size, b"x")).unwrap();
+        }
+        std::fs::write(dir.path().join("gw.example_audit-00000000000000000099.checkpoint"), "not one\n").unwrap();
+        std::fs::write(dir.path().join("other-00000000000000000098.checkpoint"), "not one\n").unwrap();
+        assert_eq!(largest(dir.path(), "gw.example/audit").unwrap(), Some(12));
+        assert_eq!(largest(dir.path(), "gw.example/other").unwrap(), None);
+        assert!(largest(&dir.path().join("missing"), "gw.example/audit").is_err());
     }
 
     #[test]

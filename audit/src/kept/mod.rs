@@ -16,7 +16,7 @@ pub mod timestamp;
 pub mod witness;
 
 pub use document::{CheckpointsDocument, KeptDocument, KeptKind, MailSecurity};
-pub use folder::{Filed, file};
+pub use folder::{Filed, file, largest};
 pub use secret::{Secret, SecretError, SecretSource};
 pub use settings::{HiddenUrl, How, Mail, ServerRoots, Settings, Target, TimestampAuthority, Webhook, Witness};
 pub use shelf::{Receipt, Shelf};

@@ -27,6 +27,12 @@ pub struct State {
     pub pending: Option<Pending>,
     /// The log once did not go on from what is kept there.
     pub contradiction: Option<Contradiction>,
+    /// One that could not be recorded when it was found: the gate was stopping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unrecorded: Option<Contradiction>,
+    /// A folder that once lay on another file system than the data.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub apart: bool,
 }
 
 /// A checkpoint that is kept in a place.
@@ -55,6 +61,9 @@ pub struct Pending {
     pub tries: u32,
     /// When it is tried next.
     pub next: Timestamp,
+    /// Since when attempts fail, whichever checkpoint they were for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -108,9 +117,8 @@ impl State {
         if let Some(pending) = &self.pending {
             if passed(pending.since, every, now) && pending.note != newest.as_str() {
                 // A newer one takes its place; the wait goes on.
-                let (tries, next) = (pending.tries, pending.next);
-                let error = pending.error.clone();
-                self.pending = Some(Pending { note: newest.as_str().to_owned(), since: now, tries, next, error });
+                let note = newest.as_str().to_owned();
+                self.pending = Some(Pending { note, since: now, ..pending.clone() });
             }
             return is_time.then(|| self.pending_checkpoint()).flatten();
         }
@@ -119,8 +127,9 @@ impl State {
 
     /// Makes `newest` the one that is brought now, whether or not it is time.
     pub fn take(&mut self, newest: &Checkpoint, now: Timestamp) -> Checkpoint {
-        let (tries, error) = self.pending.take().map_or((0, None), |pending| (pending.tries, pending.error));
-        self.pending = Some(Pending { note: newest.as_str().to_owned(), since: now, tries, next: now, error });
+        let note = newest.as_str().to_owned();
+        let first = Pending { note: String::new(), since: now, tries: 0, next: now, failing_since: None, error: None };
+        self.pending = Some(Pending { note, since: now, next: now, ..self.pending.take().unwrap_or(first) });
         newest.clone()
     }
 
@@ -137,6 +146,7 @@ impl State {
         pending.tries = pending.tries.saturating_add(1);
         let wait = FIRST_RETRY.saturating_mul(1 << (pending.tries - 1).min(16));
         pending.next = now.plus_secs(secs(wait.min(LONGEST_RETRY).min(every)));
+        pending.failing_since.get_or_insert(now);
         pending.error = Some(error);
     }
 
@@ -153,7 +163,10 @@ impl State {
         }
         match &self.kept {
             Some(kept) => passed(kept.at, every.saturating_add(GRACE), now),
-            None => self.pending.as_ref().is_some_and(|pending| pending.error.is_some()),
+            None => {
+                let since = self.pending.as_ref().and_then(|pending| pending.failing_since);
+                since.is_some_and(|since| passed(since, GRACE, now))
+            }
         }
     }
 
@@ -275,7 +288,10 @@ mod tests {
         assert!(!never.is_overdue(Some(&checkpoint(6)), HOUR, at(0)) && !never.is_overdue(None, HOUR, at(0)));
         never.take(&checkpoint(6), at(0));
         never.failed("down".to_owned(), HOUR, at(0));
-        assert!(never.is_overdue(Some(&checkpoint(6)), HOUR, at(0)));
+        assert!(!never.is_overdue(Some(&checkpoint(6)), HOUR, at(299)));
+        never.take(&checkpoint(7), at(200));
+        never.failed("down".to_owned(), HOUR, at(200));
+        assert!(never.is_overdue(Some(&checkpoint(7)), HOUR, at(300)), "it has failed for five minutes");
     }
 
     #[test]

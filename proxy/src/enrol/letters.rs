@@ -70,7 +70,7 @@ pub(super) async fn send(core: &Core, letter: &Letter) -> anyhow::Result<()> {
 async fn bring(core: &Core, letter: &Letter) -> anyhow::Result<()> {
     let rules = core.enrol.rules();
     let Some(mail) = &rules.mail else { anyhow::bail!("the configuration has no `mail`") };
-    let postman = Postman::new(mail.server.clone(), &Resolver::system()?)?;
+    let postman = Postman::new(mail.server.clone(), "mail.server".to_owned(), &Resolver::system()?)?;
     let mut builder = Message::builder().from(postman.sender().parse()?).subject(&letter.subject);
     for to in &letter.to {
         builder = builder.to(to.parse()?);

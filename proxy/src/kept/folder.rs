@@ -1,10 +1,12 @@
 //! A file in a folder on another mount.
 
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use audit::Checkpoint;
-use audit::kept::{Contradiction, Filed, file};
+use audit::kept::{Contradiction, Filed, file, largest};
 use tokio::sync::Mutex;
 
 use super::place::{Brought, Failure};
@@ -13,29 +15,60 @@ use super::place::{Brought, Failure};
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    /// Where the record lies.
+    data: PathBuf,
     /// Held by whoever writes, even when nobody waits any more: a mount that hangs holds up one thread and no more.
     writing: Arc<Mutex<()>>,
 }
 
 impl Folder {
-    pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), writing: Arc::default() }
+    pub(super) fn new(path: &Path, data: &Path) -> Self {
+        Self { path: path.to_owned(), data: data.to_owned(), writing: Arc::default() }
     }
 
-    pub(super) async fn bring(&self, checkpoint: &Checkpoint) -> Result<Brought, Failure> {
+    /// `was_apart`: it once lay on another file system than the data.
+    pub(super) async fn bring(&self, checkpoint: &Checkpoint, was_apart: bool) -> Result<Found, Failure> {
         let Ok(turn) = self.writing.clone().try_lock_owned() else {
             return Err(Failure::no(format!("{} still does not answer", self.path.display())));
         };
-        let (path, sent) = (self.path.clone(), checkpoint.clone());
+        let (path, data, sent) = (self.path.clone(), self.data.clone(), checkpoint.clone());
         let filed = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            file(&path, &sent)
+            let apart = path.metadata()?.dev() != data.metadata()?.dev();
+            if was_apart && !apart {
+                return Ok(None);
+            }
+            // Looked for before: what is written then is not larger than itself.
+            let larger = largest(&path, &sent.origin)?.filter(|held| *held > sent.size);
+            file(&path, &sent).map(|filed| Some((filed, apart, larger)))
         });
-        let filed = filed.await.map_err(Failure::no)?;
-        match filed.map_err(|cause| Failure::no(format!("{} can't be written to: {cause}", self.path.display())))? {
-            Filed::Written(name) => Ok(Brought { receipt: None, word: format!("written as {name}") }),
-            Filed::There(name) => Ok(Brought { receipt: None, word: format!("is there as {name}") }),
-            Filed::Other(_) => Err(Contradiction::Forked { held: checkpoint.size, size: checkpoint.size }.into()),
-        }
+        let filed: io::Result<_> = filed.await.map_err(Failure::no)?;
+        let shown = self.path.display();
+        let filed = filed.map_err(|cause| Failure::no(format!("{shown} can't be written to: {cause}")))?;
+        let Some((filed, apart, larger)) = filed else {
+            return Err(Failure::no(format!(
+                "{shown} lay on another file system before, and lies on that of gateway.data now: mount what belongs there, or, if \
+                 it is meant, give the place another id"
+            )));
+        };
+        let word = match filed {
+            Filed::Written(name) => format!("written as {name}"),
+            Filed::There(name) => format!("is there as {name}"),
+            Filed::Other(_) => {
+                return Err(Contradiction::Forked { held: checkpoint.size, size: checkpoint.size }.into());
+            }
+        };
+        let held = larger.map(|held| Contradiction::RolledBack { held, size: checkpoint.size });
+        Ok(Found { brought: Brought { receipt: None, word }, apart, contradiction: held })
     }
+}
+
+/// It is written, and what else was seen there.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) brought: Brought,
+    /// The folder lies on another file system than the data.
+    pub(super) apart: bool,
+    /// A larger checkpoint of the log lies there.
+    pub(super) contradiction: Option<Contradiction>,
 }

@@ -19,8 +19,9 @@ pub(super) struct Mailer {
 }
 
 impl Mailer {
-    pub(super) fn new(mail: Mail, resolver: &Resolver) -> Result<Self, RootsError> {
-        Ok(Self { postman: Postman::new(mail, resolver)? })
+    pub(super) fn new(id: &str, mail: Mail, resolver: &Resolver) -> Result<Self, RootsError> {
+        let setting = format!("audit.checkpoints.kept[{id}].server");
+        Ok(Self { postman: Postman::new(mail, setting, resolver)? })
     }
 
     pub(super) async fn bring(&self, checkpoint: &Checkpoint) -> Result<Brought, Failure> {

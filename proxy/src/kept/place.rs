@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit::kept::{Contradiction, How, KeptKind, Receipt, Shelf, State, Target};
+use audit::kept::{Contradiction, HiddenUrl, How, KeptKind, Receipt, Shelf, State, Target};
 use audit::{AuditError, Checkpoint, LogFolder};
 use serde_json::Map;
 use tokio::sync::Mutex;
 
-use super::folder::Folder;
+use super::folder::{Folder, Found};
 use super::mail::Mailer;
 use super::timestamp::Stamper;
 use super::webhook::Caller;
@@ -38,6 +38,11 @@ pub(super) enum Failure {
 impl Failure {
     pub(super) fn no(why: impl std::fmt::Display) -> Self {
         Self::No(super::one_line(&why.to_string()))
+    }
+
+    /// Of the address only the host: what follows may be a secret.
+    pub(super) fn unanswered(url: &HiddenUrl, error: impl std::fmt::Display) -> Self {
+        Self::no(format!("{}: {error}", url.host()))
     }
 }
 
@@ -87,9 +92,9 @@ impl Place {
     ) -> Result<Self, RootsError> {
         let resolver = &gate.resolver;
         let courier = match &target.how {
-            How::Mail(mail) => Courier::Mail(Mailer::new(mail.clone(), resolver)?),
+            How::Mail(mail) => Courier::Mail(Mailer::new(&target.id, mail.clone(), resolver)?),
             How::Webhook(webhook) => Courier::Webhook(Caller::new(webhook.clone(), resolver)?),
-            How::File(folder) => Courier::File(Folder::new(folder)),
+            How::File(folder) => Courier::File(Folder::new(folder, log.path())),
             How::Timestamp(authority) => Courier::Timestamp(Stamper::new(authority.clone(), resolver)?),
             How::Witness(witness) => Courier::Witness(Witnessed::new(witness.clone(), log.clone(), resolver)?),
         };
@@ -122,6 +127,10 @@ impl Place {
     /// Goes there if it is time.
     pub(super) async fn when_due(&self) {
         let mut state = self.state.lock().await;
+        if let Some(found) = state.unrecorded.take() {
+            self.contradicted(&mut state, found).await;
+            self.store_or_tell(&state).await;
+        }
         if !state.is_time(self.every, self.gate.core.now()) {
             return;
         }
@@ -177,17 +186,22 @@ impl Place {
             }
         };
         self.measure(state);
-        if let Err(error) = self.store(state).await {
-            tracing::error!(place = id, %error, "what is known of this place could not be written down");
-        }
+        self.store_or_tell(state).await;
         result
     }
 
-    async fn visit(&self, state: &State, checkpoint: &Checkpoint) -> Result<Brought, Failure> {
+    async fn visit(&self, state: &mut State, checkpoint: &Checkpoint) -> Result<Brought, Failure> {
         match &self.courier {
             Courier::Mail(mailer) => mailer.bring(checkpoint).await,
             Courier::Webhook(caller) => caller.bring(checkpoint).await,
-            Courier::File(folder) => folder.bring(checkpoint).await,
+            Courier::File(folder) => {
+                let Found { brought, apart, contradiction } = folder.bring(checkpoint, state.apart).await?;
+                state.apart |= apart;
+                if let Some(contradiction) = contradiction {
+                    self.contradicted(state, contradiction).await;
+                }
+                Ok(brought)
+            }
             Courier::Timestamp(stamper) => stamper.bring(checkpoint).await,
             Courier::Witness(witnessed) => {
                 witnessed.bring(checkpoint, state.kept.as_ref().map_or(0, |kept| kept.size)).await
@@ -233,6 +247,10 @@ impl Place {
         };
         match change(&self.gate.core, &actor, "checkpoint-contradicted", self.id(), details).await {
             Ok(()) => state.contradiction = Some(found),
+            Err(_) if self.gate.core.journal.is_closed() => {
+                state.unrecorded = Some(found);
+                tracing::warn!(place = self.id(), "the gate is stopping; this is recorded when it is started again");
+            }
             // Told again, and tried again, with the next visit.
             Err(error) => tracing::error!(place = self.id(), ?error, "this could not be recorded"),
         }
@@ -254,6 +272,12 @@ impl Place {
         let (shelf, state) = (self.shelf.clone(), state.clone());
         // A task that was cancelled belongs to a runtime that ends.
         tokio::task::spawn_blocking(move || shelf.store(&state)).await.unwrap_or(Ok(()))
+    }
+
+    async fn store_or_tell(&self, state: &State) {
+        if let Err(error) = self.store(state).await {
+            tracing::error!(place = self.id(), %error, "what is known of this place could not be written down");
+        }
     }
 
     fn measure(&self, state: &State) {

@@ -36,7 +36,8 @@ impl Stamper {
             .body(wanted.der())
             .map_err(Failure::no)?;
         // What is sent is a hash, and what comes back is signed: neither needs TLS.
-        let response = self.outbound.send(request, Plain::Anywhere).await.map_err(Failure::no)?;
+        let response = self.outbound.send(request, Plain::Anywhere).await;
+        let response = response.map_err(|error| Failure::unanswered(&self.authority.url, error))?;
         if !response.status().is_success() {
             let (host, status) = (self.authority.url.host(), response.status().as_u16());
             return Err(Failure::no(format!("{host} answered {status}")));

@@ -37,7 +37,8 @@ impl Caller {
             request = request.header("x-hub-signature-256", format!("sha256={}", hex(mac.as_ref())));
         }
         let request = request.body(body).map_err(Failure::no)?;
-        let response = self.outbound.send(request, Plain::Loopback).await.map_err(Failure::no)?;
+        let response = self.outbound.send(request, Plain::Loopback).await;
+        let response = response.map_err(|error| Failure::unanswered(&self.webhook.url, error))?;
         match response.status() {
             status if status.is_success() => {
                 Ok(Brought { receipt: None, word: format!("answered {}", status.as_u16()) })

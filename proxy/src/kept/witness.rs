@@ -72,6 +72,7 @@ impl Witnessed {
             .header(header::CONTENT_TYPE, "text/plain; charset=utf-8")
             .body(body.into_bytes())
             .map_err(Failure::no)?;
-        self.outbound.send(request, Plain::Loopback).await.map_err(Failure::no)
+        let answer = self.outbound.send(request, Plain::Loopback).await;
+        answer.map_err(|error| Failure::unanswered(&self.witness.url, error))
     }
 }
