@@ -27,8 +27,8 @@ pub use document::{AuditDocument, Durability, Size, SizeError, StrangersDocument
 pub use error::{AuditError, Unavailable};
 pub use history::filter::{Filter, PathPattern};
 pub use history::{
-    AppLogin, Called, Coverage, Entries, Happening, History, Leaves, Logins, Moment, NamesThen, Query, SaasAccount,
-    SharedIds, Sort, Step, Steps, Unnamed, Use,
+    AppLogin, Called, Coverage, Dropped, Entries, Happening, History, Leaves, Logins, Moment, NamesThen, Query,
+    SaasAccount, SharedIds, Sort, Step, Steps, Unnamed, Use,
 };
 pub use index::Index;
 pub use journal::follow::Follow;
@@ -41,6 +41,7 @@ pub use journal::stats::{Histogram, Stats};
 pub use journal::{Journal, Options};
 pub use log::document::{LogDocument, LogSettings};
 pub use log::indexing::IndexState;
+pub use log::keeping::{Overdue, overdue};
 pub use log::key::{read_key, read_or_make_key};
 pub use log::note::{Checkpoint, NoteError, SigningKey, VerifierKey};
 pub use log::plan::sealed_to;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use audit::{Record, Reload, Start, Stop};
+use audit::{Record, Reload, SealStats, Start, Stop};
 use clap::Args;
 use config::{Loaded, Settings};
 use pingora_core::server::configuration::ServerConf;
@@ -409,11 +409,17 @@ impl control::AsyncCommand for Reloader {
             };
         }
         if let Command::AuditIndex { anew } = command {
-            let (index, size) = (self.gate.sealer.index(), self.gate.sealer.stats().size);
+            let (index, sealing) = (self.gate.sealer.index(), self.gate.sealer.stats());
             if anew {
                 index.begin_anew();
             }
-            return Reply::Done(serde_json::json!({ "indexed": index.indexed(), "size": size }));
+            return Reply::Done(serde_json::json!({
+                "indexed": index.indexed(), "size": sealing.size, "problem": index.problem(), "sealing": sealing.problem,
+            }));
+        }
+        if matches!(command, Command::AuditSealing) {
+            let SealStats { waiting, problem, .. } = self.gate.sealer.stats();
+            return Reply::Done(serde_json::json!({ "waiting": waiting, "problem": problem }));
         }
         if matches!(command, Command::CheckpointSend) {
             return Reply::Done(serde_json::Value::Array(self.keeping.send_now().await));

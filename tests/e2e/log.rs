@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use crate::durability::SmallDisk;
-use crate::harness::{Gate, eventually, free_port, run};
+use crate::harness::{Gate, Shim, eventually, free_port, run};
 
 /// `audit-verify`, which is built beside the gate.
 fn verify(arguments: &[&str]) -> (bool, String) {
@@ -52,11 +52,11 @@ async fn sealed(gate: &Gate) -> String {
     .await
 }
 
-/// The log as somebody reads it who has only the format page; all that was recorded here is in the first bundle.
+/// The log as somebody reads it who has only the format page, by the commands that stand there.
 fn zcat(log: &Path) -> String {
-    let newest = "ls -d tile/entries/000 2>/dev/null || ls -d tile/entries/000.p/* | sort -t/ -k4 -n | tail -1";
-    let command = format!("zcat $({newest}) | LC_ALL=C grep -ao '{{\"v\".*'");
-    let output = Command::new("sh").args(["-c", &command]).current_dir(log).output().unwrap();
+    let page = include_str!("../../audit/verify/FORMAT.md");
+    let command = page.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
+    let output = Command::new("sh").args(["-c", command]).current_dir(log).output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -285,7 +285,7 @@ fn the_folder_is_served_by_nginx_as_it_lies() {
         let port = free_port();
         let locations =
             std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/nginx-log.conf")).unwrap();
-        let locations = locations.replace("/var/lib/sekisho/audit/log", text(&folder.path().join("log")));
+        let locations = locations.replace("/srv/sekisho-log", text(&folder.path().join("log")));
         let conf = folder.path().join("nginx.conf");
         std::fs::write(
             &conf,
@@ -325,5 +325,84 @@ fn the_folder_is_served_by_nginx_as_it_lies() {
         assert!(head.contains("Content-Encoding: gzip") && head.contains("{\"v\":1,\"boot\":1,\"seq\":1,"), "{head}");
         let body = tile.len() - (tile.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4);
         assert_eq!(body as u64, 32 * size);
+    });
+}
+
+#[test]
+fn records_that_can_not_be_sealed_are_told_of_until_they_can() {
+    run(async {
+        let gate = busy().await;
+        sealed(&gate).await;
+        let known = || {
+            let output = gate.cli(&["audit", "checkpoint"]);
+            (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        };
+        assert_eq!(known().0, Some(0));
+        // The log can be opened, but no plan be written.
+        let obstacle = gate.data().join("audit/sealing.json.tmp");
+        std::fs::create_dir_all(obstacle.join("x")).unwrap();
+        gate.add_staff("suzuki", &["staff"]);
+        for times in [1.0, 2.0] {
+            eventually("it fails", async || (gate.metric("sekisho_log_failures_total").await >= times).then_some(()))
+                .await;
+            let (code, told) = known();
+            assert!(
+                code == Some(1) && told.contains("records can't be sealed") && told.contains("sealing.json"),
+                "{told}"
+            );
+        }
+        assert!(!gate.log().contains("sealed again"), "{}", gate.log());
+        assert_eq!(gate.log().matches("records can't be sealed").count(), 1, "{}", gate.log());
+        std::fs::remove_dir_all(&obstacle).unwrap();
+        eventually("it can be sealed", async || gate.log().contains("records can be sealed again").then_some(())).await;
+        assert_eq!(known().0, Some(0));
+    });
+}
+
+#[test]
+fn an_index_that_can_not_be_written_is_told_of_and_one_that_was_taken_away_is_made_anew() {
+    run(async {
+        let gate = busy().await;
+        sealed(&gate).await;
+        let index = || {
+            let names = std::fs::read_dir(gate.data().join("audit")).unwrap().map(|entry| entry.unwrap().path());
+            names.filter(|path| path.extension().is_some_and(|end| end == "db")).max()
+        };
+        let file = eventually("there is an index", async || index()).await;
+        std::fs::remove_file(&file).unwrap();
+        eventually("it is there again", async || index()).await;
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir_all(file.join("x")).unwrap();
+        let output = gate.cli(&["audit", "reindex"]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && told.contains(text(&file)) && told.contains("Look at that file"), "{told}");
+        std::fs::remove_dir_all(&file).unwrap();
+        let output = gate.cli(&["audit", "reindex"]);
+        assert!(output.status.success(), "{output:?}");
+    });
+}
+
+#[test]
+fn a_check_says_what_a_lowered_setting_would_drop() {
+    run(async {
+        let gate = Gate::builder().more("audit: { log: { seal_every: 1s, keep_months: 1 } }\n").start().await;
+        gate.add_staff("sato", &["staff"]);
+        let mut sato = gate.signed_in("sato").await;
+        for room in 1..=260 {
+            sato.open(&gate.url(&format!("/echo-{room}"))).await.unwrap();
+        }
+        sealed(&gate).await;
+        let folder = tempfile::tempdir().unwrap();
+        let shim = Shim::build(folder.path());
+        let check = || {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
+            command.arg("check").env("SEKISHO_CONFIG", gate.config());
+            command.env("LD_PRELOAD", shim.library()).env("SHIM_CLOCK", shim.clock());
+            String::from_utf8(command.output().unwrap().stdout).unwrap()
+        };
+        assert!(!check().contains("keep_months"), "{}", check());
+        shim.shift(70 * 86_400 * 1_000_000);
+        let told = check();
+        assert!(told.contains("audit.log.keep_months: 1 drops for good what was recorded before"), "{told}");
     });
 }

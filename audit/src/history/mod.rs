@@ -14,6 +14,7 @@
 //! read from end to end.
 
 mod coverage;
+mod dropped;
 pub(crate) mod filter;
 mod leaf;
 mod leaves;
@@ -48,6 +49,7 @@ use crate::journal::reader::{self, Tail};
 use crate::{AuditError, Entry, Filter, LogFolder, Position, TILE_WIDTH};
 
 pub use coverage::{Coverage, Unnamed};
+pub use dropped::Dropped;
 pub use leaves::Leaves;
 pub use logins::{AppLogin, Logins};
 pub use names::{Called, NamesThen};

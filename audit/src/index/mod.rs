@@ -24,6 +24,7 @@ pub(crate) mod leaf;
 pub(crate) mod month;
 mod posting;
 pub(crate) mod search;
+mod trim;
 mod writer;
 
 pub use writer::Index;

@@ -220,6 +220,17 @@ impl Month {
         Ok(())
     }
 
+    /// Brings the file to an end: all of it stands in it, and nothing beside it. Returns where it lies.
+    pub(crate) fn close(self) -> Result<PathBuf, AuditError> {
+        let Self { connection, path, .. } = self;
+        let close = || -> rusqlite::Result<()> {
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            connection.close().map_err(|(_, error)| error)
+        };
+        close().map_err(AuditError::index(&path))?;
+        Ok(path)
+    }
+
     /// Where its first leaf stands in the journal.
     pub(crate) fn first_position(&self) -> Position {
         self.begins
@@ -336,7 +347,16 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Takes a file and its side files away.
 pub(crate) fn remove(path: &Path) -> Result<(), AuditError> {
-    for suffix in ["", "-wal", "-shm"] {
+    remove_with(path, &["", "-wal", "-shm"])
+}
+
+/// Takes its side files away.
+pub(super) fn remove_beside(path: &Path) -> Result<(), AuditError> {
+    remove_with(path, &["-wal", "-shm"])
+}
+
+fn remove_with(path: &Path, suffixes: &[&str]) -> Result<(), AuditError> {
+    for suffix in suffixes {
         let mut file = path.as_os_str().to_owned();
         file.push(suffix);
         match std::fs::remove_file(&file) {

@@ -9,6 +9,7 @@ use vocabulary::Zone;
 
 use super::leaf::Row;
 use super::month::{self, Late, Month, MonthName, Span};
+use super::trim::Trimming;
 use crate::{AuditError, LogFolder, TILE_WIDTH};
 
 /// The index, to be written. One process at a time may: who holds the journal.
@@ -18,11 +19,12 @@ use crate::{AuditError, LogFolder, TILE_WIDTH};
 /// what it held.
 #[derive(Debug)]
 pub struct Index {
-    dir: PathBuf,
-    zone: Zone,
+    pub(super) dir: PathBuf,
+    pub(super) zone: Zone,
     /// Complete files, oldest first.
-    older: Vec<(MonthName, Span)>,
-    month: Option<Month>,
+    pub(super) older: Vec<(MonthName, Span)>,
+    pub(super) month: Option<Month>,
+    pub(super) trimming: Option<Trimming>,
 }
 
 impl Index {
@@ -31,7 +33,7 @@ impl Index {
     /// # Errors
     /// The folder can't be read, or a file that must go can't be removed.
     pub fn open(audit: &Path, zone: Zone) -> Result<Self, AuditError> {
-        let mut index = Self { dir: audit.to_owned(), zone, older: Vec::new(), month: None };
+        let mut index = Self { dir: audit.to_owned(), zone, older: Vec::new(), month: None, trimming: None };
         index.reopen()?;
         Ok(index)
     }
@@ -108,6 +110,13 @@ impl Index {
         Ok(())
     }
 
+    /// Whether its files are there still: somebody may have taken one away.
+    pub(crate) fn is_there(&self) -> bool {
+        let newest = self.month.as_ref().map(|month| month.name);
+        let mut names = self.older.iter().map(|(name, _)| *name).chain(newest);
+        names.all(|name| self.dir.join(name.file()).exists())
+    }
+
     fn is_empty(&self) -> bool {
         self.month.is_none() && self.older.is_empty()
     }
@@ -175,7 +184,7 @@ impl Index {
     }
 
     /// Looks at what stands on disk.
-    fn reopen(&mut self) -> Result<(), AuditError> {
+    pub(super) fn reopen(&mut self) -> Result<(), AuditError> {
         (self.month, self.older) = (None, Vec::new());
         let names = files(&self.dir)?;
         for (place, name) in names.iter().enumerate() {
@@ -209,7 +218,7 @@ impl Index {
     }
 
     /// Removes a file and all that are newer; these are made anew.
-    fn throw_away(&mut self, path: &Path, problem: &str) -> Result<(), AuditError> {
+    pub(super) fn throw_away(&mut self, path: &Path, problem: &str) -> Result<(), AuditError> {
         tracing::warn!(file = %path.display(), problem, "an index file is made anew from the log, with those after it");
         self.month = None;
         for name in files(&self.dir)? {
@@ -251,7 +260,7 @@ impl Index {
 }
 
 /// Bundles that are taken in together when catching up.
-const PART: u64 = 64;
+pub(super) const PART: u64 = 64;
 
 /// The months that there are files of, oldest first.
 pub(crate) fn files(dir: &Path) -> Result<Vec<MonthName>, AuditError> {

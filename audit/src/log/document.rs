@@ -25,6 +25,7 @@ pub struct LogDocument {
     /// How often a checkpoint is signed while records come. `1s` to `1m`, default `5s`.
     pub seal_every: Option<Span>,
     /// How many whole months records are kept. The month that runs is not counted. `1` to `1200`, default `60`.
+    #[schemars(range(min = 1, max = 1_200))]
     pub keep_months: Option<u32>,
 }
 

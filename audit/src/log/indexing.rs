@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use vocabulary::Zone;
@@ -22,6 +22,7 @@ pub struct IndexState {
     indexed: AtomicU64,
     failures: AtomicU64,
     anew: AtomicBool,
+    problem: Mutex<Option<String>>,
 }
 
 impl IndexState {
@@ -35,9 +36,19 @@ impl IndexState {
         self.failures.load(Relaxed)
     }
 
+    /// Why it can't be written; none: it could be, when that was tried last.
+    pub fn problem(&self) -> Option<String> {
+        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn has_problem(&self, problem: Option<String>) {
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+    }
+
     /// Has it thrown away and made anew, which takes a while. Meanwhile the log itself is searched.
     pub fn begin_anew(&self) {
         self.indexed.store(0, Relaxed);
+        self.has_problem(None);
         self.anew.store(true, Relaxed);
     }
 }
@@ -49,13 +60,15 @@ pub(super) struct Indexing {
     index: Option<Index>,
     rests_until: Option<Instant>,
     failing: bool,
+    /// Something was dropped whose traces may still be in it.
+    trims: bool,
     state: Arc<IndexState>,
 }
 
 impl Indexing {
     pub(super) fn new(audit: &Path, zone: &Zone, state: Arc<IndexState>) -> Self {
         let (audit, zone) = (audit.to_owned(), zone.clone());
-        Self { audit, zone, index: None, rests_until: None, failing: false, state }
+        Self { audit, zone, index: None, rests_until: None, failing: false, trims: true, state }
     }
 
     /// Takes in the leaves that were just sealed, from `first` on; what is missing before is made up for in parts. True: there
@@ -67,13 +80,15 @@ impl Indexing {
         first: u64,
         leaves: impl Iterator<Item = &'l [u8]>,
     ) -> bool {
-        if self.rests_until.is_some_and(|until| Instant::now() < until) {
+        let asked = self.state.anew.load(Relaxed);
+        if !asked && self.rests_until.is_some_and(|until| Instant::now() < until) {
             return false;
         }
         let kept_up = self.try_to_keep_up(log, size, first, leaves);
         self.state.indexed.store(self.index.as_ref().map_or(0, Index::next_leaf), Relaxed);
         match kept_up {
             Ok(behind) => {
+                self.state.has_problem(None);
                 if self.failing {
                     tracing::info!("the index of the log can be written again");
                     (self.failing, self.rests_until) = (false, None);
@@ -84,6 +99,7 @@ impl Indexing {
                 if !std::mem::replace(&mut self.failing, true) {
                     tracing::warn!(%error, "the index of the log can't be written; searching is slow until it can");
                 }
+                self.state.has_problem(Some(error.to_string()));
                 self.state.failures.fetch_add(1, Relaxed);
                 self.index = None;
                 self.rests_until = Some(Instant::now() + PAUSE);
@@ -94,6 +110,7 @@ impl Indexing {
 
     /// Lets go of what was dropped from the log.
     pub(super) fn drop_before(&mut self, leaf: u64) -> Result<(), AuditError> {
+        self.trims = true;
         self.index.as_mut().map_or(Ok(()), |index| index.drop_before(leaf))
     }
 
@@ -104,6 +121,10 @@ impl Indexing {
         first: u64,
         leaves: impl Iterator<Item = &'l [u8]>,
     ) -> Result<bool, AuditError> {
+        if self.index.as_ref().is_some_and(|index| !index.is_there()) {
+            tracing::warn!(folder = %self.audit.display(), "files of the index were taken away; they are made anew");
+            self.index = None;
+        }
         // One that was just opened may be of another log, or damaged: looking at that is part of catching up.
         let new = self.index.is_none();
         let index = match &mut self.index {
@@ -114,13 +135,16 @@ impl Indexing {
             index.clear()?;
         }
         let mut reached = if new { index.next_leaf() } else { index.append(first, leaves)? };
+        let began = Instant::now();
+        let turn = |_| if began.elapsed() < TURN { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
         if new || reached < size {
-            let began = Instant::now();
-            reached = index.catch_up(log, size, |_| {
-                if began.elapsed() < TURN { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            })?;
+            reached = index.catch_up(log, size, turn)?;
         }
-        Ok(reached < size)
+        if reached >= size && self.trims {
+            self.trims = index.trim(log, size, turn)?;
+            reached = index.next_leaf();
+        }
+        Ok(reached < size || self.trims)
     }
 }
 

@@ -4,6 +4,7 @@
 pub(crate) mod document;
 mod files;
 pub(crate) mod indexing;
+pub(crate) mod keeping;
 pub(crate) mod key;
 pub(crate) mod leaf;
 pub(crate) mod note;

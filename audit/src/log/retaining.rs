@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use vocabulary::{Clock as _, SystemClock, Timestamp};
 
 use super::indexing::Indexing;
+use super::keeping::Overdue;
 use super::retention::{Due, HOLE_SECS, Look, SETTLED_SECS};
 use super::work::Work;
 use crate::{AuditError, Journal, Position, Record};
@@ -33,6 +34,8 @@ pub(super) struct Retaining {
     looked: Option<Instant>,
     /// Not before; none: at once.
     rests_until: Option<Instant>,
+    /// It has to be said why it rests, should anything be due.
+    untold: bool,
     stage: Stage,
 }
 
@@ -42,7 +45,7 @@ impl Retaining {
     pub(super) fn new(sealed: Timestamp) -> Self {
         let leapt = SystemClock.now().secs_since(sealed) > HOLE_SECS;
         let rests_until = leapt.then(|| Instant::now() + Duration::from_secs(SETTLED_SECS.unsigned_abs()));
-        Self { looked: None, rests_until, stage: Stage::Idle }
+        Self { looked: None, rests_until, untold: leapt, stage: Stage::Idle }
     }
 
     /// Goes on for a moment. True: there is more to do at once.
@@ -64,14 +67,36 @@ impl Retaining {
         match std::mem::take(&mut self.stage) {
             Stage::Idle => {
                 let rests = self.rests_until.is_some_and(|until| Instant::now() < until);
+                let now = SystemClock.now();
+                if rests
+                    && std::mem::take(&mut self.untold)
+                    && let Some(overdue) = work.overdue(now)?
+                {
+                    tracing::info!(
+                        before = %overdue.before,
+                        "records are older than they are to be kept, and stay for now: the last run sealed more than ten days ago, \
+                         so the clock may be wrong. They are dropped a week after this start"
+                    );
+                }
                 if rests || self.looked.is_some_and(|looked| looked.elapsed() < DAILY) {
                     return Ok(Stage::Idle);
                 }
                 if let Some(bundles) = work.left_over()? {
                     return Ok(Stage::Dropping(bundles));
                 }
+                if let Some(until) = work.keeping_rests_until(now)? {
+                    if let Some(Overdue { before, months, .. }) = work.overdue(now)? {
+                        tracing::warn!(
+                            %before, months, from = %until, keep_months = work.parts.options.keep_months,
+                            "audit.log.keep_months is new, or lower than it was: records of so many months are dropped for good from \
+                             then on; raise it before if they are to stay"
+                        );
+                    }
+                    let secs = u64::try_from(until.secs_since(now)).unwrap_or(0) + 1;
+                    self.rests_until = Some(Instant::now() + Duration::from_secs(secs));
+                    return Ok(Stage::Idle);
+                }
                 self.looked = Some(Instant::now());
-                let now = SystemClock.now();
                 Ok(work.look_for_due(now)?.map_or(Stage::Idle, |look| Stage::Looking(look, now)))
             }
             Stage::Looking(mut look, now) => {

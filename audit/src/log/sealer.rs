@@ -165,15 +165,18 @@ fn run(work: Work, journal: &Journal) {
             Some(work) => turn(work, journal, closed, &mut last),
             None => Work::open(parts.clone(), journal.durable()).map(|opened| {
                 work = Some(opened);
-                false
+                Turn::Waits
             }),
         };
         let behind = work.as_mut().is_some_and(|work| work.index(&mut indexing));
         match done {
-            Ok(true) => return,
-            Ok(false) => {
-                if failed_in_a_row > 0 && work.is_some() {
+            Ok(Turn::Over) => return,
+            // That it could be opened again says nothing of whether it can be written to.
+            Ok(Turn::Waits) => {}
+            Ok(Turn::Works) => {
+                if failed_in_a_row > 0 {
                     tracing::info!("records can be sealed again");
+                    shared.told().problem = None;
                     failed_in_a_row = 0;
                 }
             }
@@ -206,18 +209,33 @@ fn run(work: Work, journal: &Journal) {
     }
 }
 
-/// Seals what is due. True: the journal is closed, and all of it is sealed.
-fn turn(work: &mut Work, journal: &Journal, closed: bool, last: &mut Instant) -> Result<bool, AuditError> {
+/// What came of a turn that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// It is not time yet, or what there is can't be sealed yet.
+    Waits,
+    /// Something was sealed, or there is nothing to be sealed.
+    Works,
+    /// The journal is closed, and all of it is sealed.
+    Over,
+}
+
+/// Seals what is due.
+fn turn(work: &mut Work, journal: &Journal, closed: bool, last: &mut Instant) -> Result<Turn, AuditError> {
     let live = journal.durable();
     let full = work.read_on(live, closed)?;
     if !closed && !full && last.elapsed() < work.parts.options.every {
-        return Ok(false);
+        return Ok(Turn::Waits);
     }
     let sealed = work.seal(live, closed, SystemClock.now())?;
     if sealed > 0 {
         *last = Instant::now();
     }
-    Ok(closed && sealed == 0)
+    Ok(match (sealed, closed) {
+        (0, true) => Turn::Over,
+        (0, false) if work.holds_some() => Turn::Waits,
+        _ => Turn::Works,
+    })
 }
 
 /// Records that all is well when nothing else is recorded.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use vocabulary::Timestamp;
+use vocabulary::{Timestamp, Zone};
 
 use super::files::{Files, OnDisk};
+use super::keeping::overdue;
 use super::leaf;
 use super::note::{Checkpoint, SigningKey};
 use super::plan::sealed_in;
@@ -529,6 +530,9 @@ fn months_that_are_over_are_dropped_and_the_tree_stays() {
     // All is of November 2026.
     let december = NOON.plus_secs(31 * 86_400);
     assert_eq!(due(&work(1), december), None);
+    assert_eq!(overdue(&log, &Zone::UTC, 1, december).unwrap(), None);
+    let known = overdue(&log, &Zone::UTC, 1, december.plus_secs(31 * 86_400)).unwrap().unwrap();
+    assert_eq!((known.months, known.before.to_string().as_str()), (1, "2026-12-01T00:00:00.000000Z"));
     // A clock that is wrong, by months or by years, before the log has gone by it for a week.
     let january = december.plus_secs(31 * 86_400);
     for ahead in [0, 1, 60] {
@@ -573,4 +577,6 @@ fn months_that_are_over_are_dropped_and_the_tree_stays() {
     journal.close().unwrap();
     seal_all(dir.path(), &on_disk(), 500, |error| panic!("{error}"));
     assert_eq!(verify(dir.path(), &[checkpoint.as_str().to_owned()]).dropped, full);
+    let dropped = crate::History::new(dir.path()).dropped().unwrap().unwrap();
+    assert_eq!((dropped.below, dropped.before), (full, Some(known.before)));
 }

@@ -11,6 +11,7 @@ use vocabulary::{Timestamp, Zone};
 
 use super::files::Files;
 use super::indexing::{IndexState, Indexing};
+use super::keeping::{self, Overdue};
 use super::note::{Checkpoint, SigningKey};
 use super::plan::{self, Plan, VERSION};
 use super::retention::{self, Due, Look};
@@ -186,7 +187,9 @@ impl Work {
         self.newest.compose(&items);
         self.writer.add(self.newest.iter())?;
         self.tell();
-        self.parts.shared.told().signed = Some(now);
+        let mut told = self.parts.shared.told();
+        (told.signed, told.problem) = (Some(now), None);
+        drop(told);
         self.let_go();
         Ok(items.len())
     }
@@ -213,6 +216,11 @@ impl Work {
         }
         self.parts.shared.waiting.store(self.source.held() as u64, Relaxed);
         Ok(more || self.source.held() >= self.parts.options.batch)
+    }
+
+    /// Whether something was read that is not sealed.
+    pub(super) fn holds_some(&self) -> bool {
+        self.source.held() > 0
     }
 
     /// Keeps the last checkpoint of a day that is over.
@@ -252,6 +260,17 @@ impl Work {
         Look::begin(&self.folder(), &self.parts.zone, self.parts.options.keep_months, now)
     }
 
+    /// Until when nothing is dropped because the setting is new, or lower than it was.
+    pub(super) fn keeping_rests_until(&self, now: Timestamp) -> Result<Option<Timestamp>, AuditError> {
+        let Parts { files, audit, options, .. } = &self.parts;
+        keeping::rests_until(&**files, audit, options.keep_months, now)
+    }
+
+    /// What would be dropped now.
+    pub(super) fn overdue(&self, now: Timestamp) -> Result<Option<Overdue>, AuditError> {
+        keeping::overdue(&self.folder(), &self.parts.zone, self.parts.options.keep_months, now)
+    }
+
     /// The bundles that an earlier run had begun to drop and did not come to.
     pub(super) fn left_over(&self) -> Result<Option<Range<u64>>, AuditError> {
         let log = self.folder();
@@ -287,7 +306,6 @@ impl Work {
         shared.size.store(self.writer.size(), Relaxed);
         let mut told = shared.told();
         told.checkpoint = self.writer.checkpoint().cloned();
-        told.problem = None;
     }
 }
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use audit::LogFolder;
 use audit::kept::{Shelf, State, Target};
+use audit::{Dropped, History, LogFolder};
 use clap::Args;
 use config::Settings;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use vocabulary::{Clock as _, SystemClock, Timestamp};
 use super::watched::there_is_a_record;
 use super::{ConfigFile, NO, RefusedByGate, complain, lines, say, settings, table};
 use crate::control::{self, ClientError, Command, Reply};
-use crate::core::{kept_path, log_path, socket_path};
+use crate::core::{audit_path, kept_path, log_path, socket_path};
 
 #[derive(Debug, Args)]
 pub(crate) struct Checkpoint {
@@ -27,7 +27,7 @@ pub(crate) struct Checkpoint {
     json: bool,
 }
 
-/// Exit code 1: nothing was sealed yet, a place is overdue or contradicts the log; with `--send`, a place did not take it.
+/// Exit code 1: nothing was sealed yet, or records can't be sealed; a place is overdue or contradicts the log; with `--send`, a place did not take it.
 pub(crate) fn run(args: &Checkpoint) -> anyhow::Result<ExitCode> {
     let settings = settings(&args.file.config)?.settings;
     there_is_a_record(&settings)?;
@@ -41,7 +41,9 @@ fn show(settings: &Settings, as_json: bool) -> anyhow::Result<ExitCode> {
     let keys = newest.as_ref().map_or_else(Vec::new, |newest| signers(&log, newest));
     let signed = newest.as_ref().and_then(|_| written(&log.path().join("checkpoint")));
     let now = SystemClock.now();
-    let mut good = newest.is_some();
+    let dropped = dropped(settings)?;
+    let sealing = sealing(settings);
+    let mut good = newest.is_some() && sealing["problem"].is_null();
     let mut places = Vec::new();
     for target in &settings.audit.checkpoints.targets {
         let state = Shelf::new(&kept_path(data), &target.id).load()?;
@@ -58,12 +60,22 @@ fn show(settings: &Settings, as_json: bool) -> anyhow::Result<ExitCode> {
             "note": newest.as_ref().map(audit::Checkpoint::as_str),
             "signed": signed.map(display),
             "keys": keys,
+            "dropped": dropped.map(|dropped| {
+                json!({ "below": dropped.below, "before": dropped.before.map(display) })
+            }),
+            "sealing": sealing,
             "kept": places.iter().map(|place| place.value(&display)).collect::<Vec<_>>(),
         });
         say(serde_json::to_string_pretty(&value)?);
     } else {
         match &newest {
-            Some(newest) => tell(newest, signed.map(display), &keys),
+            Some(newest) => {
+                tell(newest, signed.map(display), &keys);
+                if let Some(dropped) = dropped {
+                    let before = dropped.before.map_or_else(|| "a time not known".to_owned(), display);
+                    complain(format_args!("dropped: records before {before} (leaves below {})", dropped.below));
+                }
+            }
             None => complain("Nothing was sealed yet, so there is no checkpoint. It comes with the first records."),
         }
         if !places.is_empty() {
@@ -72,8 +84,12 @@ fn show(settings: &Settings, as_json: bool) -> anyhow::Result<ExitCode> {
             lines(&["PLACE", "KIND", "RECORDS", "KEPT", "STANDING"], &rows).into_iter().for_each(complain);
         }
     }
-    if places.is_empty() {
-        complain(format_args!("warning: {}", crate::kept::NOBODY));
+    if let Some(problem) = sealing["problem"].as_str() {
+        let waiting = &sealing["waiting"];
+        complain(format_args!("warning: records can't be sealed ({waiting} wait in the journal): {problem}"));
+    }
+    for advice in crate::kept::advice(settings) {
+        complain(format_args!("warning: {advice}"));
     }
     for place in &places {
         if let Some(contradiction) = place.state.contradiction {
@@ -81,6 +97,20 @@ fn show(settings: &Settings, as_json: bool) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(NO) })
+}
+
+/// What was dropped because its time was over, if there is a record at all.
+fn dropped(settings: &Settings) -> anyhow::Result<Option<Dropped>> {
+    let audit = audit_path(&settings.gateway.data);
+    Ok(if audit.is_dir() { History::new(&audit).dropped()? } else { None })
+}
+
+/// What a running gate says of the sealing; nothing if none runs, or if it is of an earlier version.
+fn sealing(settings: &Settings) -> Value {
+    match control::ask(&socket_path(&settings.gateway.data), &Command::AuditSealing) {
+        Ok(Reply::Done(sealing)) => sealing,
+        _ => Value::Null,
+    }
 }
 
 /// The keys that lie beside the log, as far as they have signed a checkpoint: whoever can write to the folder could
@@ -144,6 +174,8 @@ impl Standing<'_> {
         let kept = self.state.kept.as_ref();
         let dash = || "-".to_owned();
         let standing = match self.error() {
+            // What is kept is recent enough, and the next one is on its way.
+            Some(error) if self.word() == "ok" => format!("ok, but the newest is not there yet: {error}"),
             Some(error) => format!("{}: {error}", self.word()),
             None => self.word().to_owned(),
         };

@@ -1,11 +1,12 @@
 //! What every history can be narrowed to, and why nothing is left of it.
 
-use audit::{Filter, History, Query};
+use audit::{Dropped, Filter, History, Query};
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use config::Settings;
 use vocabulary::{AppId, Clock as _, DeviceId, PersonId, SystemClock, Zone};
 
+use super::complain;
 use super::names::Names;
 use super::period::Period;
 use super::watched::Asked;
@@ -132,6 +133,21 @@ pub(super) fn nothing_of(
         return Ok(Some(no_app(app, what, settings)));
     }
     Ok(None)
+}
+
+/// Says that what was asked for reaches back to a time of which records were dropped.
+pub(super) fn tell_of_dropped(filter: &Filter, history: &History, zone: &Zone) -> anyhow::Result<()> {
+    let asked = filter.from.into_iter().chain(filter.to).min();
+    if let Some(asked) = asked
+        && let Some(Dropped { before: Some(before), .. }) = history.dropped()?
+        && asked < before
+    {
+        let before = zone.display(before);
+        complain(format_args!(
+            "Records before {before} were dropped (audit.log.keep_months); what lies before is incomplete."
+        ));
+    }
+    Ok(())
 }
 
 /// Nothing is recorded of the app.

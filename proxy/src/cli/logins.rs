@@ -10,7 +10,7 @@ use clap::Args;
 use config::Settings;
 use vocabulary::{DeviceId, PersonId, Zone};
 
-use super::filters::{Filters, at_least_one, nothing};
+use super::filters::{Filters, at_least_one, nothing, tell_of_dropped};
 use super::names::Names;
 use super::sheet::{Cell, Column, Form, Sheet, column, id};
 use super::{ConfigFile, complain, settings};
@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Logins) -> anyhow::Result<ExitCode> {
     };
     let show = |found: &AppLogin| row(found, called(&found.login, &names), &names, zone, args.form.lang());
     let newest_first = args.limit.is_some();
-    let found = history.logins(Query { filter, newest_first, ..Query::default() })?;
+    let found = history.logins(Query { filter: filter.clone(), newest_first, ..Query::default() })?;
     let mut found = found.filter(|found| found.as_ref().map_or(true, |found| fits(&found.login)));
     if let Some(limit) = args.limit {
         let page = found.take(limit).collect::<Result<Vec<_>, _>>()?;
@@ -83,7 +83,9 @@ pub(crate) fn run(args: &Logins) -> anyhow::Result<ExitCode> {
     } else {
         found.try_for_each(|found| sheet.row(show(&found?)))?;
     }
-    if sheet.end()? == 0 {
+    let rows = sheet.end()?;
+    tell_of_dropped(&filter, &history, zone)?;
+    if rows == 0 {
         complain(nothing(&args.filters, ("login", "login to a SaaS"), &history, &settings)?);
     }
     Ok(ExitCode::SUCCESS)

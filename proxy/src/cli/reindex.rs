@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use audit::{History, Index};
@@ -18,11 +18,13 @@ pub(crate) fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
     let settings = settings(&file.config)?.settings;
     there_is_a_record(&settings)?;
     let socket = socket_path(&settings.gateway.data);
-    let ask = |anew: bool| -> anyhow::Result<Option<(u64, u64)>> {
+    let ask = |anew: bool| -> anyhow::Result<Option<Standing>> {
         match control::ask(&socket, &Command::AuditIndex { anew }) {
             Ok(Reply::Done(value)) => {
                 let number = |key: &str| value[key].as_u64().context("the gate's answer lacks a number");
-                Ok(Some((number("indexed")?, number("size")?)))
+                let text = |key: &str| value[key].as_str().map(str::to_owned);
+                let (problem, sealing) = (text("problem"), text("sealing"));
+                Ok(Some(Standing { indexed: number("indexed")?, size: number("size")?, problem, sealing }))
             }
             Ok(Reply::Refused(why) | Reply::Failed(why)) => anyhow::bail!("{why}"),
             Err(ClientError::NotRunning) => Ok(None),
@@ -30,20 +32,46 @@ pub(crate) fn run(file: &ConfigFile) -> anyhow::Result<ExitCode> {
         }
     };
     let mut progress = Progress::default();
-    let Some((_, size)) = ask(true)? else {
+    let Some(Standing { size, .. }) = ask(true)? else {
         return alone(&settings, &mut progress);
     };
+    let (mut reached, mut since) = (0, Instant::now());
     // What is sealed meanwhile is indexed by the gate anyway.
     loop {
-        let (indexed, _) = ask(false)?.context("the gate was stopped; it goes on when it is started again")?;
+        let standing = ask(false)?.context("the gate was stopped; it goes on when it is started again")?;
+        let Standing { indexed, problem, sealing, .. } = standing;
         progress.tell(indexed, size);
         if indexed >= size {
             break;
+        }
+        if indexed != reached {
+            (reached, since) = (indexed, Instant::now());
+        }
+        // Between two tries at a log that can't be written, the gate leaves the index alone, too.
+        let problem = problem.or_else(|| sealing.filter(|_| since.elapsed() > STANDS));
+        if let Some(problem) = problem {
+            anyhow::bail!("{problem}\n{indexed} of {size} records are indexed. {WHAT_NOW}");
         }
         std::thread::sleep(Duration::from_millis(200));
     }
     done(size)
 }
+
+/// What a running gate says of its index.
+struct Standing {
+    indexed: u64,
+    size: u64,
+    /// Why the index can't be written.
+    problem: Option<String>,
+    /// Why records can't be sealed.
+    sealing: Option<String>,
+}
+
+/// So long nothing may become of it while records can't be sealed.
+const STANDS: Duration = Duration::from_secs(15);
+
+const WHAT_NOW: &str = "Look at that file and its disk (full, read-only, not ours); the gate goes on by itself as soon as it \
+    can, and until then searches read the log itself, which is slow.";
 
 fn alone(settings: &Settings, progress: &mut Progress) -> anyhow::Result<ExitCode> {
     let audit = audit_path(&settings.gateway.data);

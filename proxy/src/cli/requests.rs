@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use vocabulary::{Action, AppId, Clock as _, DeviceId, PersonId, Reason, RuleName, SessionId, SystemClock, Zone};
 
 use super::csv::Csv;
-use super::filters::at_least_one;
+use super::filters::{at_least_one, tell_of_dropped};
 use super::names::Names;
 use super::period::Period;
 use super::strangers::{self, Total};
@@ -161,6 +161,7 @@ pub(crate) fn run(args: &Requests) -> anyhow::Result<ExitCode> {
         }
     }
     let (rows, ends) = shown.end()?;
+    tell_of_dropped(&filter, &history, zone)?;
     // What strangers did in the time of this page, and not of what lies before or behind it.
     let mut page = Query { filter: filter.clone(), after, before, ..Query::default() };
     match (ends, fit) {

@@ -112,6 +112,8 @@ pub(crate) enum Command {
     AuditIndex {
         anew: bool,
     },
+    /// How the sealing of records stands.
+    AuditSealing,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -137,7 +137,7 @@ pub(crate) async fn execute(core: &Arc<Core>, actor: &Actor, command: Command) -
             core.journal.append(now, &record).await?;
             Ok(json!({}))
         }
-        Command::Reload | Command::AuditIndex { .. } | Command::CheckpointSend => {
+        Command::Reload | Command::AuditIndex { .. } | Command::AuditSealing | Command::CheckpointSend => {
             Err(Refused::No("no gate is running that could do that".to_owned()))
         }
     }
