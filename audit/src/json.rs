@@ -8,7 +8,8 @@ use std::io::Write as _;
 use std::net::IpAddr;
 
 use ring::rand::{SecureRandom, SystemRandom};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 use vocabulary::Timestamp;
 
 use crate::record::VERSION;
@@ -124,6 +125,27 @@ fn body(out: &mut Vec<u8>, value: &impl Serialize) -> Result<(), Unavailable> {
 }
 
 /// `{"v":1,"kind":"…","at":…,"salt":"…"`
+/// Writes what others have put together, as the log's format allows it (FORMAT.md, Leaves): numbers are integers of 64 bits with a
+/// sign, and nothing lies deep in another. What is not so becomes text. Once sealed it could not be mended.
+pub(crate) fn plain<S: Serializer>(map: &Map<String, Value>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(map.iter().map(|(name, value)| (name, in_form(value, NESTED))))
+}
+
+/// So deep may objects and arrays lie in each other there.
+const NESTED: u32 = 16;
+
+fn in_form(value: &Value, deeper: u32) -> Value {
+    match value {
+        Value::Number(number) if number.as_i64().is_none() => number.to_string().into(),
+        Value::Array(_) | Value::Object(_) if deeper == 0 => value.to_string().into(),
+        Value::Array(values) => values.iter().map(|value| in_form(value, deeper - 1)).collect(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| (name.clone(), in_form(value, deeper - 1))).collect()
+        }
+        _ => value.clone(),
+    }
+}
+
 fn head(out: &mut Vec<u8>, kind: &str, at: Timestamp) -> Result<(), Unavailable> {
     out.extend_from_slice(b"{\"v\":");
     number(out, u64::from(VERSION));
@@ -374,6 +396,38 @@ mod tests {
             let Record::Other { kind, fields } = read(later) else { panic!("{later}") };
             assert_eq!(fields["for"], "x");
             assert!(later.contains(&format!("\"{kind}\"")));
+        }
+    }
+
+    /// Whatever somebody asks for or changes, the verifier finds its record in form.
+    #[test]
+    fn what_others_put_together_is_in_form() {
+        let mut deep = serde_json::json!(1.5);
+        for _ in 0..100 {
+            deep = serde_json::json!([deep]);
+        }
+        let Value::Object(odd) = serde_json::json!({
+            "large": u64::MAX, "least": i64::MIN, "fraction": 0.5, "zero": -0.0, "exponent": 1e300, "deep": deep,
+            "text": "\u{7f}\u{1}\u{2028}", "nested": { "a": [1, 2.5, { "b": u64::MAX }] }, "none": null,
+        }) else {
+            panic!()
+        };
+        let words = || ("x".to_owned(), "y".to_owned(), "z".to_owned());
+        let ((by, channel, what), (subject, ..)) = (words(), words());
+        let reading = crate::record::Reading { by, channel, what, filter: odd.clone(), rows: None, more: Map::new() };
+        let (by, channel, what) = words();
+        let change = crate::Change { by, channel, what, subject, details: odd, more: Map::new() };
+        for record in [Record::Reading(reading), Record::Change(change)] {
+            let (mut written, mut leaf) = (Vec::new(), Vec::new());
+            super::record(&mut written, Timestamp(1), &record).unwrap();
+            let position = Position { boot: 1, seq: 1 };
+            crate::log::leaf::compose(&mut leaf, position, &written, crate::log::leaf::Ending::Open).unwrap();
+            let text = String::from_utf8_lossy(&leaf);
+            let read = audit_verify::leaf::Leaf::parse_strictly(&leaf, &mut audit_verify::leaf::Checker::default());
+            assert!(read.is_ok(), "{read:?}: {text}");
+            for kept in ["\"18446744073709551615\"", "-9223372036854775808", "\"0.5\"", "[1,\"2.5\",{\"b\":"] {
+                assert!(text.contains(kept), "{kept}: {text}");
+            }
         }
     }
 

@@ -492,7 +492,7 @@ pub struct Change {
     /// To what: the id of the thing changed.
     pub subject: String,
     /// What else is worth knowing, never a secret.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[serde(default, skip_serializing_if = "Map::is_empty", serialize_with = "crate::json::plain")]
     pub details: Map<String, Value>,
     #[serde(flatten)]
     pub more: Map<String, Value>,
@@ -508,7 +508,7 @@ pub struct Reading {
     /// What, as one word: `requests`, `sign-ins`, `tail`, `export`, …
     pub what: String,
     /// What was asked for.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[serde(default, skip_serializing_if = "Map::is_empty", serialize_with = "crate::json::plain")]
     pub filter: Map<String, Value>,
     /// How many records were shown; None: not known when this was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]

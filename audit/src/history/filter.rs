@@ -193,12 +193,12 @@ impl Filter {
     }
 
     pub(crate) fn takes_time(&self, at: Timestamp) -> bool {
-        self.from.is_none_or(|from| at >= from)
-            && self.to.is_none_or(|to| at < to)
-            && self.night.as_ref().is_none_or(|zone| {
-                let minute = zone.local(at).minute;
-                !(NIGHT_ENDS..NIGHT_BEGINS).contains(&minute)
-            })
+        self.from.is_none_or(|from| at >= from) && self.to.is_none_or(|to| at < to) && self.is_at_night(at)
+    }
+
+    /// Whether that is a time of the night, if only the night is asked for.
+    pub fn is_at_night(&self, at: Timestamp) -> bool {
+        self.night.as_ref().is_none_or(|zone| !(NIGHT_ENDS..NIGHT_BEGINS).contains(&zone.local(at).minute))
     }
 
     pub(crate) fn takes_kind(&self, kind: &str) -> bool {

@@ -1,13 +1,13 @@
 //! A checkpoint as a file in a folder that others keep.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use crate::Checkpoint;
+use crate::{Checkpoint, VerifierKey};
 
 /// What became of a checkpoint that was to be a file of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,11 +46,12 @@ pub fn file(folder: &Path, checkpoint: &Checkpoint) -> io::Result<Filed> {
     Ok(Filed::Written(name))
 }
 
-/// The largest checkpoint of the same log that lies in the folder, by its size.
+/// The largest checkpoint of the same log that lies in the folder, by its size. Only those that one of the `keys` has signed count:
+/// others may write to the folder, too.
 ///
 /// # Errors
 /// The folder can't be read.
-pub fn largest(folder: &Path, origin: &str) -> io::Result<Option<u64>> {
+pub fn largest(folder: &Path, origin: &str, keys: &[VerifierKey]) -> io::Result<Option<u64>> {
     let mut sizes = Vec::new();
     let begin = format!("{}-", plain(origin));
     for entry in std::fs::read_dir(folder)? {
@@ -61,10 +62,16 @@ pub fn largest(folder: &Path, origin: &str) -> io::Result<Option<u64>> {
     sizes.sort_unstable();
     // What merely bears such a name says nothing.
     Ok(sizes.into_iter().rev().find_map(|(size, name)| {
-        let there = Checkpoint::parse(&std::fs::read_to_string(folder.join(name)).ok()?).ok()?;
-        (there.origin == origin && there.size == size).then_some(size)
+        let mut text = String::new();
+        std::fs::File::open(folder.join(name)).ok()?.take(LONGEST_NOTE).read_to_string(&mut text).ok()?;
+        let there = Checkpoint::parse(&text).ok()?;
+        let is_ours = there.origin == origin && there.size == size && keys.iter().any(|key| key.verify(&there).is_ok());
+        is_ours.then_some(size)
     }))
 }
+
+/// No more is read of a file that claims to be one.
+const LONGEST_NOTE: u64 = 1 << 20;
 
 /// An origin in a file's name.
 fn plain(origin: &str) -> String {
@@ -130,11 +137,17 @@ mod tests {
     #[test]
     fn the_largest_one_of_this_log_is_found() {
         let dir = tempfile::tempdir().unwrap();
+        let largest = |folder: &Path, origin: &str| {
+            let key = SigningKey::new("gw.example/audit", &[1; 32]).unwrap();
+            largest(folder, origin, &[key.verifier()])
+        };
         assert_eq!(largest(dir.path(), "gw.example/audit").unwrap(), None);
         for size in [9, 7, 12] {
             file(dir.path(), &checkpoint(size, b"x")).unwrap();
         }
         std::fs::write(dir.path().join("gw.example_audit-00000000000000000099.checkpoint"), "not one\n").unwrap();
+        let forged = checkpoint(12, b"x").as_str().replacen("\n12\n", "\n97\n", 1);
+        std::fs::write(dir.path().join("gw.example_audit-00000000000000000097.checkpoint"), forged).unwrap();
         std::fs::write(dir.path().join("other-00000000000000000098.checkpoint"), "not one\n").unwrap();
         assert_eq!(largest(dir.path(), "gw.example/audit").unwrap(), Some(12));
         assert_eq!(largest(dir.path(), "gw.example/other").unwrap(), None);

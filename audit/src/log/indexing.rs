@@ -141,7 +141,15 @@ impl Indexing {
             reached = index.catch_up(log, size, turn)?;
         }
         if reached >= size && self.trims {
-            self.trims = index.trim(log, size, turn)?;
+            self.trims = match index.trim(log, size, turn) {
+                Ok(more) => more,
+                Err(error @ AuditError::Index { .. }) => return Err(error),
+                // Of the log itself. That must not keep the index from being written; it is tried again with the next start or drop.
+                Err(error) => {
+                    tracing::warn!(%error, "what dropped records have left behind in the index stays for now");
+                    false
+                }
+            };
             reached = index.next_leaf();
         }
         Ok(reached < size || self.trims)

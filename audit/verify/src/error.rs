@@ -32,7 +32,7 @@ pub enum Error {
     /// A checkpoint that was given, and is none.
     #[error(
         "{} is no checkpoint: {why}. A checkpoint is three lines (name of the log, number of records, hash), an empty line, and lines \
-         that begin with —. Give the file as it was kept. {}", path.display(), is.map_or("", Taken::hint)
+         that begin with —. Give the file as it was kept{}", path.display(), is.map_or(String::new(), |is| format!(". {}", is.hint()))
     )]
     NoCheckpoint { path: PathBuf, why: String, is: Option<Taken> },
     /// A file that was given as something else than it is.

@@ -75,7 +75,7 @@ impl Filters {
 
 /// How many are shown: none would be no question.
 pub(super) fn at_least_one() -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(1..)
+    RangedU64ValueParser::new().range(1..=u64::from(u32::MAX))
 }
 
 /// Why there is nothing of this `kind` to show, as far as it can be told. `what`: what it is called, in the singular.

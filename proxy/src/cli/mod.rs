@@ -155,11 +155,14 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) {
     lines(head, rows).into_iter().for_each(say);
 }
 
-/// Rows in columns, wide enough for each; double-width characters count two.
+/// Rows in columns, wide enough for each; double-width characters count two. What moves a terminal's cursor or turns its writing round
+/// is shown as a sign: cells hold what others have written.
 fn lines(head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
+    let fit = |cell: &String| cell.chars().map(|c| if is_unfit(c) { '\u{fffd}' } else { c }).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(fit).collect()).collect();
     let width = |text: &str| text.chars().map(|c| if is_wide(c) { 2 } else { 1 }).sum::<usize>();
     let mut widths: Vec<usize> = head.iter().map(|h| width(h)).collect();
-    for row in rows {
+    for row in &rows {
         for (column, cell) in row.iter().enumerate() {
             if let Some(w) = widths.get_mut(column) {
                 *w = (*w).max(width(cell));
@@ -179,7 +182,23 @@ fn lines(head: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     [head].into_iter().chain(rows.iter().map(|row| line(&mut row.iter().map(String::as_str)))).collect()
 }
 
+fn is_unfit(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// East Asian wide characters, near enough for columns: CJK, kana, Hangul and full-width forms.
 const fn is_wide(c: char) -> bool {
     matches!(c as u32, 0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x2_0000..=0x3_fffd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_does_not_move_the_cursor() {
+        let shown = lines(&["PATH"], &[vec!["a\u{1b}[2J\nb\u{202e}c\u{9b}日本".to_owned()]]).join("|");
+        assert_eq!(shown, "PATH|a\u{fffd}[2J\u{fffd}b\u{fffd}c\u{fffd}日本");
+    }
 }

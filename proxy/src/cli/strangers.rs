@@ -74,19 +74,23 @@ const RECORDED_WITHIN_SECS: i64 = 3_600;
 
 /// What was counted in the time, in the part of the record and from the source that are asked for.
 pub(super) fn counted(asked: Query, history: &History) -> anyhow::Result<Vec<Counted>> {
-    let Filter { from, to, source, night, .. } = asked.filter;
+    // Not when the count was recorded, which is later, but when the requests came.
+    let night = Filter { night: asked.filter.night.clone(), ..Filter::default() };
+    let Filter { from, to, source, .. } = asked.filter;
     let filter = Filter {
         kinds: vec!["aggregate".to_owned()],
         from,
         to: to.map(|to| to.plus_secs(RECORDED_WITHIN_SECS)),
-        night,
         ..Filter::default()
     };
     let mut found = Vec::new();
     for entry in history.read(Query { filter, ..asked })? {
         let Record::Aggregate(of) = entry?.record else { continue };
-        let lies_in = |at: Timestamp| from.is_none_or(|from| at >= from) && to.is_none_or(|to| at < to);
-        let overlaps = from.is_none_or(|from| of.last >= from) && to.is_none_or(|to| of.first < to);
+        let lies_in =
+            |at: Timestamp| from.is_none_or(|from| at >= from) && to.is_none_or(|to| at < to) && night.is_at_night(at);
+        let overlaps = from.is_none_or(|from| of.last >= from)
+            && to.is_none_or(|to| of.first < to)
+            && (night.is_at_night(of.first) || night.is_at_night(of.last));
         let place = source.map_or(Some(true), |wanted| came_from(&of, &wanted));
         if let Some(certain) = place.filter(|_| overlaps) {
             found.push(Counted { sure: certain && lies_in(of.first) && lies_in(of.last), of });

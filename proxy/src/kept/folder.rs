@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use audit::Checkpoint;
 use audit::kept::{Contradiction, Filed, file, largest};
+use audit::{Checkpoint, VerifierKey};
 use tokio::sync::Mutex;
 
 use super::place::{Brought, Failure};
@@ -39,7 +39,12 @@ impl Folder {
                 return Ok(None);
             }
             // Looked for before: what is written then is not larger than itself.
-            let larger = largest(&path, &sent.origin)?.filter(|held| *held > sent.size);
+            // A folder into which one may write, and not look, is one all the same.
+            let larger = largest(&path, &sent.origin, &signers(&data, &sent)).unwrap_or_else(|error| {
+                tracing::debug!(folder = %path.display(), %error, "what is kept there can't be looked at");
+                None
+            });
+            let larger = larger.filter(|held| *held > sent.size);
             file(&path, &sent).map(|filed| Some((filed, apart, larger)))
         });
         let filed: io::Result<_> = filed.await.map_err(Failure::no)?;
@@ -61,6 +66,13 @@ impl Folder {
         let held = larger.map(|held| Contradiction::RolledBack { held, size: checkpoint.size });
         Ok(Found { brought: Brought { receipt: None, word }, apart, contradiction: held })
     }
+}
+
+/// The keys that lie beside the log and have signed this checkpoint.
+fn signers(log: &Path, checkpoint: &Checkpoint) -> Vec<VerifierKey> {
+    let published = std::fs::read_to_string(log.join("log.vkey")).unwrap_or_default();
+    let keys = published.lines().filter_map(VerifierKey::parse);
+    keys.filter(|key| key.verify(checkpoint).is_ok()).collect()
 }
 
 /// It is written, and what else was seen there.

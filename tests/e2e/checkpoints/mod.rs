@@ -4,6 +4,7 @@
 pub(crate) mod peers;
 mod witness;
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -512,13 +513,15 @@ fn a_log_that_was_put_back_is_noticed_by_what_was_kept_without_any_witness() {
 fn a_folder_whose_mount_is_gone_is_not_written_to_and_one_that_holds_more_is_believed() {
     run(async {
         let (elsewhere, near) = (tempfile::tempdir_in("/dev/shm").unwrap(), tempfile::tempdir().unwrap());
+        let device = |dir: &Path| dir.metadata().unwrap().dev();
+        assert_ne!(device(elsewhere.path()), device(near.path()), "/dev/shm must be another file system than TMPDIR");
         let mount = near.path().join("mount");
         let mounted = |at: &Path| {
             let _ = std::fs::remove_file(&mount);
             std::os::unix::fs::symlink(at, &mount).unwrap();
         };
         mounted(elsewhere.path());
-        let World { gate, _folder, .. } =
+        let World { mut gate, _folder, .. } =
             world(&[format!("{{ id: worm, kind: file, folder: {} }}", mount.display())]).await;
         let kept = size_of(&kept_beyond(&gate, "worm", 0).await);
 
@@ -536,17 +539,41 @@ fn a_folder_whose_mount_is_gone_is_not_written_to_and_one_that_holds_more_is_bel
         let (rows, well) = send(&gate);
         assert!(well && size_of(&rows[0]) > kept, "{rows:?}");
 
-        // As after a restore of all of the data: what is known here is as old as the log.
-        let there = elsewhere.path().join(format!("gw.localhost_audit-{:020}.checkpoint", size_of(&rows[0])));
-        let note = std::fs::read_to_string(there).unwrap();
-        let larger = note.replacen(&format!("\n{}\n", size_of(&rows[0])), "\n5000\n", 1);
-        std::fs::write(elsewhere.path().join(format!("gw.localhost_audit-{:020}.checkpoint", 5000)), larger).unwrap();
+        // What somebody else has put there is not believed.
+        let file = |size: u64| elsewhere.path().join(format!("gw.localhost_audit-{size:020}.checkpoint"));
+        let note = std::fs::read_to_string(file(size_of(&rows[0]))).unwrap();
+        let forged = note.replacen(&format!("\n{}\n", size_of(&rows[0])), "\n5000\n", 1);
+        assert_ne!(forged, note);
+        std::fs::write(file(5000), forged).unwrap();
+        grow(&gate).await;
+        let (rows, well) = send(&gate);
+        assert!(well && place(&gate, "worm")["standing"] == "ok", "{rows:?}");
+
+        // After a restore of all of the data, what is known here is as old as the log.
+        gate.signal("TERM");
+        assert!(gate.wait().success());
+        let (audit, backup) = (gate.data().join("audit"), gate.data().join("backup"));
+        copy(&audit, &backup);
+        gate.start().await;
+        for n in 0..20 {
+            gate.add_staff(&format!("n{n}"), &["staff"]);
+        }
+        let before = size_of(&rows[0]);
+        let full = eventually("they are kept", async || {
+            let (rows, _) = send(&gate);
+            Some(size_of(&rows[0])).filter(|size| *size > before + 20)
+        })
+        .await;
+        gate.kill();
+        std::fs::remove_dir_all(&audit).unwrap();
+        std::fs::rename(&backup, &audit).unwrap();
+        gate.start().await;
         grow(&gate).await;
         let (rows, well) = send(&gate);
         assert!(well && rows[0]["result"] == "kept", "evidence is kept all the same: {rows:?}");
         assert_eq!(place(&gate, "worm")["standing"], "rolled-back");
         assert_eq!(gate.metric("sekisho_checkpoint_contradictions_total{place=\"worm\"}").await, 1.0);
-        assert!(gate.log().contains("5000 had been vouched for"), "{}", gate.log());
+        assert!(gate.log().contains(&format!("{full} had been vouched for")), "{}", gate.log());
     });
 }
 

@@ -121,16 +121,16 @@ pub(super) fn error(error: &Error) -> String {
             "鍵が指定されていません。ログとは別の経路で受け取ったログの鍵がなければ、何も検証できません".to_owned()
         }
         Error::Range { from, to, size, minimum } => format!(
-            "記録 {from} 番から {to} 番までは検証できません。ログの記録は {size} 件（最初は 0 番）で、{minimum} 番からがあります"
+            "記録 {from} 番から {to} 番までは検証できません。ログの記録は {size} 件（最初は 0 番）で、残っているのは {minimum} 番以降です"
         ),
         Error::State { path, why } => {
             format!("状態ファイル {} は使えません（{why}）。消せば最初からやり直せます", path.display())
         }
         Error::NoCheckpoint { path, why, is } => format!(
             "{} はチェックポイントではありません（{why}）。チェックポイントは三行（ログの名前、記録の件数、ハッシュ）、空の行、— で始まる行\
-             からなります。残したままのファイルを指定してください。{}",
+             からなります。残したままのファイルを指定してください{}",
             path.display(),
-            is.map_or("", instead)
+            is.map_or(String::new(), |is| format!("。{}", instead(is)))
         ),
         Error::OtherKind { path, is } => format!("{} は別の種類のファイルです。{}", path.display(), instead(*is)),
         Error::NoLog { path } => format!(

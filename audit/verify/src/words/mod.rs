@@ -119,7 +119,7 @@ impl Language {
                     "Note: the log tells of {ends_english}. Records that it declares lost: {lost}; never confirmed to anybody: {unconfirmed}."
                 ),
                 format!(
-                    "注意：正常でない終了が {ends} 回あったとログにあります。失われたとされる記録：{lost} 件、誰にも確認されていない記録：{unconfirmed} 件。"
+                    "注意：正常でない終了が {ends} 回あったとログにあります。失われたとされる記録：{lost} 件、書き込みの完了を誰にも返していない記録：{unconfirmed} 件。"
                 ),
             ));
         }
@@ -203,7 +203,7 @@ impl Language {
 
     /// What is wrong.
     pub(crate) fn of_findings(self, findings: &[Finding], of_log: bool) -> String {
-        let mut lines = vec![self.or("NOT VERIFIED.", "NOT VERIFIED（検証できません：問題が見つかりました）")];
+        let mut lines = vec![self.or("NOT VERIFIED.", "NOT VERIFIED（問題が見つかりました）")];
         lines.extend(findings.iter().map(|finding| match self {
             Self::En => finding.to_string(),
             Self::Ja => japanese::finding(finding),
@@ -319,7 +319,7 @@ impl Language {
                 format!(
                     "Note: the {dropped} oldest records were dropped because their time was over; a record of the log says so."
                 ),
-                format!("注意：古い記録 {dropped} 件は保存期間が過ぎて消去されました。ログにその記録があります。"),
+                format!("注意：古い記録 {dropped} 件は保存期間が過ぎたため消去されました。消去したことを示す記録がログにあります。"),
             )),
             (_, false) => Some(self.or(
                 format!(
