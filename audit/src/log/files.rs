@@ -55,6 +55,16 @@ pub(crate) trait Files: Send + Sync + Debug {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
 }
 
+/// Puts a file in place as a whole, or leaves what was there. `folder`: the one in which it lies.
+pub(super) fn replace(files: &dyn Files, folder: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = path.with_added_extension("tmp");
+    let barrier = files.barrier(folder)?;
+    let written = files.write(&temporary, content)?;
+    files.sync_files(&barrier, &[(temporary.clone(), written)])?;
+    files.rename(&temporary, path)?;
+    files.sync_folder(folder)
+}
+
 /// The real one. Files of the log may be given to whoever serves or copies them; the folder above it is private.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OnDisk;

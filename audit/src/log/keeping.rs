@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use vocabulary::{Timestamp, Zone};
 
-use super::files::Files;
+use super::files::{Files, replace};
 use super::leaf;
 use super::tiles::LogFolder;
 use super::tree::TILE_WIDTH;
@@ -49,17 +49,8 @@ fn path(audit: &Path) -> PathBuf {
 
 fn write(files: &dyn Files, audit: &Path, keeping: &Keeping) -> Result<(), AuditError> {
     let path = path(audit);
-    let temporary = path.with_added_extension("tmp");
     let bytes = serde_json::to_vec(keeping).map_err(|error| AuditError::log(&path, error))?;
-    let written = files
-        .barrier(audit)
-        .and_then(|barrier| {
-            let written = files.write(&temporary, &bytes)?;
-            files.sync_files(&barrier, &[(temporary.clone(), written)])
-        })
-        .and_then(|()| files.rename(&temporary, &path))
-        .and_then(|()| files.sync_folder(audit));
-    written.map_err(AuditError::io("could not write", &path))
+    replace(files, audit, &path, &bytes).map_err(AuditError::io("could not write", &path))
 }
 
 /// Records that a log holds beyond the months that are kept.

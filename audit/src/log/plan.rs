@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use vocabulary::Timestamp;
 
-use super::files::{Files, OnDisk};
+use super::files::{Files, OnDisk, replace};
 use crate::{AuditError, Position};
 
 /// How far the journal is sealed.
@@ -86,15 +86,6 @@ pub(super) fn read(files: &dyn Files, audit: &Path) -> Result<Option<Plan>, Audi
 
 pub(super) fn write(files: &dyn Files, audit: &Path, plan: &Plan) -> Result<(), AuditError> {
     let path = path(audit);
-    let temporary = path.with_added_extension("tmp");
     let bytes = serde_json::to_vec(plan).map_err(|error| AuditError::log(&path, error))?;
-    let written = files
-        .barrier(audit)
-        .and_then(|barrier| {
-            let written = files.write(&temporary, &bytes)?;
-            files.sync_files(&barrier, &[(temporary.clone(), written)])
-        })
-        .and_then(|()| files.rename(&temporary, &path))
-        .and_then(|()| files.sync_folder(audit));
-    written.map_err(AuditError::io("could not write", &path))
+    replace(files, audit, &path, &bytes).map_err(AuditError::io("could not write", &path))
 }

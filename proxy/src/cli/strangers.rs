@@ -75,8 +75,8 @@ const RECORDED_WITHIN_SECS: i64 = 3_600;
 /// What was counted in the time, in the part of the record and from the source that are asked for.
 pub(super) fn counted(asked: Query, history: &History) -> anyhow::Result<Vec<Counted>> {
     // Not when the count was recorded, which is later, but when the requests came.
-    let night = Filter { night: asked.filter.night.clone(), ..Filter::default() };
-    let Filter { from, to, source, .. } = asked.filter;
+    let Filter { from, to, source, night, .. } = asked.filter;
+    let night = Filter { night, ..Filter::default() };
     let filter = Filter {
         kinds: vec!["aggregate".to_owned()],
         from,
