@@ -58,7 +58,7 @@ pub enum Error {
     NotWitnessed(Vec<String>),
     /// Of a log, a bundle or a proof. The hashes were shown, and nothing else.
     #[error(
-        "{count} of the records are of a later version of the format (of what was looked at, leaf {first} is the first). They are as \
+        "of what was looked at, {count} record(s) are of a later version of the format, the first of them leaf {first}. They are as \
          they were sealed, but this program can't tell what they say, nor whether records are missing around them. Get a newer audit-verify"
     )]
     LaterVersion { count: u64, first: u64 },

@@ -168,6 +168,7 @@ mod tests {
         let given = Period { from: Some("2026-11-01".to_owned()), to: None, period: None };
         assert_eq!(given.bounds(now, &tokyo).unwrap().0, Timestamp::parse("2026-10-31T15:00:00Z", &tokyo).ok());
     }
+
     #[test]
     fn times_are_taken_as_they_are_printed_and_months_as_they_are_called() {
         let tokyo = Zone::named("Asia/Tokyo").unwrap();

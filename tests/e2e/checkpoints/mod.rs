@@ -5,7 +5,7 @@ pub(crate) mod peers;
 mod witness;
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use audit::Checkpoint;
@@ -464,21 +464,7 @@ fn a_log_that_was_put_back_is_noticed_by_what_was_kept_without_any_witness() {
         let World { mut gate, _folder, .. } = world(&[place_of]).await;
         let file = |size: u64| elsewhere.path().join(format!("gw.localhost_audit-{size:020}.checkpoint"));
         kept_beyond(&gate, "worm", 0).await;
-        gate.signal("TERM");
-        assert!(gate.wait().success());
-        let (audit, backup) = (gate.data().join("audit"), gate.data().join("backup"));
-        copy(&audit, &backup);
-        gate.start().await;
-        // So many that a start or two do not make up for them.
-        for n in 0..20 {
-            gate.add_staff(&format!("n{n}"), &["staff"]);
-        }
-        let full = eventually("they are kept", async || {
-            let (rows, _) = send(&gate);
-            Some(size_of(&rows[0])).filter(|size| *size > 25)
-        })
-        .await;
-        gate.kill();
+        let (audit, backup, full) = grown_past_a_backup(&mut gate, 5).await;
         // An old copy of journal and log; what is known of the place stays.
         let kept = gate.data().join("kept");
         std::fs::rename(audit.join("kept"), &kept).unwrap();
@@ -550,21 +536,7 @@ fn a_folder_whose_mount_is_gone_is_not_written_to_and_one_that_holds_more_is_bel
         assert!(well && place(&gate, "worm")["standing"] == "ok", "{rows:?}");
 
         // After a restore of all of the data, what is known here is as old as the log.
-        gate.signal("TERM");
-        assert!(gate.wait().success());
-        let (audit, backup) = (gate.data().join("audit"), gate.data().join("backup"));
-        copy(&audit, &backup);
-        gate.start().await;
-        for n in 0..20 {
-            gate.add_staff(&format!("n{n}"), &["staff"]);
-        }
-        let before = size_of(&rows[0]);
-        let full = eventually("they are kept", async || {
-            let (rows, _) = send(&gate);
-            Some(size_of(&rows[0])).filter(|size| *size > before + 20)
-        })
-        .await;
-        gate.kill();
+        let (audit, backup, full) = grown_past_a_backup(&mut gate, size_of(&rows[0])).await;
         std::fs::remove_dir_all(&audit).unwrap();
         std::fs::rename(&backup, &audit).unwrap();
         gate.start().await;
@@ -575,6 +547,26 @@ fn a_folder_whose_mount_is_gone_is_not_written_to_and_one_that_holds_more_is_bel
         assert_eq!(gate.metric("sekisho_checkpoint_contradictions_total{place=\"worm\"}").await, 1.0);
         assert!(gate.log().contains(&format!("{full} had been vouched for")), "{}", gate.log());
     });
+}
+
+/// Copies the record while the gate is stopped, and lets the log grow beyond the copy, until its only place keeps that: so far that a
+/// start or two do not make up for it. The gate is stopped then. Gives the record's folder, the copy, and the size that is kept.
+async fn grown_past_a_backup(gate: &mut Gate, size: u64) -> (PathBuf, PathBuf, u64) {
+    gate.signal("TERM");
+    assert!(gate.wait().success());
+    let (audit, backup) = (gate.data().join("audit"), gate.data().join("backup"));
+    copy(&audit, &backup);
+    gate.start().await;
+    for n in 0..20 {
+        gate.add_staff(&format!("n{n}"), &["staff"]);
+    }
+    let full = eventually("they are kept", async || {
+        let (rows, _) = send(gate);
+        Some(size_of(&rows[0])).filter(|kept| *kept > size + 20)
+    })
+    .await;
+    gate.kill();
+    (audit, backup, full)
 }
 
 fn copy(from: &Path, to: &Path) {
